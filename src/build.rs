@@ -1,0 +1,2 @@
+//! Embeds `rules/`.
+fn main() {}

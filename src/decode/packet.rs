@@ -1,0 +1,159 @@
+//! What decoding gives: flat values that can cross a channel, no borrowed bytes.
+
+use crate::model::addr::Addr;
+use crate::model::addr::FlowKey;
+use crate::model::addr::Side;
+use crate::model::ids::FrameId;
+use crate::model::time::Timestamp;
+
+/// What became of a frame. Never an error, never an allocation.
+#[derive(Clone, Copy, Debug)]
+pub enum Decoded {
+    /// It belongs to a flow.
+    Packet(Packet),
+    /// It does not; the counter of the reason goes up.
+    Skip(SkipReason),
+}
+
+/// A packet of a flow: the innermost IP layer's, where tunnels were opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet {
+    /// Its frame.
+    pub frame: FrameId,
+    /// Its time.
+    pub ts: Timestamp,
+    /// The flow. For an ICMP error, the flow that it *quotes*.
+    pub key: FlowKey,
+    /// The end that sent it. For an ICMP error, the end that sent the quoted packet.
+    pub from: Side,
+    /// Time to live or hop limit of the innermost IP header.
+    pub ttl: u8,
+    /// IPv4 identification; 0 for IPv6.
+    pub ip_id: u16,
+    /// Length of the IP packet by its own header, header included, bytes.
+    pub ip_len: u32,
+    /// Length of the frame on the wire, bytes.
+    pub wire_len: u32,
+    /// Length of the transport payload by the headers (not as captured), bytes.
+    pub payload_len: u32,
+    /// Where the captured payload begins, in bytes from the start of the frame's captured bytes.
+    pub payload_at: u32,
+    /// How many bytes of the payload were captured; less than `payload_len` if the snaplen cut it.
+    pub payload_captured: u32,
+    /// What it is above IP.
+    pub layer: Layer,
+    /// The link layer says it went to all or to many (Ethernet group bit, SLL packet type).
+    pub link_group: bool,
+    /// How many tunnels were opened to reach it.
+    pub tunnels: u8,
+}
+
+/// The part of a packet above IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// A TCP segment.
+    Tcp(Tcp),
+    /// A UDP datagram, with its checksum field.
+    Udp {
+        /// The checksum as sent, not verified.
+        checksum: u16,
+    },
+    /// ICMP or `ICMPv6` echo request. Both ports of the key are the identifier.
+    EchoRequest,
+    /// ICMP or `ICMPv6` echo reply.
+    EchoReply,
+    /// An ICMP error about the flow in the key.
+    IcmpError(IcmpError),
+    /// A later fragment of a datagram whose first fragment gave the ports.
+    Fragment,
+    /// A packet of a transport without ports that is followed (GRE, ESP, AH, SCTP with ports).
+    Other,
+}
+
+/// The TCP header fields that flows need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tcp {
+    /// Sequence number.
+    pub seq: u32,
+    /// Acknowledgement number; 0 unless ACK is set.
+    pub ack: u32,
+    /// Flag bits as on the wire: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128.
+    pub flags: u8,
+    /// Window as sent, unscaled.
+    pub window: u16,
+    /// Checksum as sent, not verified.
+    pub checksum: u16,
+}
+
+/// An ICMP error message and what it quotes (RFC 792, RFC 4443).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IcmpError {
+    /// Who sent the error.
+    pub sender: Addr,
+    /// Whether it is `ICMPv6`.
+    pub v6: bool,
+    /// ICMP type.
+    pub kind: u8,
+    /// ICMP code.
+    pub code: u8,
+    /// Sequence number of the quoted TCP segment.
+    pub quoted_seq: Option<u32>,
+}
+
+/// Why a frame gave no packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum SkipReason {
+    /// No IP inside (spanning tree, LLDP, IPX …).
+    NotIp,
+    /// ARP or RARP.
+    Arp,
+    /// A link type that this program cannot read.
+    LinkType,
+    /// The captured bytes end before the ports.
+    CutShort,
+    /// A header contradicts itself.
+    Malformed,
+    /// An IP protocol that makes no flow.
+    IpProtocol,
+    /// ICMP that is neither echo nor an error with a usable quote.
+    Icmp,
+    /// A later fragment whose first was not seen.
+    Fragment,
+    /// More tunnels or extension headers than the cap.
+    TooDeep,
+    /// A link layer frame without payload or with an encrypted one (802.11 management, control, protected).
+    LinkControl,
+}
+
+impl SkipReason {
+    /// All reasons, in the order of their numbers.
+    pub const ALL: [Self; 10] = [
+        Self::NotIp,
+        Self::Arp,
+        Self::LinkType,
+        Self::CutShort,
+        Self::Malformed,
+        Self::IpProtocol,
+        Self::Icmp,
+        Self::Fragment,
+        Self::TooDeep,
+        Self::LinkControl,
+    ];
+
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotIp => "not_ip",
+            Self::Arp => "arp",
+            Self::LinkType => "link_type",
+            Self::CutShort => "cut_short",
+            Self::Malformed => "malformed",
+            Self::IpProtocol => "ip_protocol",
+            Self::Icmp => "icmp",
+            Self::Fragment => "fragment",
+            Self::TooDeep => "too_deep",
+            Self::LinkControl => "link_control",
+        }
+    }
+}

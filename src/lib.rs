@@ -1,0 +1,5 @@
+//! portolan: what a capture says about Active Directory, Exchange and Windows services, per host pair.
+
+pub mod capture;
+pub mod decode;
+pub mod model;
