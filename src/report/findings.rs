@@ -29,6 +29,7 @@ use crate::report::names::Party;
 use crate::report::names::ServiceKey;
 use crate::report::pairs::Pairs;
 use crate::report::pairs::RowKey;
+use crate::report::sanitise::Shown;
 use crate::report::sentence::Sentence;
 
 /// Frames named for one finding; the display filter finds the others.
@@ -84,7 +85,7 @@ pub struct Finding {
     pub spread: Option<Spread>,
     /// The service's title, for people.
     #[serde(skip)]
-    pub title: String,
+    pub title: Shown,
 }
 
 /// How far a scan or flood reaches.
@@ -252,7 +253,7 @@ impl Group {
                 _ => None,
             },
             spread: None,
-            title: names.service_title(self.row.service, story.transport).to_string(),
+            title: names.service_title(self.row.service, story.transport),
         }
     }
 }
@@ -286,7 +287,7 @@ fn tell_collapse(collapse: &Collapse, story: &Story, names: &Names<'_>, sentence
         text: sentence.collapse(collapse, service),
         standing_why: None,
         spread: Some(Spread { sources: collapse.sources, targets: collapse.targets, ports: collapse.ports }),
-        title: names.service_title(service, collapse.transport).to_string(),
+        title: names.service_title(service, collapse.transport),
     }
 }
 

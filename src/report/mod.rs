@@ -74,7 +74,8 @@ pub struct Tool {
 impl Report {
     /// Goes once over all flows. Memory grows with pairs and findings, not with flows.
     pub fn build(run: RunFacts, mut health: Health, judge: &Judge<'_>, catalogue: &Catalogue, folds: &Folds) -> Self {
-        health.one_way_share = judge.one_way_share();
+        // Four digits are all that such a share is worth.
+        health.one_way_share = (judge.one_way_share() * 1e4).round() / 1e4;
         health.asymmetric = judge.asymmetric();
         let names = Names::new(catalogue, judge.hosts(), &run);
         Self::of(run, health, judge.flows(), judge.collapses(), &names, folds)
@@ -122,5 +123,23 @@ impl Report {
     /// Whether there is a finding that `fail_on` means.
     pub fn has(&self, fail_on: FailOn) -> bool {
         self.findings.iter().any(|finding| fail_on.means(finding.kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::format::text;
+
+    #[test]
+    fn show() {
+        let report = sample::report();
+        let mut out = Vec::new();
+        text::write(&report, Default::default(), &mut out).unwrap();
+        crate::report::format::json::write(&report, &mut out).unwrap();
+        crate::report::format::csv::write(&report, &mut out).unwrap();
+        crate::report::format::markdown::write(&report, &mut out).unwrap();
+        text::write(&sample::hurt_report(), Default::default(), &mut out).unwrap();
+        eprintln!("{}", String::from_utf8(out).unwrap());
     }
 }

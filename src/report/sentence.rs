@@ -105,7 +105,7 @@ impl<'a> Sentence<'a> {
         match story.outcome {
             Outcome::Dropped => format!("{tried}, and no answer was seen at this capture point ({SILENCE})."),
             Outcome::Unanswered => format!("{tried}, and no reply was seen at this capture point ({SILENCE})."),
-            Outcome::Refused => format!("{tried}, {}.", refusal(story)),
+            Outcome::Refused => format!("{tried}, {}.", refusal(story, group)),
             Outcome::Rejected => format!("{tried}, {}.", self.rejection(story, group)),
             Outcome::ReplyLost => format!(
                 "{tried}. The server answered, and the client did not take the answer up: it was lost between this \
@@ -214,11 +214,12 @@ impl<'a> Sentence<'a> {
     }
 }
 
-fn refusal(story: &Story) -> &'static str {
-    match (story.reason, story.by) {
-        (Some(Reason::IcmpClosed | Reason::Icmp { .. }), _) => "refused by the host itself (ICMP: port unreachable)",
-        (_, Some(By::Host)) => "refused by the host itself (RST)",
-        _ => "refused by a RST; whether the host or a filter sent it cannot be told from this capture",
+fn refusal(story: &Story, group: &Group) -> String {
+    let by_icmp = matches!(story.reason, Some(Reason::IcmpClosed | Reason::Icmp { .. }));
+    match (by_icmp, group.icmp, story.by) {
+        (true, Some(meaning), _) => format!("refused by the host itself (ICMP: {})", meaning.words()),
+        (_, _, Some(By::Host)) => "refused by the host itself".to_owned(),
+        _ => "refused by a RST; whether the host or a filter sent it cannot be told from this capture".to_owned(),
     }
 }
 

@@ -94,7 +94,7 @@ fn row(
         name(pair.server),
         service.worst.name().to_owned(),
         service.service.clone(),
-        service.title.clone(),
+        service.title.to_string(),
         service.transport.to_owned(),
         joined(&service.ports),
         service.flows.to_string(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::io::Write;
+use std::time::Duration;
 
 use crate::classify::verdict::FindingKind;
 use crate::report::Report;
@@ -11,6 +12,7 @@ use crate::report::findings::KINDS;
 use crate::report::format::Style;
 use crate::report::format::summary;
 use crate::report::format::summary::ROWS_MAX;
+use crate::report::moment::span;
 use crate::report::names::Party;
 use crate::report::pairs::Pair;
 use crate::report::pairs::PairService;
@@ -43,7 +45,7 @@ pub fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<(
     for kind in KINDS {
         page.findings(report, kind)?;
     }
-    if !report.findings.iter().any(|f| matches!(f.kind, FindingKind::Blocked | FindingKind::Unexpected)) {
+    if summary::is_clean(report) {
         page.heading("NOTHING BLOCKED, NOTHING UNEXPECTED", BOLD)?;
         page.paragraph("  ", "  ", &summary::silence(report))?;
     }
@@ -165,19 +167,19 @@ impl Page<'_> {
 fn headline(finding: &Finding) -> String {
     let port = finding.port.map(|port| format!("{}/{port}", finding.transport));
     let place = match port {
-        Some(port) if port == finding.title => port,
+        Some(port) if port == finding.title.as_str() => port,
         Some(port) => format!("{}, {port}", finding.title),
-        None => finding.title.clone(),
+        None => finding.title.to_string(),
     };
     format!("{} -> {} {place}: {}", finding.client, finding.server, finding.outcome)
 }
 
 fn row(service: &PairService) -> Vec<String> {
     let p50 = service.handshake_us.map_or("-".to_owned(), |us| {
-        crate::report::moment::span(std::time::Duration::from_micros(us.p50))
+        span(Duration::from_micros(us.p50))
     });
     let outcomes = format!("{}; {}", shares(&service.outcomes), shares(&service.standings));
-    columns(&service.title, &ports(service), &thousands(service.flows), &p50, &outcomes)
+    columns(service.title.as_str(), &ports(service), &thousands(service.flows), &p50, &outcomes)
 }
 
 /// `tcp/389,3268`, the first ports and how many more.
