@@ -3,6 +3,7 @@
 pub mod capture;
 pub mod catalogue;
 pub mod classify;
+pub mod cli;
 pub mod decode;
 pub mod flow;
 pub mod learn;
