@@ -88,6 +88,7 @@ impl<'a> Walk<'a> {
             payload_len: len32(payload_len),
             payload_at: len32(payload_at.min(captured)),
             payload_captured: len32(captured.saturating_sub(payload_at).min(payload_len)),
+            lead: if payload_len > 0 { self.bytes.get(payload_at).copied().unwrap_or_default() } else { 0 },
             layer,
             link_group: self.group,
             tunnels: self.tunnels,
