@@ -2,4 +2,6 @@
 
 pub mod capture;
 pub mod decode;
+pub mod flow;
+pub mod learn;
 pub mod model;

@@ -40,6 +40,8 @@ pub struct Packet {
     pub payload_at: u32,
     /// How many bytes of the payload were captured; less than `payload_len` if the snaplen cut it.
     pub payload_captured: u32,
+    /// The first captured payload byte; 0 if there is none.
+    pub lead: u8,
     /// What it is above IP.
     pub layer: Layer,
     /// The link layer says it went to all or to many (Ethernet group bit, SLL packet type).

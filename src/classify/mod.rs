@@ -1,0 +1,6 @@
+//! THE JUDGEMENT: a flow, the catalogue and what other flows told become a verdict, a standing and a finding.
+//!
+//! Pure and deterministic. This room must never know threads, files, the time of day, or how it will be printed.
+
+pub mod judge;
+pub mod verdict;

@@ -1,0 +1,438 @@
+//! The words of the judgement. Two axes, never one: what the wire showed, and what the documents say of it.
+
+use std::fmt;
+
+use crate::catalogue::RowId;
+use crate::model::addr::Addr;
+use crate::model::ids::FrameId;
+
+/// What the wire shows of a flow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// It worked.
+    Open,
+    /// Only one direction was captured, and it shows that the other lives.
+    OneWay,
+    /// No answer was seen at this capture point. Not yet "a filter": see the causes in the report.
+    Dropped,
+    /// The host itself said no.
+    Refused,
+    /// Somebody on the way said no.
+    Rejected,
+    /// The server answered, the answer never arrived.
+    ReplyLost,
+    /// The connection was cut at its first data.
+    Reset,
+    /// It was established, then the server was not heard again.
+    Stalled,
+    /// A request without reply, where the protocol demands one.
+    Unanswered,
+    /// Too early to say (live captures).
+    Pending,
+    /// Cannot be said from this capture.
+    Unknown,
+}
+
+impl Outcome {
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::OneWay => "one_way",
+            Self::Dropped => "dropped",
+            Self::Refused => "refused",
+            Self::Rejected => "rejected",
+            Self::ReplyLost => "reply_lost",
+            Self::Reset => "reset",
+            Self::Stalled => "stalled",
+            Self::Unanswered => "unanswered",
+            Self::Pending => "pending",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether an expected flow that ends so is blocked.
+    pub fn is_failure(self) -> bool {
+        matches!(
+            self,
+            Self::Dropped | Self::Refused | Self::Rejected | Self::ReplyLost | Self::Stalled | Self::Unanswered
+        )
+    }
+}
+
+/// How sure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
+pub enum Confidence {
+    /// One explanation among several.
+    Possible,
+    /// The best explanation.
+    Probable,
+    /// The frames leave no other.
+    Confirmed,
+}
+
+impl Confidence {
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Possible => "possible",
+            Self::Probable => "probable",
+            Self::Confirmed => "confirmed",
+        }
+    }
+
+    /// One step less sure.
+    #[must_use]
+    pub fn lower(self) -> Self {
+        match self {
+            Self::Confirmed => Self::Probable,
+            Self::Probable | Self::Possible => Self::Possible,
+        }
+    }
+}
+
+/// Who made an attempt fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
+pub enum By {
+    /// The server's own stack.
+    Host,
+    /// Something between the capture point and the server.
+    Middlebox,
+    /// Nobody can tell from here.
+    Unknown,
+    /// The sender of the ICMP error.
+    Address(Addr),
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host => f.write_str("host"),
+            Self::Middlebox => f.write_str("middlebox"),
+            Self::Unknown => f.write_str("unknown"),
+            Self::Address(addr) => addr.fmt(f),
+        }
+    }
+}
+
+/// Why the outcome is what it is: the stable codes of SEMANTICS section 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// T1, T2: SYNs without answer.
+    SynUnanswered,
+    /// T2: and nothing at all from that host in the whole capture.
+    HostSilent,
+    /// T3: one SYN without answer.
+    SynSingle,
+    /// T4: the capture ends too early.
+    EdgeEnd,
+    /// T5: the capture may begin inside a series.
+    EdgeStart,
+    /// T6: RST with the server's own time to live.
+    RstHost,
+    /// T7: RST that is not the server's.
+    RstMiddlebox,
+    /// T8: RST without anything to compare it with.
+    RstUnknownOrigin,
+    /// T9, U6, U7: ICMP error of this type and code.
+    Icmp {
+        /// ICMP type.
+        kind: u8,
+        /// ICMP code.
+        code: u8,
+    },
+    /// U6: the target's own port unreachable.
+    IcmpClosed,
+    /// T11: an ICMP error for the same port shortly before; routers send few.
+    IcmpInherited,
+    /// T12.
+    Handshake,
+    /// T13: the client repeats its SYN although the server answered.
+    SynAckUnheard,
+    /// T14: the server repeats its answer, the client is silent.
+    SynAckUnacked,
+    /// The server answered once and nothing more was seen.
+    HalfOpen,
+    /// T15: the client hung up on the answer.
+    HalfOpenProbe,
+    /// T16: client acknowledges what was not captured.
+    OneWayC2s,
+    /// T17, U9: only the server was captured.
+    OneWayS2c,
+    /// T18.
+    MidStream,
+    /// T19.
+    MidOneWay,
+    /// T20: a lone RST or FIN.
+    Stray,
+    /// T21: nothing more from the server although the client repeats its data.
+    NoAckAfterSetup,
+    /// T22: RST at the first data.
+    RstAfterData,
+    /// T23: opened and closed without payload.
+    ConnectOnly,
+    /// T24: RST at the end of a working connection.
+    LateRst,
+    /// T25: refused first, then accepted.
+    Retried,
+    /// One-way gate: the way back is not captured.
+    ReverseInvisible,
+    /// One-way gate: but the client's own repeats prove that it heard nothing.
+    SynRepeatedOneWay,
+    /// A reply whose numbers do not fit.
+    BadReply,
+    /// U1.
+    UdpReply,
+    /// U2.
+    Related,
+    /// U3.
+    UdpUnanswered,
+    /// U3 with one try only.
+    UdpSingle,
+    /// U4: works over TCP.
+    UdpFallback,
+    /// U5, multicast, broadcast: no answer is due.
+    OneWayProtocol,
+    /// No reply, and nothing says that one is due.
+    NoReplyKnown,
+    /// I1: echo requests without reply.
+    EchoUnanswered,
+    /// Echo or other traffic both ways.
+    BothWays,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = match self {
+            Self::Icmp { kind, code } => return write!(f, "icmp_{kind}_{code}"),
+            Self::SynUnanswered => "syn_unanswered",
+            Self::HostSilent => "host_silent",
+            Self::SynSingle => "syn_single",
+            Self::EdgeEnd => "edge_end",
+            Self::EdgeStart => "edge_start",
+            Self::RstHost => "rst_host",
+            Self::RstMiddlebox => "rst_middlebox",
+            Self::RstUnknownOrigin => "rst_unknown_origin",
+            Self::IcmpClosed => "icmp_closed",
+            Self::IcmpInherited => "icmp_inherited",
+            Self::Handshake => "handshake",
+            Self::SynAckUnheard => "synack_unheard",
+            Self::SynAckUnacked => "synack_unacked",
+            Self::HalfOpen => "half_open",
+            Self::HalfOpenProbe => "half_open_probe",
+            Self::OneWayC2s => "oneway_c2s",
+            Self::OneWayS2c => "oneway_s2c",
+            Self::MidStream => "mid_stream",
+            Self::MidOneWay => "mid_oneway",
+            Self::Stray => "stray",
+            Self::NoAckAfterSetup => "no_ack_after_setup",
+            Self::RstAfterData => "rst_after_data",
+            Self::ConnectOnly => "connect_only",
+            Self::LateRst => "late_rst",
+            Self::Retried => "retried",
+            Self::ReverseInvisible => "reverse_invisible",
+            Self::SynRepeatedOneWay => "syn_repeated_oneway",
+            Self::BadReply => "bad_reply",
+            Self::UdpReply => "udp_reply",
+            Self::Related => "related",
+            Self::UdpUnanswered => "udp_unanswered",
+            Self::UdpSingle => "udp_single",
+            Self::UdpFallback => "udp_fallback",
+            Self::OneWayProtocol => "one_way_protocol",
+            Self::NoReplyKnown => "no_reply_known",
+            Self::EchoUnanswered => "echo_unanswered",
+            Self::BothWays => "both_ways",
+        };
+        f.write_str(code)
+    }
+}
+
+/// Frames that show it, up to six, in the order of the story.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Frames([FrameId; 6]);
+
+impl Frames {
+    /// These frames, without gaps and repetitions.
+    pub fn of(frames: &[FrameId]) -> Self {
+        let mut kept = Self::default();
+        for frame in frames.iter().filter(|frame| frame.is_some()) {
+            kept.add(*frame);
+        }
+        kept
+    }
+
+    /// Adds a frame if there is room and it is not there yet.
+    pub fn add(&mut self, frame: FrameId) {
+        if self.0.contains(&frame) {
+            return;
+        }
+        if let Some(place) = self.0.iter_mut().find(|place| !place.is_some()) {
+            *place = frame;
+        }
+    }
+
+    /// The frames.
+    pub fn iter(&self) -> impl Iterator<Item = FrameId> + '_ {
+        self.0.iter().copied().filter(|frame| frame.is_some())
+    }
+}
+
+/// What the wire showed of one flow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// How sure.
+    pub confidence: Confidence,
+    /// By which rule.
+    pub reason: Reason,
+    /// Who made it fail; `None` where nothing failed.
+    pub by: Option<By>,
+    /// The frames that show it.
+    pub frames: Frames,
+}
+
+/// What the documents say of a flow.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// Rows name it.
+    Expected(Vec<RowId>),
+    /// Nothing but a wide range covers it.
+    ExpectedRange(Vec<RowId>),
+    /// No row allows it.
+    Unexpected(Why),
+    /// The catalogue does not know it.
+    Uncatalogued,
+    /// Not judged.
+    NotJudged(WhyNot),
+}
+
+impl Standing {
+    /// The name used in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Expected(_) => "expected",
+            Self::ExpectedRange(_) => "expected_range",
+            Self::Unexpected(_) => "unexpected",
+            Self::Uncatalogued => "uncatalogued",
+            Self::NotJudged(_) => "not_judged",
+        }
+    }
+
+    /// The rows that allow it.
+    pub fn rows(&self) -> &[RowId] {
+        match self {
+            Self::Expected(rows) | Self::ExpectedRange(rows) => rows,
+            _ => &[],
+        }
+    }
+}
+
+/// Why a flow is unexpected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
+pub enum Why {
+    /// No row names the port.
+    NoRow,
+    /// Rows name the port, for other roles.
+    RolePair,
+    /// A row allows the other direction.
+    Direction,
+}
+
+impl Why {
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoRow => "no_row",
+            Self::RolePair => "role_pair",
+            Self::Direction => "direction",
+        }
+    }
+}
+
+/// Why a flow is not judged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
+pub enum WhyNot {
+    /// One end has no known role.
+    RoleUnknown,
+    /// Multicast, broadcast, or a protocol without answers.
+    OneWayProtocol,
+    /// Who began it is not certain enough.
+    DirectionUnknown,
+    /// The site file accepts it.
+    SiteException,
+}
+
+impl WhyNot {
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RoleUnknown => "role_unknown",
+            Self::OneWayProtocol => "one_way_protocol",
+            Self::DirectionUnknown => "direction_unknown",
+            Self::SiteException => "site_exception",
+        }
+    }
+}
+
+/// What a person should look at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
+pub enum FindingKind {
+    /// Expected, and it failed.
+    Blocked,
+    /// No row allows it, and it works.
+    Unexpected,
+    /// No row allows it, and it failed.
+    Attempt,
+    /// It works, and only a wide range allows it.
+    RangeOnly,
+    /// One source tried many ports or many hosts.
+    Scan,
+    /// Half-open connections by the hundred.
+    Flood,
+}
+
+impl FindingKind {
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::Unexpected => "unexpected",
+            Self::Attempt => "attempt",
+            Self::RangeOnly => "range_only",
+            Self::Scan => "scan",
+            Self::Flood => "flood",
+        }
+    }
+}
+
+/// How it is known which end is the client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub enum DirBasis {
+    /// It sent the SYN.
+    Syn,
+    /// The other end sent a SYN-ACK.
+    SynAck,
+    /// NTP mode of the payload (RFC 5905 section 7.3).
+    NtpMode,
+    /// One port, and only one, is in the catalogue.
+    CataloguePort,
+    /// It spoke first.
+    FirstPacket,
+    /// The other end has the lower port.
+    LowerPort,
+}
+
+impl DirBasis {
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Syn => "syn",
+            Self::SynAck => "synack",
+            Self::NtpMode => "ntp_mode",
+            Self::CataloguePort => "catalogue_port",
+            Self::FirstPacket => "first_packet",
+            Self::LowerPort => "lower_port",
+        }
+    }
+}

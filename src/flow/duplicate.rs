@@ -1,0 +1,71 @@
+//! Copies of one packet: a span port that mirrors both ways, a capture before and after a router.
+//!
+//! A copy is not a retransmission: the same IP-ID, sequence numbers, flags, length and checksum come again within
+//! [`WINDOW_NS`]. A small table of recent packets is enough, since copies arrive within milliseconds.
+
+use crate::decode::packet::Layer;
+use crate::decode::packet::Packet;
+
+/// How far apart two copies may be: 5 ms (SEMANTICS section 1, guards). Retransmission timers start at 200 ms.
+pub const WINDOW_NS: u64 = 5_000_000;
+
+const PLACES: usize = 1 << 10;
+
+/// The recent packets of one table, by signature. Fixed memory: 16 KiB.
+#[derive(Debug)]
+pub struct Recent {
+    places: Vec<Place>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    signature: u64,
+    ts: u64,
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self { places: vec![Place::default(); PLACES] }
+    }
+}
+
+impl Recent {
+    /// Whether `packet`, whose flow key hashes to `hash`, is a copy of one seen just before. Remembers it if not.
+    #[inline]
+    pub fn is_copy(&mut self, packet: &Packet, hash: u64) -> bool {
+        let signature = signature(packet, hash);
+        #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
+        let index = (signature >> 32) as usize & (PLACES - 1);
+        let Some(place) = self.places.get_mut(index) else { return false };
+        if place.signature == signature && packet.ts.0.abs_diff(place.ts) <= WINDOW_NS {
+            return true;
+        }
+        *place = Place { signature, ts: packet.ts.0 };
+        false
+    }
+}
+
+/// Everything that a copy shares with its original: not the MAC addresses, VLAN or TTL.
+#[inline]
+fn signature(packet: &Packet, hash: u64) -> u64 {
+    let (a, b) = match packet.layer {
+        Layer::Tcp(tcp) => (
+            (u64::from(tcp.seq) << 32) | u64::from(tcp.ack),
+            (u64::from(tcp.flags) << 32) | (u64::from(tcp.window) << 16) | u64::from(tcp.checksum),
+        ),
+        Layer::Udp { checksum } => (1 << 40, u64::from(checksum)),
+        Layer::IcmpError(error) => {
+            (2 << 40, (u64::from(error.kind) << 8) | u64::from(error.code) | (error.sender.halves()[1] << 16))
+        }
+        Layer::EchoRequest => (3 << 40, 0),
+        Layer::EchoReply => (4 << 40, 0),
+        Layer::Fragment => (5 << 40, u64::from(packet.payload_at)),
+        Layer::Other => (6 << 40, 0),
+    };
+    let c = (u64::from(packet.ip_id) << 32) | (u64::from(packet.ip_len) << 1) | packet.from.index() as u64;
+    // A multiply of each word with its own odd constant, folded: no collision that matters within 5 ms of one flow.
+    let folded = (a ^ hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ b.wrapping_mul(0xc2b2_ae3d_27d4_eb4f).rotate_left(23)
+        ^ c.wrapping_mul(0x1656_67b1_9e37_79f9).rotate_left(41);
+    (folded ^ (folded >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) | 1
+}

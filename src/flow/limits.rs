@@ -1,0 +1,51 @@
+//! What the tables may hold, and what it cost when they were full.
+
+/// Bounds of one table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Flows kept with all their detail.
+    pub flows_max: usize,
+    /// Rows that evicted flows are added up into.
+    pub folds_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { flows_max: 1 << 20, folds_max: 1 << 14 }
+    }
+}
+
+/// What one table counted. Sums over tables give the capture's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Packets seen, copies included.
+    pub packets: u64,
+    /// Packets that were copies of another.
+    pub duplicates: u64,
+    /// Flows begun.
+    pub flows: u64,
+    /// Flows given up for lack of room; their packets and bytes are in the folded totals.
+    pub flows_evicted: u64,
+    /// Evicted flows whose pair had no row left, so that only the server or nothing names them.
+    pub folds_collapsed: u64,
+    /// ICMP errors that quote no flow seen, or a TCP sequence number that does not fit.
+    pub icmp_unmatched: u64,
+    /// SYN-ACK or RST whose numbers do not fit the SYN.
+    pub bad_replies: u64,
+    /// ACKs of data that was never seen: what the capture itself lost.
+    pub acked_unseen: u64,
+}
+
+impl Counters {
+    /// Adds another table's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.packets += other.packets;
+        self.duplicates += other.duplicates;
+        self.flows += other.flows;
+        self.flows_evicted += other.flows_evicted;
+        self.folds_collapsed += other.folds_collapsed;
+        self.icmp_unmatched += other.icmp_unmatched;
+        self.bad_replies += other.bad_replies;
+        self.acked_unseen += other.acked_unseen;
+    }
+}

@@ -1,0 +1,237 @@
+//! TCP: how a segment changes its flow (RFC 9293; what each mark means is in SEMANTICS table 1a).
+
+use std::time::Duration;
+
+use crate::decode::packet::Packet;
+use crate::decode::packet::Tcp;
+use crate::flow::limits::Counters;
+use crate::flow::record::ACK;
+use crate::flow::record::Began;
+use crate::flow::record::FIN;
+use crate::flow::record::Flow;
+use crate::flow::record::Mark;
+use crate::flow::record::RST;
+use crate::flow::record::Reset;
+use crate::flow::record::SYN;
+use crate::model::addr::Side;
+
+/// A new SYN on the ports of a refused attempt, so soon after, is the same attempt: Windows repeats refused
+/// connects (SEMANTICS T25).
+const RETRY_AFTER_REFUSAL: Duration = Duration::from_secs(3);
+
+/// Whether `a` comes after `b` in sequence space (RFC 9293 section 3.4).
+#[inline]
+#[expect(clippy::cast_possible_wrap, reason = "sequence numbers are compared modulo 2^32")]
+fn after(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) > 0
+}
+
+/// Whether this segment begins a new flow although its key has one (SEMANTICS T26).
+#[inline]
+pub(crate) fn begins_anew(flow: &Flow, packet: &Packet, tcp: &Tcp) -> bool {
+    tcp.flags & (SYN | RST) == SYN && syn_begins_anew(flow, packet, tcp)
+}
+
+fn syn_begins_anew(flow: &Flow, packet: &Packet, tcp: &Tcp) -> bool {
+    let me = packet.from.index();
+    let other = packet.from.other().index();
+    if tcp.flags & ACK != 0 {
+        // A SYN-ACK for another SYN than the one seen: the handshake of a connection whose SYN was not captured.
+        let known = flow.synacks[me] > 0 && flow.isn[me] == tcp.seq;
+        let fits = flow.syns[other] > 0 && tcp.ack == flow.isn[other].wrapping_add(1);
+        return !known && !fits && flow.synacks[me] > 0 && flow.reset.frame.is_some();
+    }
+    if flow.syns[me] > 0 {
+        if flow.isn[me] == tcp.seq {
+            return false;
+        }
+        let retry = flow.marks.has(Mark::Refused)
+            && !flow.marks.has(Mark::Established)
+            && packet.ts.since(flow.reset.ts) <= RETRY_AFTER_REFUSAL;
+        return !retry;
+    }
+    if flow.synacks[other] > 0 {
+        // Reordered: its SYN-ACK came first (Arkime issue 4019).
+        let reordered = flow.packets[me] == 0 || flow.max_ack[other] == tcp.seq.wrapping_add(1);
+        return !(reordered && flow.isn_acked(other) == tcp.seq.wrapping_add(1));
+    }
+    // Both ends send SYN: a simultaneous open while the first attempt hangs, else the ports are used again.
+    let simultaneous = flow.syns[other] > 0 && flow.packets[me] == 0 && flow.synacks[me] == 0;
+    !simultaneous
+}
+
+impl Flow {
+    /// The acknowledgement that the SYN-ACK of `side` carried.
+    fn isn_acked(&self, side: usize) -> u32 {
+        self.max_ack[side]
+    }
+}
+
+/// What the pipeline may want to tell others about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// Nothing.
+    None,
+    /// The responder answered for the first time: something listens there.
+    Answered,
+}
+
+/// Applies one segment that is no copy; its packet and byte counts are already added.
+#[inline]
+pub(crate) fn update(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counters) -> Step {
+    let me = packet.from.index();
+    let other = packet.from.other().index();
+    let first_of_side = flow.packets[me] == 1;
+    flow.flags[me] |= tcp.flags;
+
+    if tcp.flags & RST != 0 {
+        on_reset(flow, packet, tcp, counters);
+        return Step::None;
+    }
+    flow.note_ttl(packet.from, packet.ttl);
+    let mut step = Step::None;
+    if tcp.flags & SYN != 0 {
+        if tcp.flags & ACK == 0 {
+            on_syn(flow, packet, tcp);
+        } else if on_syn_ack(flow, packet, tcp, counters) {
+            step = Step::Answered;
+        }
+    }
+    if tcp.flags & ACK != 0 {
+        on_ack(flow, packet, tcp, first_of_side, counters);
+    }
+
+    let sequence_len = packet.payload_len + u32::from(tcp.flags & SYN != 0) + u32::from(tcp.flags & FIN != 0);
+    let end = tcp.seq.wrapping_add(sequence_len);
+    if first_of_side || after(end, flow.next_seq[me]) {
+        flow.next_seq[me] = end;
+    } else if packet.payload_len > 1 || (packet.payload_len == 1 && tcp.seq != flow.next_seq[me].wrapping_sub(1)) {
+        // Nothing new in it; a keep-alive repeats one byte and does not count.
+        flow.retransmits[me] = flow.retransmits[me].saturating_add(1);
+        flow.unheard[me] = flow.unheard[me].saturating_add(1);
+    }
+    flow.unheard[other] = 0;
+
+    if packet.payload_len > 0 {
+        flow.history.add(b'd', packet.from);
+    }
+    if tcp.flags & FIN != 0 {
+        flow.history.add(b'f', packet.from);
+    }
+    step
+}
+
+fn on_syn(flow: &mut Flow, packet: &Packet, tcp: &Tcp) {
+    let me = packet.from.index();
+    let other = packet.from.other().index();
+    flow.history.add(b's', packet.from);
+    if flow.syns[me] == 0 {
+        if flow.syns[other] == 0 {
+            flow.began = packet.from;
+            flow.began_by = Began::Syn;
+        }
+    } else {
+        flow.syn_gap_ms = u32::try_from(packet.ts.since(flow.syn_last).as_millis()).unwrap_or(u32::MAX);
+        if flow.isn[me] != tcp.seq {
+            flow.marks.set(Mark::Retried);
+            flow.next_seq[me] = tcp.seq;
+        } else if flow.marks.has(Mark::Refused) {
+            flow.marks.set(Mark::Retried);
+        }
+        if flow.synacks[other] > 0 && flow.isn[me] == tcp.seq {
+            flow.marks.set(Mark::SynAfterSynAck);
+        }
+    }
+    flow.isn[me] = tcp.seq;
+    flow.syns[me] = flow.syns[me].saturating_add(1);
+    flow.syn_last = packet.ts;
+    flow.syn_frame = packet.frame;
+    flow.syn_ip_id = packet.ip_id;
+    flow.syn_window = tcp.window;
+}
+
+/// Whether it is the first SYN-ACK of a SYN that it fits.
+fn on_syn_ack(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counters) -> bool {
+    let me = packet.from.index();
+    let other = packet.from.other().index();
+    if flow.syns[other] > 0 && tcp.ack != flow.isn[other].wrapping_add(1) {
+        counters.bad_replies += 1;
+        return false;
+    }
+    flow.history.add(b'h', packet.from);
+    flow.synacks[me] = flow.synacks[me].saturating_add(1);
+    if flow.synacks[me] > 1 {
+        flow.marks.set(Mark::SynAckRepeated);
+        return false;
+    }
+    if flow.syns[other] == 0 {
+        flow.began = packet.from.other();
+        flow.began_by = Began::SynAck;
+    }
+    flow.isn[me] = tcp.seq;
+    flow.synack_at = packet.ts;
+    flow.synack_frame = packet.frame;
+    true
+}
+
+fn on_ack(flow: &mut Flow, packet: &Packet, tcp: &Tcp, first_of_side: bool, counters: &mut Counters) {
+    let me = packet.from.index();
+    let other = packet.from.other().index();
+    if first_of_side || flow.max_ack[me] == 0 {
+        flow.max_ack[me] = tcp.ack;
+    } else if after(tcp.ack, flow.max_ack[me]) {
+        flow.max_ack[me] = tcp.ack;
+        flow.marks.set(match packet.from {
+            Side::Low => Mark::AckAdvancedLow,
+            Side::High => Mark::AckAdvancedHigh,
+        });
+    }
+    if tcp.flags & SYN != 0 {
+        return;
+    }
+    flow.history.add(b'a', packet.from);
+    if flow.packets[other] > 0 && flow.flags[other] & RST == 0 && after(tcp.ack, flow.next_seq[other].wrapping_add(1)) {
+        // It acknowledges what this capture never saw. Count the hole once.
+        counters.acked_unseen += 1;
+        flow.next_seq[other] = tcp.ack;
+    }
+    let completes = !flow.marks.has(Mark::Established)
+        && flow.synacks[other] > 0
+        && flow.syns[me] > 0
+        && tcp.ack.wrapping_sub(flow.isn[other]).wrapping_sub(1) < (1 << 30);
+    if completes {
+        flow.marks.set(Mark::Established);
+        let micros = packet.ts.since(flow.syn_last.min(flow.synack_at)).as_micros();
+        flow.handshake_us = u32::try_from(micros).unwrap_or(u32::MAX).max(1);
+    }
+}
+
+fn on_reset(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counters) {
+    let me = packet.from.index();
+    let other = packet.from.other().index();
+    let answers_syn = flow.syns[other] > 0 && flow.synacks[me] == 0 && !flow.marks.has(Mark::Established);
+    if answers_syn {
+        // RFC 9293 section 3.10.7.1: a RST that answers a SYN acknowledges it (data in the SYN may count too).
+        let acknowledged = tcp.ack.wrapping_sub(flow.isn[other]);
+        if tcp.flags & ACK == 0 || acknowledged == 0 || acknowledged > 1461 {
+            counters.bad_replies += 1;
+            return;
+        }
+        flow.marks.set(Mark::Refused);
+    }
+    flow.history.add(b'r', packet.from);
+    if flow.synacks[other] > 0 && !flow.marks.has(Mark::Established) {
+        flow.marks.set(Mark::HalfOpenReset);
+    }
+    if !flow.reset.frame.is_some() || answers_syn {
+        flow.reset = Reset {
+            ts: packet.ts,
+            frame: packet.frame,
+            ttl: packet.ttl,
+            ip_id: packet.ip_id,
+            window: tcp.window,
+            by_high: packet.from == Side::High,
+        };
+    }
+    flow.unheard[other] = 0;
+}

@@ -1,0 +1,115 @@
+//! The one map that workers share. Written once per answered flow, never per packet.
+//!
+//! Every entry is merged with minimum, maximum and sum only, so that the result does not depend on which worker came
+//! first.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use dashmap::DashMap;
+use foldhash::quality::RandomState;
+
+use crate::model::addr::Addr;
+use crate::model::ids::FrameId;
+use crate::model::time::Timestamp;
+use crate::model::transport::Transport;
+
+/// How many answering endpoints are remembered: 1,048,576. What comes after is counted.
+pub const ENDPOINTS_MAX: usize = 1 << 20;
+
+/// A place that can answer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Listener {
+    /// The host.
+    pub addr: Addr,
+    /// The transport.
+    pub transport: Transport,
+    /// The port, 0 where there is none.
+    pub port: u16,
+}
+
+/// That a listener answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Answered {
+    /// When first.
+    pub first: Timestamp,
+    /// In which frame first.
+    pub frame: FrameId,
+    /// How many flows it answered.
+    pub flows: u64,
+}
+
+/// What flows told. Survives the flows themselves.
+#[derive(Debug, Default)]
+pub struct Knowledge {
+    answers: DashMap<Listener, Answered, RandomState>,
+    forgotten: AtomicU64,
+}
+
+impl Knowledge {
+    /// Nothing known.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Remembers that `listener` answered a flow at `at`, in `frame`.
+    pub fn answered(&self, listener: Listener, at: Timestamp, frame: FrameId) {
+        if let Some(mut entry) = self.answers.get_mut(&listener) {
+            entry.flows += 1;
+            if (at, frame) < (entry.first, entry.frame) {
+                entry.first = at;
+                entry.frame = frame;
+            }
+            return;
+        }
+        if self.answers.len() >= ENDPOINTS_MAX {
+            self.forgotten.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.answers
+            .entry(listener)
+            .and_modify(|entry| {
+                entry.flows += 1;
+                if (at, frame) < (entry.first, entry.frame) {
+                    entry.first = at;
+                    entry.frame = frame;
+                }
+            })
+            .or_insert(Answered { first: at, frame, flows: 1 });
+    }
+
+    /// Everything that answered, in order.
+    pub fn answers(&self) -> Vec<(Listener, Answered)> {
+        let mut all: Vec<_> = self.answers.iter().map(|entry| (*entry.key(), *entry.value())).collect();
+        all.sort_unstable_by_key(|(listener, _)| *listener);
+        all
+    }
+
+    /// Answers that came when no place was left.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_arrival_does_not_matter() {
+        let listener = Listener { addr: Addr::v4([10, 0, 0, 1]), transport: Transport::Tcp, port: 445 };
+        let answers = [(Timestamp(5), FrameId::new(0, 9)), (Timestamp(3), FrameId::new(0, 4)), (Timestamp(3), FrameId::new(0, 7))];
+        let tell = |order: [usize; 3]| {
+            let knowledge = Knowledge::new();
+            for index in order {
+                let (at, frame) = answers[index];
+                knowledge.answered(listener, at, frame);
+            }
+            knowledge.answers()
+        };
+        let expected = vec![(listener, Answered { first: Timestamp(3), frame: FrameId::new(0, 4), flows: 3 })];
+        for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
+            assert_eq!(tell(order), expected);
+        }
+    }
+}
