@@ -1,7 +1,7 @@
 //! No capture makes the program panic, hang, or take memory without bound; whatever it prints as a report is JSON.
 //!
-//! Every capture is also cut at places that a fixed generator chooses. By default a fixed sample of the public captures
-//! runs; `PORTOLAN_SURVIVE=full` runs every capture with twenty cuts each.
+//! Every capture is also cut at places that a fixed generator chooses, and has bytes changed. By default a fixed sample of
+//! the public captures runs; `PORTOLAN_SURVIVE=full` runs every capture with twenty cuts and four changed copies each.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may stop, and says what it ran")]
 
@@ -34,12 +34,22 @@ const ADDRESS_SPACE_KIB: u32 = 1_200_000;
 /// Runs at the same time.
 const AT_ONCE: usize = 2;
 
-/// A capture and how much of it is fed to the program.
+/// What is done to a capture before it is fed to the program.
+#[derive(Clone, Copy)]
+enum Damage {
+    /// Nothing: the file is named as it is.
+    None,
+    /// Only so many bytes, through standard input.
+    Cut(usize),
+    /// About one byte in fifty is another one, chosen from this seed, through standard input.
+    Changed(u64),
+}
+
+/// A capture and what is done to it.
 struct Input {
     path: PathBuf,
-    /// Bytes from the start; none feeds the file by its name.
-    cut: Option<usize>,
-    /// Whether the whole capture is known to be readable.
+    damage: Damage,
+    /// Whether the capture is known to be readable as it is.
     readable: bool,
 }
 
@@ -49,8 +59,7 @@ fn the_projects_own_captures_and_their_cuts() {
     let mut inputs = Vec::new();
     for path in own {
         let hostile = path.components().any(|part| part.as_os_str() == "hostile");
-        let cuts = if hostile { 20 } else { 2 };
-        inputs.extend(with_cuts(&path, cuts, false));
+        inputs.extend(if hostile { damaged(&path, 20, 4, false) } else { damaged(&path, 2, 1, false) });
     }
     assert!(!inputs.is_empty(), "pcaps/ holds no capture");
     survive(&inputs);
@@ -68,7 +77,8 @@ fn public_captures_and_their_cuts() {
         let name = path.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned();
         let chosen = full || place % 6 == 0 || bad.contains(&name);
         if chosen {
-            inputs.extend(with_cuts(path, if full { 20 } else { 2 }, readable.contains(&name)));
+            let readable = readable.contains(&name);
+            inputs.extend(if full { damaged(path, 20, 4, readable) } else { damaged(path, 2, 1, readable) });
         }
     }
     survive(&inputs);
@@ -100,43 +110,66 @@ fn is_capture(path: &Path) -> bool {
     [".pcap", ".pcapng", ".cap", ".gz", ".zst", ".lz4", ".xz", ".bin"].iter().any(|end| name.ends_with(end))
 }
 
-/// A capture whole, and cut at places that depend on its name only.
-fn with_cuts(path: &Path, cuts: u64, readable: bool) -> Vec<Input> {
+/// A capture as it is, cut, and changed, at places that depend on its name only.
+fn damaged(path: &Path, cuts: usize, changes: usize, readable: bool) -> Vec<Input> {
     let length = fs::metadata(path).unwrap().len();
-    let mut state = path
-        .file_name()
-        .unwrap()
-        .to_str()
-        .unwrap()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    let mut inputs = vec![Input { path: path.to_owned(), cut: None, readable }];
-    for _ in 0..cuts {
-        // splitmix64, Steele, Lea, Flood: "Fast splittable pseudorandom number generators" (2014).
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let cut = (mixed ^ (mixed >> 31)) % length.max(1);
-        inputs.push(Input { path: path.to_owned(), cut: Some(usize::try_from(cut).unwrap()), readable: false });
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let mut state = name.bytes().fold(FNV_OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
+    let mut damages = vec![Damage::None];
+    damages.extend((0..cuts).map(|_| Damage::Cut(usize::try_from(next(&mut state) % length.max(1)).unwrap())));
+    damages.extend((0..changes).map(|_| Damage::Changed(next(&mut state))));
+    let input = |damage| Input { path: path.to_owned(), readable: readable && matches!(damage, Damage::None), damage };
+    damages.into_iter().map(input).collect()
+}
+
+/// The constants of FNV-1a with 64 bits.
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
+
+/// The next number of splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// What the program is fed, where it is not the file itself.
+fn bytes_of(input: &Input) -> Option<Vec<u8>> {
+    let mut bytes = fs::read(&input.path).unwrap();
+    match input.damage {
+        Damage::None => return None,
+        Damage::Cut(length) => bytes.truncate(length),
+        Damage::Changed(mut state) => {
+            for byte in &mut bytes {
+                let [changes, to, ..] = next(&mut state).to_le_bytes();
+                if changes < 5 {
+                    *byte = to;
+                }
+            }
+        }
     }
-    inputs
+    Some(bytes)
 }
 
 /// Runs the program on every input, a few at once, and collects every fault.
 fn survive(inputs: &[Input]) {
-    let next = AtomicUsize::new(0);
+    let place = AtomicUsize::new(0);
     let codes: Mutex<BTreeMap<Option<i32>, u32>> = Mutex::new(BTreeMap::new());
     let faults: Mutex<Vec<String>> = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 let folder = tempfile::tempdir().unwrap();
-                while let Some(input) = inputs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some(input) = inputs.get(place.fetch_add(1, Ordering::Relaxed)) {
                     let ran = run(input, folder.path());
                     *codes.lock().unwrap().entry(ran.code).or_default() += 1;
                     if let Some(fault) = fault(input, &ran) {
-                        let cut = input.cut.map_or(String::new(), |cut| format!(" cut at {cut}"));
-                        faults.lock().unwrap().push(format!("{}{cut}: {fault}", input.path.display()));
+                        faults.lock().unwrap().push(format!(
+                            "{} {}: {fault}",
+                            input.path.display(),
+                            name_of(input.damage)
+                        ));
                     }
                 }
             });
@@ -148,18 +181,25 @@ fn survive(inputs: &[Input]) {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
-/// One run under a time and a memory limit. What is cut comes through standard input.
+fn name_of(damage: Damage) -> String {
+    match damage {
+        Damage::None => "as it is".to_owned(),
+        Damage::Cut(length) => format!("cut at {length}"),
+        Damage::Changed(seed) => format!("changed from seed {seed}"),
+    }
+}
+
+/// One run under a time and a memory limit. What is damaged comes through standard input.
 fn run(input: &Input, folder: &Path) -> Run {
     let limited = format!("ulimit -v {ADDRESS_SPACE_KIB}; exec timeout -s KILL {TIMEOUT_S} \"$0\" \"$@\"");
     let mut command = Command::new("sh");
     command.arg("-c").arg(limited).arg(PROGRAM).args(["analyze", "--format", "json"]);
-    match input.cut {
+    match bytes_of(input) {
         None => command.arg(&input.path).stdin(Stdio::null()),
-        Some(cut) => {
-            let bytes = fs::read(&input.path).unwrap();
-            let part = folder.join("cut");
-            fs::write(&part, &bytes[..cut]).unwrap();
-            command.arg("-").stdin(File::open(part).unwrap())
+        Some(bytes) => {
+            let copy = folder.join("copy");
+            fs::write(&copy, bytes).unwrap();
+            command.arg("-").stdin(File::open(copy).unwrap())
         }
     };
     finish(&mut command)
