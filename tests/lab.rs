@@ -388,15 +388,15 @@ fn judge(truth: &Truth, flow: &TruthFlow, record: &Flow, view: View) -> Result<(
         "no-answer" if flow.sent == 1 => one_of(&["unanswered", "pending", "unknown"]),
         "no-answer" => one_of(&["unanswered"]),
         "refused-rst" if by_firewall => {
-            let known = truth
-                .flows
-                .iter()
-                .filter(|other| other.server.0 == flow.server.0 && other.outcome == "established")
-                .count();
+            // Only what the same client gets from this server passes the same routers, and shows the server's TTL.
+            let known = truth.flows.iter().filter(|other| {
+                (other.client.0, other.server.0) == (flow.client.0, flow.server.0) && other.outcome == "established"
+            });
+            let known = known.count();
             match (record.outcome.as_str(), record.by.as_str()) {
                 ("rejected", "middlebox") => Ok(()),
                 ("refused", "unknown") if known < 2 => Ok(()),
-                _ => Err(format!("rejected by middlebox ({known} other flows of that server show its TTL)")),
+                _ => Err(format!("rejected by middlebox ({known} other flows of that pair show the server's TTL)")),
             }
         }
         "refused-rst" => match (record.outcome.as_str(), record.by.as_str()) {
