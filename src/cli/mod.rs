@@ -1,0 +1,3 @@
+//! The person: words in, exit code out.
+
+pub mod rules;
