@@ -38,7 +38,11 @@ const NO_PORTS: &[&str] = &["flow", "learn", "classify", "pipeline", "report"];
 const NOT_A_PORT: &[(&str, u64, &str)] = &[];
 
 /// Text that only `rules/` may hold, and why one file may name it nevertheless. File, text, reason.
-const MAY_NAME: &[(&str, &str, &str)] = &[];
+const MAY_NAME: &[(&str, &str, &str)] = &[(
+    "catalogue/check.rs",
+    "e3514235-4b06-11d1-ab04-00c04fc2dcd2",
+    "the hint beside a UUID that is none shows how one is written",
+)];
 
 #[test]
 fn rooms_name_only_what_lies_below_them() {
@@ -103,7 +107,7 @@ fn every_exception_is_still_needed() {
     }
     for (file, text, reason) in MAY_NAME {
         assert!(!reason.is_empty());
-        assert!(code_of(file).contains(&format!("\"{text}\"")), "{file} does not name {text} any more");
+        assert!(code_of(file).contains(text), "{file} does not name {text} any more");
     }
 }
 
@@ -426,7 +430,7 @@ fn uuid_literals(path: &str, code: &str) -> Vec<String> {
     for (place, line) in code.lines().enumerate() {
         let texts = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(is_uuid);
         let wholes = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(is_number);
-        for word in texts.chain(wholes) {
+        for word in texts.chain(wholes).filter(|word| !may_name(path, word)) {
             faults.push(format!("src/{path}:{}: UUID {word}", place + 1));
         }
     }
@@ -438,13 +442,16 @@ fn catalogue_literals(path: &str, code: &str, words: &BTreeSet<String>) -> Vec<S
     let mut faults = Vec::new();
     for (place, line) in code.lines().enumerate() {
         for text in line.split('"').skip(1).step_by(2) {
-            let excused = MAY_NAME.iter().any(|(file, allowed, _)| *file == path && *allowed == text);
-            if words.contains(text) && !excused {
+            if words.contains(text) && !may_name(path, text) {
                 faults.push(format!("src/{path}:{}: \"{text}\"", place + 1));
             }
         }
     }
     faults
+}
+
+fn may_name(path: &str, text: &str) -> bool {
+    MAY_NAME.iter().any(|(file, allowed, _)| *file == path && *allowed == text)
 }
 
 /// The TOML files below a folder of `rules/`.
