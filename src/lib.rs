@@ -8,3 +8,4 @@ pub mod decode;
 pub mod flow;
 pub mod learn;
 pub mod model;
+pub mod pipeline;

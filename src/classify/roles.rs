@@ -181,8 +181,3 @@ fn list(services: &[ServiceId], catalogue: &Catalogue) -> String {
         _ => names.concat(),
     }
 }
-
-/// Names of the roles of a set, for reports.
-pub(crate) fn role_names(set: RoleSet, catalogue: &Catalogue) -> Vec<String> {
-    set.iter().map(|role: RoleId| catalogue.role_name(role).to_owned()).collect()
-}
