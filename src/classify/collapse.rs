@@ -49,9 +49,7 @@ impl Collapsed {
         let mut collapsed = Self::default();
         collapsed.floods(attempts);
         collapsed.scans(attempts, may_scan, |attempt| (attempt.client, Some(attempt.server), None));
-        collapsed.scans(attempts, may_scan, |attempt| {
-            (attempt.client, None, Some((attempt.transport, attempt.port)))
-        });
+        collapsed.scans(attempts, may_scan, |attempt| (attempt.client, None, Some((attempt.transport, attempt.port))));
         collapsed
     }
 
@@ -88,9 +86,8 @@ impl Collapsed {
             .collect();
         flooded.sort_unstable();
         for (server, port) in flooded {
-            let members: Vec<usize> = select(attempts, |attempt| {
-                attempt.half_open && attempt.server == server && attempt.port == port
-            });
+            let members: Vec<usize> =
+                select(attempts, |attempt| attempt.half_open && attempt.server == server && attempt.port == port);
             let mut seconds: Map<u64, usize> = Map::default();
             for attempt in members.iter().filter_map(|member| attempts.get(*member)) {
                 *seconds.entry(attempt.at.0 / 1_000_000_000).or_default() += 1;
