@@ -1,17 +1,31 @@
 //! Judging all flows of a capture, one after the other, each in the light of the others.
 
+use std::collections::BTreeSet;
+
 use crate::catalogue::Catalogue;
-use crate::catalogue::RoleId;
-use crate::catalogue::ServiceId;
+use crate::catalogue::role::RoleId;
+use crate::catalogue::role::RoleSet;
+use crate::catalogue::service::ServiceId;
+use crate::classify::collapse::Attempt;
+use crate::classify::collapse::Collapsed;
+use crate::classify::context::Context;
+use crate::classify::context::Seen;
+use crate::classify::direction::direction;
+use crate::classify::outcome::outcome;
+use crate::classify::roles::Roles;
+use crate::classify::standing::Question;
+use crate::classify::standing::standing;
 use crate::classify::verdict::Confidence;
 use crate::classify::verdict::DirBasis;
 use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Frames;
 use crate::classify::verdict::Outcome;
+use crate::classify::verdict::Reason;
 use crate::classify::verdict::Standing;
 use crate::classify::verdict::Verdict;
 use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Flow;
+use crate::flow::record::Mark;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::model::addr::Addr;
@@ -66,6 +80,8 @@ pub struct Judged<'a> {
     pub collapse: Option<usize>,
     /// Things worth knowing that change no verdict: stable words such as `mid_stream` or `udp_fallback`.
     pub notes: Vec<&'static str>,
+    /// The standing rests on roles that were inferred, not given.
+    pub roles_inferred: bool,
 }
 
 impl Judged<'_> {
@@ -136,7 +152,11 @@ pub struct Host {
 #[derive(Debug)]
 pub struct Judge<'a> {
     catalogue: &'a Catalogue,
-    tables: &'a [Table],
+    options: Options,
+    flows: Vec<Seen<'a>>,
+    context: Context,
+    roles: Roles,
+    collapsed: Collapsed,
 }
 
 impl<'a> Judge<'a> {
@@ -147,20 +167,138 @@ impl<'a> Judge<'a> {
         knowledge: &Knowledge,
         catalogue: &'a Catalogue,
         options: Options,
-    ) -> Self;
+    ) -> Self {
+        let mut flows: Vec<Seen<'a>> =
+            tables.iter().flat_map(|table| table.flows().map(move |flow| Seen { flow, table })).collect();
+        flows.sort_unstable_by_key(|seen| (seen.flow.first, seen.flow.first_frame, seen.flow.last_frame));
+        let context = Context::new(&flows, facts, knowledge.answers(), catalogue);
+        let roles = Roles::new(&flows, &context, catalogue, options.infer);
+        let mut judge = Self { catalogue, options, flows, context, roles, collapsed: Collapsed::default() };
+        let attempts: Vec<Attempt> = judge.flows.iter().map(|seen| judge.attempt(*seen)).collect();
+        let may_scan = |addr: Addr| catalogue.is_scanner(addr.ip());
+        judge.collapsed = Collapsed::find(&attempts, &may_scan);
+        judge
+    }
 
     /// Every flow, judged, in the order they began.
-    pub fn flows(&self) -> impl Iterator<Item = Judged<'a>> + '_;
+    pub fn flows(&self) -> impl Iterator<Item = Judged<'a>> + '_ {
+        (0..self.flows.len()).filter_map(|number| self.judge(number))
+    }
 
     /// The scans and floods.
-    pub fn collapses(&self) -> &[Collapse];
+    pub fn collapses(&self) -> &[Collapse] {
+        &self.collapsed.all
+    }
 
     /// Every host that is an end of a flow and has a role, in order of address.
-    pub fn hosts(&self) -> Vec<Host>;
+    pub fn hosts(&self) -> Vec<Host> {
+        let ends = self.flows.iter().flat_map(|seen| [seen.flow.addr(Side::Low), seen.flow.addr(Side::High)]);
+        let addrs: BTreeSet<Addr> = ends.collect();
+        addrs.into_iter().filter_map(|addr| self.roles.host(addr, self.catalogue)).collect()
+    }
+
+    /// The roles of a host, implied ones included.
+    pub fn roles_of(&self, addr: Addr) -> RoleSet {
+        self.roles.of(addr, self.catalogue).set
+    }
 
     /// Share of flows with payload of which one direction only was captured.
-    pub fn one_way_share(&self) -> f64;
+    pub fn one_way_share(&self) -> f64 {
+        self.context.one_way_share
+    }
 
     /// Whether that share is so high that the capture as a whole sees one direction only.
-    pub fn asymmetric(&self) -> bool;
+    pub fn asymmetric(&self) -> bool {
+        self.context.asymmetric
+    }
+
+    fn attempt(&self, seen: Seen<'a>) -> Attempt {
+        let flow = seen.flow;
+        let (orig, _) = direction(flow, self.catalogue);
+        let verdict = outcome(seen, orig, &self.context, self.catalogue);
+        let ends = flow.five_tuple(orig);
+        let tcp = flow.key.transport == Transport::Tcp;
+        let half_open = tcp && flow.syns[orig.index()] > 0 && !flow.marks.has(Mark::Established);
+        // A flood or a scan is told by what the source does; that the capture ends early changes nothing.
+        let silent = half_open && flow.max_ack[orig.index()] == 0;
+        Attempt {
+            client: ends.orig.addr,
+            server: ends.resp.addr,
+            transport: flow.key.transport,
+            port: ends.resp.port,
+            at: flow.first,
+            frame: flow.first_frame,
+            tries: tries(flow, orig),
+            failed: verdict.outcome.is_failure() || silent,
+            half_open: silent && !flow.marks.has(Mark::Refused) && flow.icmp == 0,
+            outcome: verdict.outcome,
+        }
+    }
+
+    fn judge(&self, number: usize) -> Option<Judged<'a>> {
+        let seen = *self.flows.get(number)?;
+        let flow = seen.flow;
+        let (orig, dir_basis) = direction(flow, self.catalogue);
+        let verdict = outcome(seen, orig, &self.context, self.catalogue);
+        let ends = flow.five_tuple(orig);
+        let from = self.roles.of(ends.orig.addr, self.catalogue);
+        let to = self.roles.of(ends.resp.addr, self.catalogue);
+        let strict = self.options.strict;
+        let question = Question { flow, orig, dir_basis, verdict: &verdict, from: &from, to: &to, strict };
+        let standing = standing(&question, &self.roles, &self.context, self.catalogue);
+        let collapse = self.collapsed.of(number);
+        let finding = if collapse.is_some() { None } else { self.finding(&standing, &verdict, ends.orig.addr) };
+        let port = if flow.key.transport.has_ports() { ends.resp.port } else { 0 };
+        Some(Judged {
+            flow,
+            icmp: seen.icmp(),
+            orig,
+            dir_basis,
+            notes: notes(flow, seen.icmp(), &verdict),
+            verdict,
+            standing,
+            service: self.catalogue.service_at(flow.key.transport, port),
+            finding,
+            collapse,
+            roles_inferred: from.inferred || to.inferred,
+        })
+    }
+
+    fn finding(&self, standing: &Standing, verdict: &Verdict, client: Addr) -> Option<FindingKind> {
+        let (open, failed) = (verdict.outcome == Outcome::Open, verdict.outcome.is_failure());
+        match standing {
+            Standing::Expected(_) | Standing::ExpectedRange(_) if failed => Some(FindingKind::Blocked),
+            Standing::ExpectedRange(_) if open => Some(FindingKind::RangeOnly),
+            Standing::Unexpected(_) if open => Some(FindingKind::Unexpected),
+            Standing::Unexpected(_) if failed && !self.catalogue.is_scanner(client.ip()) => Some(FindingKind::Attempt),
+            _ => None,
+        }
+    }
+}
+
+/// SYNs or requests of the client.
+pub fn tries(flow: &Flow, orig: Side) -> u64 {
+    match flow.key.transport {
+        Transport::Tcp => u64::from(flow.syns[orig.index()].max(1)),
+        _ => flow.packets[orig.index()].max(1),
+    }
+}
+
+fn notes(flow: &Flow, icmp: Option<&IcmpSeen>, verdict: &Verdict) -> Vec<&'static str> {
+    let midway = flow.key.transport == Transport::Tcp && flow.syns == [0, 0];
+    let open = verdict.outcome == Outcome::Open;
+    let facts = [
+        (midway && flow.synacks == [0, 0], "mid_stream"),
+        (open && icmp.is_some(), "soft_error"),
+        (verdict.reason == Reason::HalfOpenProbe, "probe"),
+        (verdict.reason == Reason::ConnectOnly, "no_payload"),
+        (verdict.reason == Reason::UdpFallback, "udp_fallback"),
+        (verdict.reason == Reason::Related, "related"),
+        (flow.marks.has(Mark::Retried), "retried"),
+        (flow.marks.has(Mark::Copied), "duplicated"),
+        (flow.marks.has(Mark::Mtu), "mtu"),
+        (flow.marks.has(Mark::Group), "group"),
+        (flow.marks.has(Mark::Superseded), "ports_reused"),
+    ];
+    facts.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect()
 }

@@ -2,5 +2,12 @@
 //!
 //! Pure and deterministic. This room must never know threads, files, the time of day, or how it will be printed.
 
+mod collapse;
+mod context;
+mod direction;
 pub mod judge;
+mod outcome;
+mod roles;
+mod standing;
+pub mod thresholds;
 pub mod verdict;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::catalogue::RowId;
+use crate::catalogue::policy::RowId;
 use crate::model::addr::Addr;
 use crate::model::ids::FrameId;
 

@@ -2,4 +2,15 @@
 //!
 //! This room must never know where the bytes came from, what a port means, or the time of day.
 
+pub mod counts;
+pub mod decoder;
+pub mod link;
 pub mod packet;
+
+mod fragment;
+mod icmp;
+mod ip;
+mod transport;
+mod tunnel;
+mod walk;
+mod wire;

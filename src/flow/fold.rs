@@ -120,4 +120,3 @@ fn key_of(flow: &Flow) -> FoldKey {
     let port = if flow.key.transport.has_ports() { ends.resp.port } else { 0 };
     FoldKey { client: Some(ends.orig.addr), server: Some((ends.resp.addr, port)), transport: flow.key.transport }
 }
-

@@ -98,7 +98,11 @@ mod tests {
     #[test]
     fn the_order_of_arrival_does_not_matter() {
         let listener = Listener { addr: Addr::v4([10, 0, 0, 1]), transport: Transport::Tcp, port: 445 };
-        let answers = [(Timestamp(5), FrameId::new(0, 9)), (Timestamp(3), FrameId::new(0, 4)), (Timestamp(3), FrameId::new(0, 7))];
+        let answers = [
+            (Timestamp(5), FrameId::new(0, 9)),
+            (Timestamp(3), FrameId::new(0, 4)),
+            (Timestamp(3), FrameId::new(0, 7)),
+        ];
         let tell = |order: [usize; 3]| {
             let knowledge = Knowledge::new();
             for index in order {

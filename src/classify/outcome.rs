@@ -1,0 +1,388 @@
+//! From evidence to outcome: the rows T1 to T26 of SEMANTICS table 1a, U1 to U10 and I1 of table 1b.
+
+use crate::catalogue::Catalogue;
+use crate::catalogue::service::UdpHabit;
+use crate::classify::context::Context;
+use crate::classify::context::Seen;
+use crate::classify::context::both_ways;
+use crate::classify::context::listener_of;
+use crate::classify::context::proves_reply;
+use crate::classify::thresholds as limit;
+use crate::classify::verdict::By;
+use crate::classify::verdict::Confidence;
+use crate::classify::verdict::Frames;
+use crate::classify::verdict::Outcome;
+use crate::classify::verdict::Reason;
+use crate::classify::verdict::Verdict;
+use crate::flow::icmp::IcmpMeaning;
+use crate::flow::icmp::IcmpSeen;
+use crate::flow::record::FIN;
+use crate::flow::record::Flow;
+use crate::flow::record::Mark;
+use crate::flow::record::RST;
+use crate::model::addr::Side;
+use crate::model::ids::FrameId;
+use crate::model::transport::Transport;
+use std::time::Duration;
+
+/// Judges what the wire shows of a flow whose client is at `orig`.
+pub(crate) fn outcome(seen: Seen<'_>, orig: Side, context: &Context, catalogue: &Catalogue) -> Verdict {
+    let case = Case { flow: seen.flow, icmp: seen.icmp(), orig, resp: orig.other(), context, catalogue };
+    let verdict = match seen.flow.key.transport {
+        Transport::Tcp => case.tcp(),
+        Transport::Udp => case.udp(),
+        Transport::Icmp => case.echo(),
+        _ => case.portless(),
+    };
+    case.doubt_loss(verdict)
+}
+
+/// One flow, seen from its client.
+struct Case<'a> {
+    flow: &'a Flow,
+    icmp: Option<&'a IcmpSeen>,
+    orig: Side,
+    resp: Side,
+    context: &'a Context,
+    catalogue: &'a Catalogue,
+}
+
+/// A verdict on something that did not fail.
+fn fine(outcome: Outcome, confidence: Confidence, reason: Reason, frames: &[FrameId]) -> Verdict {
+    Verdict { outcome, confidence, reason, by: None, frames: Frames::of(frames) }
+}
+
+/// A verdict on something that failed.
+fn failed(outcome: Outcome, confidence: Confidence, reason: Reason, by: By, frames: &[FrameId]) -> Verdict {
+    Verdict { outcome, confidence, reason, by: Some(by), frames: Frames::of(frames) }
+}
+
+impl Case<'_> {
+    fn tcp(&self) -> Verdict {
+        let syn = self.flow.syns[self.orig.index()] > 0;
+        let synack = self.flow.synacks[self.resp.index()] > 0;
+        match (syn, synack) {
+            (true, false) => self.attempt(),
+            (true, true) => self.answered_attempt(),
+            (false, true) => self.only_answer(),
+            (false, false) => self.midstream(),
+        }
+    }
+
+    /// SYN without SYN-ACK: T1 to T11, T16.
+    fn attempt(&self) -> Verdict {
+        let flow = self.flow;
+        if flow.marks.has(Mark::Refused) {
+            return self.refused();
+        }
+        if let Some(icmp) = self.icmp {
+            return self.icmp_verdict(icmp);
+        }
+        let client_speaks_on = flow.max_ack[self.orig.index()] != 0;
+        if flow.packets[self.resp.index()] > 0 {
+            return if client_speaks_on && flow.max_ack[self.resp.index()] != 0 {
+                // Both speak; only the SYN-ACK is missing from the capture.
+                fine(Outcome::Open, Confidence::Probable, Reason::MidStream, &self.story())
+            } else {
+                fine(Outcome::Unknown, Confidence::Possible, Reason::BadReply, &self.story())
+            };
+        }
+        if client_speaks_on {
+            return fine(Outcome::OneWay, Confidence::Confirmed, Reason::OneWayC2s, &self.story());
+        }
+        self.silence()
+    }
+
+    /// SYNs, and nothing came back: T1 to T5, T11, and the one-way gate.
+    fn silence(&self) -> Verdict {
+        let flow = self.flow;
+        let tries = flow.syns[self.orig.index()];
+        let frames = [flow.first_frame, flow.syn_frame];
+        let ends = flow.five_tuple(self.orig);
+        if let Some(icmp) = self.context.icmp_before(listener_of(flow, self.orig), flow.syn_last) {
+            let frames = [flow.first_frame, flow.syn_frame, icmp.frame];
+            let by = By::Address(icmp.sender);
+            return failed(Outcome::Rejected, Confidence::Probable, Reason::IcmpInherited, by, &frames);
+        }
+        let wait = limit::SYN_WAIT_MIN.max(Duration::from_millis(u64::from(flow.syn_gap_ms) * 3 / 2));
+        if self.context.watched_after(flow.syn_last) < wait {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
+        }
+        if self.context.reverse_invisible(ends.orig.addr, ends.resp.addr) {
+            return if tries >= limit::SYN_TRIES_SURE {
+                let reason = Reason::SynRepeatedOneWay;
+                failed(Outcome::Dropped, Confidence::Probable, reason, By::Unknown, &frames)
+            } else {
+                fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames)
+            };
+        }
+        let heard = self.context.heard(ends.resp.addr);
+        let (mut confidence, mut reason) = match (tries, heard) {
+            (0 | 1, _) => (Confidence::Possible, Reason::SynSingle),
+            (_, false) => (Confidence::Probable, Reason::HostSilent),
+            (limit::SYN_TRIES_SURE.., true) => (Confidence::Confirmed, Reason::SynUnanswered),
+            (_, true) => (Confidence::Probable, Reason::SynUnanswered),
+        };
+        let tail = flow.syn_gap_ms > limit::SYN_SERIES_GAP_MS || tries == 1;
+        if flow.first_frame == self.context.facts.first_frame && tail && reason != Reason::SynSingle {
+            confidence = confidence.lower();
+            reason = Reason::EdgeStart;
+        }
+        failed(Outcome::Dropped, confidence, reason, By::Unknown, &frames)
+    }
+
+    /// A fitting RST answered the SYN: T6 to T8.
+    fn refused(&self) -> Verdict {
+        let frames = [self.flow.first_frame, self.flow.syn_frame, self.flow.reset.frame];
+        match self.reset_origin() {
+            Some(By::Host) => failed(Outcome::Refused, Confidence::Confirmed, Reason::RstHost, By::Host, &frames),
+            Some(by) => failed(Outcome::Rejected, Confidence::Probable, Reason::RstMiddlebox, by, &frames),
+            None => failed(Outcome::Refused, Confidence::Possible, Reason::RstUnknownOrigin, By::Unknown, &frames),
+        }
+    }
+
+    /// Who sent the RST, by comparison with the server's other packets.
+    fn reset_origin(&self) -> Option<By> {
+        let flow = self.flow;
+        let server = flow.addr(self.resp);
+        let baseline = self.context.baseline(server);
+        let same_ttl = baseline.stable().map(|ttl| ttl == flow.reset.ttl);
+        if same_ttl == Some(false) {
+            return Some(By::Middlebox);
+        }
+        let took = flow.reset.ts.0.saturating_sub(flow.syn_last.0);
+        let signs = [
+            flow.reset.ip_id != 0 && flow.reset.ip_id == flow.syn_ip_id,
+            flow.reset.window != 0 && flow.reset.window == flow.syn_window,
+            baseline.fastest_ns.is_some_and(|fastest| took < fastest / 2) && same_ttl.is_none(),
+        ];
+        if signs.into_iter().filter(|sign| *sign).count() >= 2 {
+            return Some(By::Middlebox);
+        }
+        same_ttl.map(|_| By::Host)
+    }
+
+    /// An ICMP error ended it: T9, U6, U7.
+    fn icmp_verdict(&self, icmp: &IcmpSeen) -> Verdict {
+        let target = self.flow.addr(self.resp);
+        let meaning = IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code);
+        let closed = matches!(meaning, IcmpMeaning::PortUnreachable | IcmpMeaning::ProtocolUnreachable);
+        let mut reason = Reason::Icmp { kind: icmp.kind, code: icmp.code };
+        let mut frames = vec![self.flow.first_frame, icmp.frame];
+        frames.extend(self.flow.syn_frame.is_some().then_some(self.flow.syn_frame));
+        if closed && icmp.sender == target {
+            if self.flow.key.transport == Transport::Udp {
+                reason = Reason::IcmpClosed;
+            }
+            return failed(Outcome::Refused, Confidence::Confirmed, reason, By::Host, &frames);
+        }
+        failed(Outcome::Rejected, Confidence::Confirmed, reason, By::Address(icmp.sender), &frames)
+    }
+
+    /// SYN and SYN-ACK: T10, T12 to T15, T21 to T25.
+    fn answered_attempt(&self) -> Verdict {
+        let flow = self.flow;
+        let frames = [flow.syn_frame, flow.synack_frame, flow.last_frame[self.orig.index()]];
+        if flow.marks.has(Mark::Established) {
+            return self.established();
+        }
+        let spoke_on = flow.payload[self.orig.index()] > 0 || flow.max_ack[self.orig.index()] != 0;
+        if flow.marks.has(Mark::HalfOpenReset) {
+            return fine(Outcome::Open, Confidence::Confirmed, Reason::HalfOpenProbe, &self.story());
+        }
+        if spoke_on {
+            return fine(Outcome::Open, Confidence::Probable, Reason::Handshake, &frames);
+        }
+        let waited = self.context.watched_after(flow.last_seen());
+        if flow.marks.has(Mark::SynAfterSynAck) {
+            let (confidence, by) = (Confidence::Confirmed, By::Unknown);
+            return failed(Outcome::ReplyLost, confidence, Reason::SynAckUnheard, by, &frames);
+        }
+        if waited < limit::SYN_WAIT_MIN {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
+        }
+        let client = flow.addr(self.orig);
+        let server = flow.addr(self.resp);
+        if flow.marks.has(Mark::SynAckRepeated) && !self.context.reverse_invisible(server, client) {
+            let (confidence, by) = (Confidence::Possible, By::Unknown);
+            return failed(Outcome::ReplyLost, confidence, Reason::SynAckUnacked, by, &frames);
+        }
+        fine(Outcome::Open, Confidence::Probable, Reason::HalfOpen, &frames)
+    }
+
+    fn established(&self) -> Verdict {
+        let flow = self.flow;
+        let (me, other) = (self.orig.index(), self.resp.index());
+        let handshake = [flow.syn_frame, flow.synack_frame];
+        let reset = flow.reset.frame;
+        let last = flow.last_frame[me];
+        if flow.unheard[me] >= limit::STALL_REPEATS && flow.payload[me] > 0 {
+            let sure = if flow.marks.has(Mark::Mtu) { Confidence::Confirmed } else { Confidence::Probable };
+            let frames = [flow.syn_frame, flow.synack_frame, flow.last_frame[other], last];
+            return failed(Outcome::Stalled, sure, Reason::NoAckAfterSetup, By::Unknown, &frames);
+        }
+        let payload = (flow.payload[me] > 0, flow.payload[other] > 0);
+        let closed = (flow.flags[me] | flow.flags[other]) & (FIN | RST) != 0;
+        let by_server = flow.reset_by() == Some(self.resp);
+        let no_fin = (flow.flags[me] | flow.flags[other]) & FIN == 0;
+        if by_server && payload == (true, false) && no_fin {
+            let by = self.reset_origin().unwrap_or(By::Unknown);
+            let frames = [flow.syn_frame, flow.synack_frame, last, reset];
+            let sure = if by == By::Host { Confidence::Confirmed } else { Confidence::Probable };
+            return failed(Outcome::Reset, sure, Reason::RstAfterData, by, &frames);
+        }
+        let reason = if payload == (false, false) && closed {
+            Reason::ConnectOnly
+        } else if flow.marks.has(Mark::Retried) {
+            Reason::Retried
+        } else if reset.is_some() {
+            Reason::LateRst
+        } else {
+            Reason::Handshake
+        };
+        fine(Outcome::Open, Confidence::Confirmed, reason, &[handshake[0], handshake[1], last])
+    }
+
+    /// A SYN-ACK whose SYN was not captured: T17, or a flow caught at its second packet.
+    fn only_answer(&self) -> Verdict {
+        let flow = self.flow;
+        if flow.packets[self.orig.index()] > 0 {
+            return if flow.max_ack[self.orig.index()] != 0 {
+                fine(Outcome::Open, Confidence::Confirmed, Reason::MidStream, &self.story())
+            } else {
+                fine(Outcome::Open, Confidence::Probable, Reason::HalfOpenProbe, &self.story())
+            };
+        }
+        if proves_reply(flow, self.resp) {
+            return fine(Outcome::OneWay, Confidence::Probable, Reason::OneWayS2c, &self.story());
+        }
+        fine(Outcome::Unknown, Confidence::Possible, Reason::OneWayS2c, &self.story())
+    }
+
+    /// No handshake at all: T18 to T20.
+    fn midstream(&self) -> Verdict {
+        let flow = self.flow;
+        let payload = flow.payload[0] + flow.payload[1];
+        let ending = (flow.flags[0] | flow.flags[1]) & (FIN | RST) != 0;
+        let packets = flow.packets[0] + flow.packets[1];
+        if payload == 0 && ending && packets <= 4 {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::Stray, &self.story());
+        }
+        if both_ways(flow) {
+            let sure = if payload > 0 { Confidence::Confirmed } else { Confidence::Probable };
+            return fine(Outcome::Open, sure, Reason::MidStream, &self.story());
+        }
+        if flow.ack_advanced(Side::Low) || flow.ack_advanced(Side::High) {
+            return fine(Outcome::OneWay, Confidence::Probable, Reason::MidOneWay, &self.story());
+        }
+        fine(Outcome::Unknown, Confidence::Possible, Reason::MidOneWay, &self.story())
+    }
+
+    /// U1 to U10.
+    fn udp(&self) -> Verdict {
+        let flow = self.flow;
+        let ends = flow.five_tuple(self.orig);
+        let frames = self.story();
+        if both_ways(flow) {
+            return fine(Outcome::Open, Confidence::Confirmed, Reason::UdpReply, &frames);
+        }
+        if flow.packets[self.orig.index()] == 0 {
+            return fine(Outcome::OneWay, Confidence::Probable, Reason::OneWayS2c, &frames);
+        }
+        if let Some(icmp) = self.icmp {
+            return self.icmp_verdict(icmp);
+        }
+        if self.is_group() {
+            return fine(Outcome::Unknown, Confidence::Confirmed, Reason::OneWayProtocol, &frames);
+        }
+        let service = self.catalogue.service_at(Transport::Udp, ends.resp.port).map(|id| self.catalogue.service(id));
+        let habit = service.and_then(|service| service.udp);
+        if habit == Some(UdpHabit::OneWay) {
+            return fine(Outcome::Unknown, Confidence::Confirmed, Reason::OneWayProtocol, &frames);
+        }
+        let (client, server) = (ends.orig, ends.resp);
+        if service.is_some_and(|service| service.replies_elsewhere)
+            && self.context.came_elsewhere(client.addr, client.port, server.addr)
+        {
+            return fine(Outcome::Open, Confidence::Probable, Reason::Related, &frames);
+        }
+        let Some(UdpHabit::RequestReply { timeout }) = habit else {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::NoReplyKnown, &frames);
+        };
+        if service.is_some_and(|service| service.tcp_twin)
+            && self.context.twin_worked(client.addr, server.addr, server.port, flow.first, flow.last_seen())
+        {
+            return fine(Outcome::Open, Confidence::Probable, Reason::UdpFallback, &frames);
+        }
+        self.unanswered(timeout)
+    }
+
+    /// U3, with its guards.
+    fn unanswered(&self, timeout: Duration) -> Verdict {
+        let flow = self.flow;
+        let ends = flow.five_tuple(self.orig);
+        let frames = self.story();
+        if self.context.reverse_invisible(ends.orig.addr, ends.resp.addr) {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
+        }
+        if self.context.watched_after(flow.last_seen()) < timeout {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
+        }
+        if flow.packets[self.orig.index()] < limit::REQUEST_TRIES {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::UdpSingle, &frames);
+        }
+        let answers_others = self.context.answered(listener_of(flow, self.orig)) > 0;
+        let sure = if answers_others { Confidence::Confirmed } else { Confidence::Probable };
+        failed(Outcome::Unanswered, sure, Reason::UdpUnanswered, By::Unknown, &frames)
+    }
+
+    /// I1, and ICMP errors about echo requests.
+    fn echo(&self) -> Verdict {
+        let flow = self.flow;
+        let frames = self.story();
+        if both_ways(flow) {
+            return fine(Outcome::Open, Confidence::Confirmed, Reason::BothWays, &frames);
+        }
+        if let Some(icmp) = self.icmp {
+            return self.icmp_verdict(icmp);
+        }
+        let ends = flow.five_tuple(self.orig);
+        let repeated = flow.packets[self.orig.index()] >= limit::ECHO_TRIES;
+        if repeated && !self.is_group() && self.context.pair_works(ends.orig.addr, ends.resp.addr) {
+            let (sure, by) = (Confidence::Possible, By::Unknown);
+            return failed(Outcome::Unanswered, sure, Reason::EchoUnanswered, by, &frames);
+        }
+        fine(Outcome::Unknown, Confidence::Possible, Reason::NoReplyKnown, &frames)
+    }
+
+    /// GRE, ESP, AH, SCTP: both ways is open, more cannot be said.
+    fn portless(&self) -> Verdict {
+        if both_ways(self.flow) {
+            return fine(Outcome::Open, Confidence::Probable, Reason::BothWays, &self.story());
+        }
+        match self.icmp {
+            Some(icmp) => self.icmp_verdict(icmp),
+            None => fine(Outcome::Unknown, Confidence::Possible, Reason::NoReplyKnown, &self.story()),
+        }
+    }
+
+    /// Loss of the capture takes certainty from every failure.
+    fn doubt_loss(&self, verdict: Verdict) -> Verdict {
+        let lost = self.context.facts.lost_share;
+        if lost <= 0.0 || !verdict.outcome.is_failure() || matches!(verdict.by, Some(By::Address(_))) {
+            return verdict;
+        }
+        let most = if lost > limit::LOSS_PROBABLE_SHARE { Confidence::Possible } else { Confidence::Probable };
+        Verdict { confidence: verdict.confidence.min(most), ..verdict }
+    }
+
+    fn is_group(&self) -> bool {
+        self.flow.marks.has(Mark::Group) || self.flow.addr(self.resp).is_multicast_or_broadcast()
+    }
+
+    /// First and last frames of both ends.
+    fn story(&self) -> [FrameId; 3] {
+        let flow = self.flow;
+        [flow.first_frame, flow.last_frame[self.orig.index()], flow.last_frame[self.resp.index()]]
+    }
+}

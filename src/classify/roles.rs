@@ -1,0 +1,183 @@
+//! Which hosts hold which roles: what the site file says, and what hosts are seen to do (data: `rules/roles.toml`).
+
+use std::collections::BTreeMap;
+
+use crate::catalogue::Catalogue;
+use crate::catalogue::role::RoleBasis;
+use crate::catalogue::role::RoleId;
+use crate::catalogue::role::RoleSet;
+use crate::catalogue::service::ServiceId;
+use crate::classify::context::Context;
+use crate::classify::context::Seen;
+use crate::classify::context::both_ways;
+use crate::classify::direction::direction;
+use crate::classify::judge::Host;
+use crate::classify::judge::HostRole;
+use crate::flow::record::Mark;
+use crate::learn::knowledge::Listener;
+use crate::model::addr::Addr;
+use crate::model::ids::FrameId;
+use crate::model::transport::Transport;
+
+/// The roles of one host.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Held {
+    /// With all implied roles.
+    pub(crate) set: RoleSet,
+    /// Some of them are inferred.
+    pub(crate) inferred: bool,
+    rows: Vec<HostRole>,
+}
+
+/// All hosts with roles.
+#[derive(Debug, Default)]
+pub(crate) struct Roles {
+    hosts: BTreeMap<Addr, Held>,
+    /// Roles that some row names as a target, those of hosts that only ask apart.
+    serving: RoleSet,
+    /// Roles that clients are known by asking.
+    asked: RoleSet,
+}
+
+impl Roles {
+    /// Reads the site's roles and, if allowed, infers more.
+    pub(crate) fn new(flows: &[Seen<'_>], context: &Context, catalogue: &Catalogue, infer: bool) -> Self {
+        let mut roles = Self::default();
+        let targets = catalogue.rows().iter().filter(|row| row.judges()).flat_map(|row| row.to.iter().copied());
+        let mut asking = RoleSet::of(RoleId::ANY);
+        for inference in catalogue.inference() {
+            if let RoleBasis::Asks { of, .. } = inference.basis {
+                asking.insert(inference.role);
+                roles.asked.insert(of);
+            }
+        }
+        roles.serving = targets.filter(|role| !asking.contains(*role)).collect();
+        if infer {
+            roles.infer_servers(context, catalogue);
+            roles.infer_clients(flows, catalogue);
+        }
+        roles
+    }
+
+    /// The roles of a host; the site's word comes first.
+    pub(crate) fn of(&self, addr: Addr, catalogue: &Catalogue) -> Held {
+        let mut held = self.hosts.get(&addr).cloned().unwrap_or_default();
+        let by_site = catalogue.site_roles(addr.ip());
+        if !by_site.is_empty() {
+            // What the site says of a host is the whole truth of it: nothing inferred is added.
+            held = Held { set: catalogue.closure(by_site), inferred: false, rows: Vec::new() };
+        }
+        held
+    }
+
+    /// Whether a set holds a role that serves others.
+    pub(crate) fn serves(&self, set: RoleSet) -> bool {
+        set.meets(self.serving)
+    }
+
+    /// Whether a set holds the role that clients are known by asking: that of domain controllers.
+    pub(crate) fn is_asked(&self, set: RoleSet) -> bool {
+        set.meets(self.asked)
+    }
+
+    /// The role rows of a host, for the report.
+    pub(crate) fn host(&self, addr: Addr, catalogue: &Catalogue) -> Option<Host> {
+        let by_site = catalogue.site_roles(addr.ip());
+        let rows = if by_site.is_empty() {
+            self.hosts.get(&addr)?.rows.clone()
+        } else {
+            let row = |role| HostRole { role, by_site: true, because: "site file".into(), frames: Vec::new() };
+            by_site.iter().map(row).collect()
+        };
+        Some(Host { addr, roles: rows })
+    }
+
+    fn give(&mut self, addr: Addr, row: HostRole, catalogue: &Catalogue) {
+        let held = self.hosts.entry(addr).or_default();
+        let mut set = held.set;
+        set.insert(row.role);
+        held.set = catalogue.closure(set);
+        held.inferred = true;
+        if !held.rows.iter().any(|known| known.role == row.role) {
+            held.rows.push(row);
+        }
+    }
+
+    fn infer_servers(&mut self, context: &Context, catalogue: &Catalogue) {
+        for (addr, answered) in by_host(context) {
+            for inference in catalogue.inference() {
+                let RoleBasis::Answers { all, any } = &inference.basis else { continue };
+                let find = |service: ServiceId| {
+                    answered.iter().find(|(listener, _)| covers(catalogue, service, *listener)).map(|(_, frame)| *frame)
+                };
+                let found: Option<Vec<FrameId>> = all.iter().map(|service| find(*service)).collect();
+                let Some(mut frames) = found else { continue };
+                let mut named: Vec<ServiceId> = all.clone();
+                if !any.is_empty() {
+                    let hit = any.iter().find_map(|service| find(*service).map(|frame| (*service, frame)));
+                    let Some((service, frame)) = hit else { continue };
+                    named.push(service);
+                    frames.push(frame);
+                }
+                let because = format!("answered {}", list(&named, catalogue));
+                frames.sort_unstable();
+                self.give(addr, HostRole { role: inference.role, by_site: false, because, frames }, catalogue);
+            }
+        }
+    }
+
+    fn infer_clients(&mut self, flows: &[Seen<'_>], catalogue: &Catalogue) {
+        let servers: std::collections::BTreeSet<Addr> = self.hosts.keys().copied().collect();
+        for inference in catalogue.inference() {
+            let RoleBasis::Asks { of, any } = &inference.basis else { continue };
+            for seen in flows.iter().filter(|seen| both_ways(seen.flow)) {
+                if seen.flow.key.transport == Transport::Tcp && seen.flow.marks.has(Mark::Refused) {
+                    continue;
+                }
+                let (orig, _) = direction(seen.flow, catalogue);
+                let ends = seen.flow.five_tuple(orig);
+                if servers.contains(&ends.orig.addr) || self.hosts.contains_key(&ends.orig.addr) {
+                    continue;
+                }
+                if !self.of(ends.resp.addr, catalogue).set.contains(*of) {
+                    continue;
+                }
+                let listener =
+                    Listener { addr: ends.resp.addr, transport: seen.flow.key.transport, port: ends.resp.port };
+                let Some(service) = any.iter().find(|service| covers(catalogue, **service, listener)) else {
+                    continue;
+                };
+                let because = format!(
+                    "asked {} of {} {}",
+                    catalogue.service(*service).title,
+                    catalogue.role_name(*of),
+                    ends.resp.addr
+                );
+                let frames = vec![seen.flow.first_frame];
+                let row = HostRole { role: inference.role, by_site: false, because, frames };
+                self.give(ends.orig.addr, row, catalogue);
+            }
+        }
+    }
+}
+
+/// What each host answered.
+fn by_host(context: &Context) -> BTreeMap<Addr, Vec<(Listener, FrameId)>> {
+    let mut hosts: BTreeMap<Addr, Vec<(Listener, FrameId)>> = BTreeMap::new();
+    for (listener, answered) in context.answers() {
+        hosts.entry(listener.addr).or_default().push((*listener, answered.frame));
+    }
+    hosts
+}
+
+fn covers(catalogue: &Catalogue, service: ServiceId, listener: Listener) -> bool {
+    catalogue.service(service).ports.iter().any(|ports| ports.cover(listener.transport, listener.port))
+}
+
+fn list(services: &[ServiceId], catalogue: &Catalogue) -> String {
+    let names: Vec<&str> = services.iter().map(|service| catalogue.service(*service).title.as_str()).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
+}

@@ -1,0 +1,54 @@
+//! Every number of the judgement, in one place, each with its reason. SEMANTICS section 1 proposes them.
+
+use std::time::Duration;
+
+/// The least time after the last SYN before silence counts. Windows waits 3 s before its first repeat by its
+/// documentation, newer systems 1 s.
+pub const SYN_WAIT_MIN: Duration = Duration::from_secs(3);
+
+/// SYNs (the first included) after which silence is no accident.
+pub const SYN_TRIES_SURE: u16 = 3;
+
+/// A gap between SYNs longer than this says that earlier ones may lie before the capture.
+pub const SYN_SERIES_GAP_MS: u32 = 3_000;
+
+/// Routers limit how often they send ICMP errors; one this much earlier, for the same target and port, still speaks.
+pub const ICMP_INHERIT: Duration = Duration::from_secs(10);
+
+/// Repeats of data without any answer after which an established connection counts as stalled.
+pub const STALL_REPEATS: u8 = 3;
+
+/// Packets and flows that a time-to-live baseline needs.
+pub const BASELINE_PACKETS: u64 = 3;
+/// See [`BASELINE_PACKETS`].
+pub const BASELINE_FLOWS: u64 = 2;
+
+/// Lost packets up to this share leave a verdict probable, more only possible.
+pub const LOSS_PROBABLE_SHARE: f64 = 0.01;
+
+/// One-way flows above this share mean that the capture sees one direction only.
+pub const ASYMMETRIC_SHARE: f64 = 0.30;
+
+/// Requests after which silence of a request-reply protocol counts.
+pub const REQUEST_TRIES: u64 = 2;
+
+/// An unanswered request that works over TCP this soon is a fallback.
+pub const FALLBACK_WAIT: Duration = Duration::from_secs(10);
+
+/// Echo requests after which silence is worth a word.
+pub const ECHO_TRIES: u64 = 3;
+
+/// Distinct failing ports of one target, or failing targets on one port, that make a scan.
+pub const SCAN_DISTINCT: usize = 25;
+
+/// Within this time.
+pub const SCAN_WINDOW: Duration = Duration::from_secs(60);
+
+/// At least this share of the tries must fail, in percent.
+pub const SCAN_FAILING_PERCENT: u64 = 80;
+
+/// Half-open connections of one service within a second that make a flood.
+pub const FLOOD_PER_SECOND: usize = 200;
+
+/// At most this share of the connections of a flooded service is completed, in percent.
+pub const FLOOD_COMPLETED_PERCENT: u64 = 10;

@@ -1,0 +1,214 @@
+//! From a source to tables: the reader's loop, the workers, and an orderly end.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use crossbeam_channel::Receiver;
+use crossbeam_channel::Sender;
+use crossbeam_channel::bounded;
+
+use crate::capture::batch::FrameBatch;
+use crate::capture::error::CaptureError;
+use crate::capture::facts::Progress;
+use crate::capture::source::Source;
+use crate::decode::counts::DecodeCounts;
+use crate::decode::decoder::Decoder;
+use crate::decode::packet::Decoded;
+use crate::flow::limits::Limits;
+use crate::flow::record::Flow;
+use crate::flow::table::Table;
+use crate::learn::knowledge::Knowledge;
+use crate::model::ids::FrameId;
+use crate::pipeline::shard::KeyHash;
+use crate::pipeline::shard::SHARDS;
+use crate::pipeline::shard::shard_of;
+use crate::pipeline::worker::Hashed;
+use crate::pipeline::worker::Worker;
+
+/// Batches that may wait for one worker. The reader waits when they are full: a file loses nothing.
+const QUEUE: usize = 8;
+
+/// Packets that one batch to a worker holds at most.
+const BATCH: usize = 1024;
+
+/// How to run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Worker threads; 1 runs everything in the calling thread. More than 16 are not used.
+    pub threads: usize,
+    /// Flows kept with all their detail, in all.
+    pub flows_max: usize,
+}
+
+impl Settings {
+    /// How many flows fit into `bytes`, their index and the memory to judge them included.
+    pub fn flows_within(bytes: u64) -> usize {
+        const INDEX: u64 = 32;
+        const JUDGING: u64 = 160;
+        let each = size_of::<Flow>() as u64 + INDEX + JUDGING;
+        usize::try_from(bytes / each).unwrap_or(usize::MAX).max(SHARDS)
+    }
+}
+
+/// Everything that was seen.
+#[derive(Debug)]
+pub struct Captured {
+    /// The flow tables, always the same number in the same order.
+    pub tables: Vec<Table>,
+    /// What became of the frames.
+    pub decode: DecodeCounts,
+    /// The first frame handed on.
+    pub first_frame: FrameId,
+    /// Whether it was stopped before the end.
+    pub interrupted: bool,
+}
+
+/// Why a run could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The input failed.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// A worker ended early: a fault in this program.
+    #[error("a worker thread ended early; this is a fault in portolan, please report it with the capture if you can")]
+    Worker,
+}
+
+/// Reads `source` to its end, or until `stop` is set, and counts every frame into tables.
+///
+/// `progress` is told after each batch.
+///
+/// # Errors
+/// When the input cannot be read at all, or a worker died.
+pub fn run(
+    source: &mut Source,
+    settings: Settings,
+    knowledge: &Knowledge,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Captured, RunError> {
+    let workers = settings.threads.clamp(1, SHARDS);
+    let limits = Limits { flows_max: (settings.flows_max / SHARDS).max(1), ..Limits::default() };
+    let mut reader = Reader { source, stop, progress, decoder: Decoder::new(), hash: KeyHash::default(), first: None };
+    if workers == 1 {
+        let mut worker = Worker::new(0, 1, limits, knowledge);
+        let mut packets = Vec::with_capacity(BATCH);
+        let interrupted = reader.read(|hashed| {
+            packets.push(hashed);
+            if packets.len() == BATCH {
+                worker.take(&packets);
+                packets.clear();
+            }
+            true
+        })?;
+        worker.take(&packets);
+        return Ok(reader.captured(worker.into_tables(), interrupted));
+    }
+    thread::scope(|scope| {
+        let mut lanes = Vec::with_capacity(workers);
+        let mut handles = Vec::with_capacity(workers);
+        for number in 0..workers {
+            let (lane, work, back) = Lane::new();
+            lanes.push(lane);
+            let worker = Worker::new(number, workers, limits, knowledge);
+            handles.push(scope.spawn(move || work_off(worker, &work, &back)));
+        }
+        let read = reader.read(|hashed| {
+            let lane = lanes.get_mut(shard_of(&hashed.packet.key) % workers);
+            lane.is_some_and(|lane| lane.give(hashed))
+        });
+        let all_sent = lanes.iter_mut().all(Lane::flush);
+        drop(lanes);
+        let mut shards: Vec<Option<Table>> = (0..SHARDS).map(|_| None).collect();
+        for (number, handle) in handles.into_iter().enumerate() {
+            let tables = handle.join().map_err(|_| RunError::Worker)?;
+            for (turn, table) in tables.into_iter().enumerate() {
+                if let Some(place) = shards.get_mut(turn * workers + number) {
+                    *place = Some(table);
+                }
+            }
+        }
+        let interrupted = read?;
+        if !all_sent {
+            return Err(RunError::Worker);
+        }
+        Ok(reader.captured(shards.into_iter().flatten().collect(), interrupted))
+    })
+}
+
+fn work_off(mut worker: Worker<'_>, work: &Receiver<Vec<Hashed>>, back: &Sender<Vec<Hashed>>) -> Vec<Table> {
+    for mut batch in work {
+        worker.take(&batch);
+        batch.clear();
+        // The reader may be gone already; then nobody needs the memory.
+        back.try_send(batch).ok();
+    }
+    worker.into_tables()
+}
+
+/// The way to one worker: full batches go, empty ones come back.
+struct Lane {
+    filling: Vec<Hashed>,
+    work: Sender<Vec<Hashed>>,
+    back: Receiver<Vec<Hashed>>,
+}
+
+impl Lane {
+    fn new() -> (Self, Receiver<Vec<Hashed>>, Sender<Vec<Hashed>>) {
+        let (work, worker_takes) = bounded(QUEUE);
+        let (worker_gives, back) = bounded(QUEUE + 2);
+        (Self { filling: Vec::with_capacity(BATCH), work, back }, worker_takes, worker_gives)
+    }
+
+    /// False if the worker is gone.
+    #[inline]
+    fn give(&mut self, hashed: Hashed) -> bool {
+        self.filling.push(hashed);
+        self.filling.len() < BATCH || self.flush()
+    }
+
+    fn flush(&mut self) -> bool {
+        let empty = self.back.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH));
+        self.work.send(std::mem::replace(&mut self.filling, empty)).is_ok()
+    }
+}
+
+struct Reader<'a> {
+    source: &'a mut Source,
+    stop: &'a AtomicBool,
+    progress: &'a mut dyn FnMut(Progress),
+    decoder: Decoder,
+    hash: KeyHash,
+    first: Option<FrameId>,
+}
+
+impl Reader<'_> {
+    /// Hands each packet on until the end; true if stopped before. `give` says whether to go on.
+    fn read(&mut self, mut give: impl FnMut(Hashed) -> bool) -> Result<bool, RunError> {
+        let mut batch = FrameBatch::default();
+        while self.source.next_batch(&mut batch)? {
+            if self.first.is_none() {
+                self.first = batch.frames.first().map(|frame| frame.id);
+            }
+            for frame in &batch.frames {
+                if let Decoded::Packet(packet) = self.decoder.decode(frame, batch.bytes(frame)) {
+                    let hash = self.hash.of(&packet.key);
+                    if !give(Hashed { packet, hash }) {
+                        return Err(RunError::Worker);
+                    }
+                }
+            }
+            (self.progress)(self.source.progress());
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn captured(&self, tables: Vec<Table>, interrupted: bool) -> Captured {
+        let first_frame = self.first.unwrap_or(FrameId::NONE);
+        Captured { tables, decode: self.decoder.counts().clone(), first_frame, interrupted }
+    }
+}
