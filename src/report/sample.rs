@@ -1,5 +1,7 @@
 //! A small capture that never was, judged by hand: what the tests of this room report.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
 use std::net::IpAddr;
 
 use crate::catalogue::Catalogue;
@@ -19,8 +21,8 @@ use crate::classify::verdict::Outcome;
 use crate::classify::verdict::Reason;
 use crate::classify::verdict::Standing;
 use crate::classify::verdict::Verdict;
-use crate::classify::verdict::WhyNot;
 use crate::classify::verdict::Why;
+use crate::classify::verdict::WhyNot;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::flow::fold::Folds;
@@ -169,7 +171,12 @@ impl Made {
     }
 
     /// The same with what the documents say.
-    pub(crate) fn told(mut self, service: Option<&'static str>, standing: Standing, finding: Option<FindingKind>) -> Self {
+    pub(crate) fn told(
+        mut self,
+        service: Option<&'static str>,
+        standing: Standing,
+        finding: Option<FindingKind>,
+    ) -> Self {
         self.service = service;
         self.standing = standing;
         self.finding = finding;
@@ -188,6 +195,7 @@ impl Made {
             finding: self.finding,
             collapse: self.collapse,
             notes: vec!["mid_stream"],
+            roles_inferred: true,
         }
     }
 }
@@ -204,41 +212,48 @@ pub(crate) fn flows(catalogue: &Catalogue) -> Vec<Made> {
     let ldap = || Standing::Expected(row(catalogue, "site/ldap"));
     let blocked = Some(FindingKind::Blocked);
     let tcp = Transport::Tcp;
-    let mut flows = vec![
-        open(ws, dc, tcp, 88, 12)
-            .failed(Outcome::Dropped, Reason::SynUnanswered, By::Unknown, 4)
-            .told(Some("kerberos"), kerberos(), blocked),
-        open(ws, dc, tcp, 88, 19)
-            .failed(Outcome::Dropped, Reason::SynUnanswered, By::Unknown, 4)
-            .told(Some("kerberos"), kerberos(), blocked),
-        open(ws, dc, tcp, 389, 30).told(Some("ldap"), ldap(), None),
-        open(ws, dc, tcp, 389, 31).told(Some("ldap"), ldap(), None),
-        open(ws, dc, tcp, 389, 40)
-            .failed(Outcome::Refused, Reason::RstHost, By::Host, 1)
-            .told(Some("ldap"), ldap(), blocked),
-        open("10.0.3.7", dc, tcp, 23, 50).told(
-            Some("telnet"),
-            Standing::Unexpected(Why::RolePair),
-            Some(FindingKind::Unexpected),
-        ),
-        open("10.0.3.7", dc, tcp, 4999, 51)
-            .failed(Outcome::Refused, Reason::RstUnknownOrigin, By::Unknown, 2)
-            .told(None, Standing::Unexpected(Why::NoRow), Some(FindingKind::Attempt)),
-        open(ws, dc, tcp, 49_999, 60).told(
-            Some("rpc-dynamic"),
-            Standing::ExpectedRange(row(catalogue, "site/wide")),
-            Some(FindingKind::RangeOnly),
-        ),
-        open("10.0.9.9", "10.0.7.1", tcp, 445, 70)
-            .failed(Outcome::Dropped, Reason::SynSingle, By::Unknown, 1)
-            .told(Some("smb"), Standing::NotJudged(WhyNot::RoleUnknown), None),
-        open("10.0.9.9", "10.0.7.2", tcp, 445, 71)
-            .failed(Outcome::Dropped, Reason::SynSingle, By::Unknown, 1)
-            .told(Some("smb"), Standing::NotJudged(WhyNot::RoleUnknown), None),
-        open("fd00::20", "fd00::10", Transport::Udp, 53, 80)
-            .failed(Outcome::Rejected, Reason::Icmp { kind: 1, code: 1 }, By::Address(addr("fd00::1")), 3)
-            .told(Some("dns"), ldap(), blocked),
-    ];
+    let mut flows =
+        vec![
+            open(ws, dc, tcp, 88, 12).failed(Outcome::Dropped, Reason::SynUnanswered, By::Unknown, 4).told(
+                Some("kerberos"),
+                kerberos(),
+                blocked,
+            ),
+            open(ws, dc, tcp, 88, 19).failed(Outcome::Dropped, Reason::SynUnanswered, By::Unknown, 4).told(
+                Some("kerberos"),
+                kerberos(),
+                blocked,
+            ),
+            open(ws, dc, tcp, 389, 30).told(Some("ldap"), ldap(), None),
+            open(ws, dc, tcp, 389, 31).told(Some("ldap"), ldap(), None),
+            open(ws, dc, tcp, 389, 40).failed(Outcome::Refused, Reason::RstHost, By::Host, 1).told(
+                Some("ldap"),
+                ldap(),
+                blocked,
+            ),
+            open("10.0.3.7", dc, tcp, 23, 50).told(
+                Some("telnet"),
+                Standing::Unexpected(Why::RolePair),
+                Some(FindingKind::Unexpected),
+            ),
+            open("10.0.3.7", dc, tcp, 4999, 51)
+                .failed(Outcome::Refused, Reason::RstUnknownOrigin, By::Unknown, 2)
+                .told(None, Standing::Unexpected(Why::NoRow), Some(FindingKind::Attempt)),
+            open(ws, dc, tcp, 49_999, 60).told(
+                Some("rpc-dynamic"),
+                Standing::ExpectedRange(row(catalogue, "site/wide")),
+                Some(FindingKind::RangeOnly),
+            ),
+            open("10.0.9.9", "10.0.7.1", tcp, 445, 70)
+                .failed(Outcome::Dropped, Reason::SynSingle, By::Unknown, 1)
+                .told(Some("smb"), Standing::NotJudged(WhyNot::RoleUnknown), None),
+            open("10.0.9.9", "10.0.7.2", tcp, 445, 71)
+                .failed(Outcome::Dropped, Reason::SynSingle, By::Unknown, 1)
+                .told(Some("smb"), Standing::NotJudged(WhyNot::RoleUnknown), None),
+            open("fd00::20", "fd00::10", Transport::Udp, 53, 80)
+                .failed(Outcome::Rejected, Reason::Icmp { kind: 1, code: 1 }, By::Address(addr("fd00::1")), 3)
+                .told(Some("dns"), ldap(), blocked),
+        ];
     flows[2].flow.handshake_us = 310;
     flows[3].flow.handshake_us = 420;
     flows[8].collapse = Some(0);
@@ -342,7 +357,8 @@ pub(crate) fn hurt_report() -> Report {
         let message = Shown::text("record says 4,294,967,295 bytes\x1b[2J");
         input.error = Some(InputError { frame: 91, offset: 7_788, message });
     }
-    run.inputs.push(InputRow { path: Shown::path(format!("{}/b.pcap", "d".repeat(300)).as_ref()), ..InputRow::default() });
+    run.inputs
+        .push(InputRow { path: Shown::path(format!("{}/b.pcap", "d".repeat(300)).as_ref()), ..InputRow::default() });
     let health = Health {
         one_way_share: 0.4,
         asymmetric: true,

@@ -1,4 +1,4 @@
-//! Markdown (CommonMark with GitHub's tables): the page for tickets and wikis.
+//! Markdown (`CommonMark` with GitHub's tables): the page for tickets and wikis.
 
 use std::io;
 use std::io::Write;
@@ -135,7 +135,10 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
     use super::*;
+    use crate::report::sample;
 
     #[test]
     fn text_stays_text() {
@@ -151,5 +154,32 @@ mod tests {
             assert_eq!(escape(text), expected);
         }
         assert_eq!(title("range_only"), "Range only");
+    }
+
+    #[test]
+    fn tables_have_as_many_cells_in_every_row() {
+        let mut out = Vec::new();
+        write(&sample::report(), &mut out).unwrap();
+        let page = String::from_utf8(out).unwrap();
+        let cells = |line: &str| line.replace("\\|", "").matches('|').count();
+        let mut rows = 0;
+        let mut header = 0;
+        for line in page.lines() {
+            if !line.starts_with('|') {
+                header = 0;
+                continue;
+            }
+            if header == 0 {
+                header = cells(line);
+            }
+            assert_eq!(cells(line), header, "{line}");
+            rows += 1;
+        }
+        assert_eq!(rows, 6 * 2 + 7 + 8);
+        assert!(page.starts_with("# portolan 0.1.0: 3 blocked, 1 unexpected, 1 scan, 1 attempt, 1 range\\_only\n"));
+        assert!(page.contains(
+            "\n| 10.0.1.20 | 10.0.0.10 | LDAP | tcp/389 | 3 | open 2, refused 1 | expected 3 | 310 us | blocked |\n"
+        ));
+        assert!(page.contains("\n| 10.0.9.9 | \\* | SMB | tcp/445 | 2 | "));
     }
 }

@@ -8,7 +8,6 @@ mod summary;
 pub mod text;
 
 use std::io;
-use std::io::BufWriter;
 use std::io::Write;
 
 use crate::catalogue::Catalogue;
@@ -42,31 +41,17 @@ pub struct Format {
     pub name: &'static str,
     /// The ending of its files.
     pub extension: &'static str,
-    draw: fn(&Pages<'_>, &mut dyn Write) -> io::Result<()>,
+    /// Writes it, in many small pieces: the writer should have a buffer. Fails only if the writer does.
+    pub write: fn(&Pages<'_>, &mut dyn Write) -> io::Result<()>,
 }
-
-impl Format {
-    /// Writes the page, in large pieces.
-    ///
-    /// # Errors
-    /// Those of the writer.
-    pub fn write(&self, pages: &Pages<'_>, out: &mut dyn Write) -> io::Result<()> {
-        let mut out = BufWriter::with_capacity(PIECE_BYTES, out);
-        (self.draw)(pages, &mut out)?;
-        out.flush()
-    }
-}
-
-/// So much is handed to the writer at once.
-const PIECE_BYTES: usize = 1 << 16;
 
 /// All formats.
 pub const FORMATS: &[Format] = &[
-    Format { name: "text", extension: "txt", draw: |pages, out| text::write(pages.report, pages.style, out) },
-    Format { name: "json", extension: "json", draw: |pages, out| json::write(pages.report, out) },
-    Format { name: "ndjson", extension: "ndjson", draw: ndjson::write },
-    Format { name: "csv", extension: "csv", draw: |pages, out| csv::write(pages.report, out) },
-    Format { name: "md", extension: "md", draw: |pages, out| markdown::write(pages.report, out) },
+    Format { name: "text", extension: "txt", write: |pages, out| text::write(pages.report, pages.style, out) },
+    Format { name: "json", extension: "json", write: |pages, out| json::write(pages.report, out) },
+    Format { name: "ndjson", extension: "ndjson", write: ndjson::write },
+    Format { name: "csv", extension: "csv", write: |pages, out| csv::write(pages.report, out) },
+    Format { name: "md", extension: "md", write: |pages, out| markdown::write(pages.report, out) },
 ];
 
 /// The format of that name.

@@ -46,11 +46,8 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
         (health.bad_replies, "reply", "with numbers that fit no request: ignored."),
     ];
     for (number, noun, rest) in counted.into_iter().filter(|(number, ..)| *number > 0) {
-        let counted = if noun == "reply" && number != 1 {
-            format!("{} replies", thousands(number))
-        } else {
-            count(number, noun)
-        };
+        let counted =
+            if noun == "reply" && number != 1 { format!("{} replies", thousands(number)) } else { count(number, noun) };
         all.push(format!("{counted} {rest}"));
     }
     all.extend(health.notes.iter().map(ToString::to_string));
