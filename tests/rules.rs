@@ -22,9 +22,12 @@ use portolan::cli::rules::list;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// The parts of a document, and how many facts each has.
+type Parts = &'static [(&'static str, usize)];
+
 /// Each document, its profile, and how many facts it has in each of its parts. A fact is named by its part and its
 /// number there: `002s:184`.
-const DOCUMENTS: [(&str, &str, &[(&str, usize)]); 5] = [
+const DOCUMENTS: [(&str, &str, Parts); 5] = [
     ("000", "netwrix-cloud-agent", &[("000", 9), ("000t", 2)]),
     ("001", "netwrix-group-policy", &[("001", 7), ("001t", 2)]),
     ("002", "windows-services", &[("002s", 184), ("002p", 165), ("002t", 31)]),
@@ -36,7 +39,7 @@ const DOCUMENTS: [(&str, &str, &[(&str, usize)]); 5] = [
 const OWN_PROFILE: &str = "modern-windows";
 
 fn catalogue() -> Catalogue {
-    load(&LoadOptions::default()).unwrap_or_else(|faults| panic!("{faults}"))
+    load(&LoadOptions::default()).unwrap()
 }
 
 /// What `rules list --format json` prints.
