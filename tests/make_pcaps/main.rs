@@ -7,9 +7,18 @@
 mod ad;
 mod blocked;
 mod blocked_scenes;
+mod capture;
 mod craft;
+mod format;
+mod hostile;
+mod hostile_files;
+mod hostile_packets;
+mod lab;
+mod link;
 mod page;
+mod scan;
 mod shelf;
+mod unexpected;
 
 use std::collections::BTreeSet;
 use std::env;
@@ -20,14 +29,30 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use crate::craft::flood::flood;
+use crate::craft::flood::repeat;
+use crate::craft::flood::workstation;
+use crate::craft::host::CLIENT;
+use crate::craft::host::DC1;
+use crate::craft::scene::Scene;
+use crate::craft::tcp::connect;
+use crate::lab::RECORDINGS;
 use crate::shelf::Capture;
 use crate::shelf::Folder;
 use crate::shelf::Make;
 use crate::shelf::Packer;
 
-const FOLDERS: &[Folder] = &[ad::FOLDER, blocked::FOLDER];
+const FOLDERS: &[Folder] = &[
+    ad::FOLDER,
+    blocked::FOLDER,
+    unexpected::FOLDER,
+    capture::FOLDER,
+    scan::FOLDER,
+    link::FOLDER,
+    format::FOLDER,
+    hostile::FOLDER,
+];
 /// What all captures of the repository may weigh together, recordings included, bytes.
-const SIZE_MAX: u64 = 3_000_000;
+const SIZE_MAX: u64 = 3 * 1024 * 1024;
 
 #[test]
 fn the_committed_captures_are_what_the_generator_makes() {
@@ -69,9 +94,18 @@ fn no_file_is_without_a_row_and_all_are_small() {
     for file in &files {
         bytes += fs::metadata(file).unwrap().len();
         let name = file.strip_prefix(root()).unwrap().to_str().unwrap();
-        assert!(name == "README.md" || page.contains(&format!("| `{name}` |")), "{name} has no row in the page");
+        assert!(name == "README.md" || page.contains(&format!("`{name}`")), "{name} has no row in the page");
     }
     assert!(bytes <= SIZE_MAX, "the captures weigh {bytes} bytes together");
+}
+
+#[test]
+fn every_recording_is_there_with_its_truth() {
+    for recording in RECORDINGS {
+        for file in [recording.file, recording.truth] {
+            assert!(root().join("lab").join(file).is_file(), "lab/{file} is listed and not there");
+        }
+    }
 }
 
 #[test]
@@ -96,6 +130,23 @@ fn a_flood_is_as_long_as_asked_and_no_two_of_its_syns_are_alike() {
     // Source address, then source port, behind record, Ethernet and most of the IP header.
     let sources: BTreeSet<&[u8]> = file[24..].chunks(RECORD).map(|record| &record[16 + 26..16 + 36]).collect();
     assert_eq!(sources.len(), 140_000);
+}
+
+#[test]
+fn a_long_repetition_outlives_the_ports_and_each_client_is_another() {
+    const COUNT: u32 = 20_000;
+    let mut file = Vec::new();
+    let play = |scene: &mut Scene, nth| connect(scene, &workstation(nth, &CLIENT), &DC1, 389, &[]);
+    repeat(&mut file, COUNT, play).unwrap();
+    let mut clients = BTreeSet::new();
+    let mut records = &file[24..];
+    while let [_, _, _, _, _, _, _, _, len, 0, 0, 0, _, _, _, _, rest @ ..] = records {
+        let (frame, next) = rest.split_at(usize::from(*len));
+        clients.insert(frame[26..30].to_vec());
+        records = next;
+    }
+    assert!(records.is_empty(), "the file does not end with a whole record");
+    assert_eq!(clients.len(), COUNT as usize + 1, "every client, and the controller");
 }
 
 fn root() -> PathBuf {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::lab::RECORDINGS;
 use crate::shelf::Folder;
 
 const HEAD: &str = "# Captures\n
@@ -16,6 +17,15 @@ Licence: every file here is ours, made by the generator or recorded in our own l
 No packet comes from anybody else's network.
 ";
 
+const LAB: &str = "\n## lab\n
+Recordings of a domain with two Samba controllers, a member server, two clients, an agent and a firewall, in network namespaces of one machine, taken at a mirror port.
+The truth files were counted by the kernels of the hosts and by the firewall, not taken from the recordings; they are never edited.
+Their `outcome` is what the host experienced, which a one-way recording cannot always show.
+
+| file | what it shows | expected answer | how made |
+|---|---|---|---|
+";
+
 /// The whole page.
 pub(crate) fn text(folders: &[Folder]) -> String {
     let mut out = HEAD.to_owned();
@@ -26,6 +36,11 @@ pub(crate) fn text(folders: &[Folder]) -> String {
             let (shows, answer, how) = (capture.shows, capture.answer, capture.how());
             writeln!(out, "| `{}/{}` | {shows} | {answer} | {how} |", folder.name, capture.file).unwrap();
         }
+    }
+    out.push_str(LAB);
+    for recording in RECORDINGS {
+        let (file, truth, shows, answer) = (recording.file, recording.truth, recording.shows, recording.answer);
+        writeln!(out, "| `lab/{file}` | {shows} | {answer} | recorded; `lab/{truth}` |").unwrap();
     }
     out
 }

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 
+use crate::craft::encap::ethernet;
 use crate::craft::encap::internet_checksum;
 use crate::craft::host::DC1;
 use crate::craft::host::GATEWAY;
@@ -26,7 +27,7 @@ pub(crate) fn flood(out: &mut impl Write, count: u32, gap_ns: u64) -> io::Result
     let pcap = Pcap::ETHERNET;
     pcap.header(out)?;
     for nth in 0..count {
-        let bytes = crate::craft::encap::ethernet(&Shot {
+        let bytes = ethernet(&Shot {
             at_ns: START_NS,
             src_mac: GATEWAY.mac,
             dst_mac: [0x00, 0x00, 0x5e, 0x00, 0x53, 0x10],

@@ -96,9 +96,9 @@ impl Scene {
         self.now_ns -= us * 1000;
     }
 
-    /// A fresh ephemeral port of the dynamic range.
+    /// A fresh ephemeral port of the dynamic range (RFC 6335); the range is gone through again when it is used up.
     pub(crate) fn port(&mut self) -> u16 {
-        self.next_port += 1;
+        self.next_port = self.next_port.checked_add(1).unwrap_or(49_152);
         self.next_port
     }
 
