@@ -28,6 +28,7 @@ use crate::craft::tcp::connect;
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const FRAGMENT: u8 = 44;
 
 /// A pcap of packets given from the IP header on, all from the client to the controller, one millisecond apart; a good LDAP
 /// connection follows so that a reader can show that it went on.
@@ -127,7 +128,10 @@ pub(crate) fn extensions(kind: u8, count: usize, len_field: u8) -> Vec<u8> {
     let (head, tcp) = ip.split_at(40);
     let mut body = Vec::new();
     for nth in 0..count {
-        body.extend([if nth + 1 == count { TCP } else { kind }, len_field, 1, 4, 0, 0, 0, 0]);
+        // PadN of four bytes fills an options header; a fragment header says offset 0 and no more to come.
+        let content = if kind == FRAGMENT { [0; 6] } else { [1, 4, 0, 0, 0, 0] };
+        body.extend([if nth + 1 == count { TCP } else { kind }, len_field]);
+        body.extend(content);
     }
     body.extend(tcp);
     let mut out = head.to_vec();
