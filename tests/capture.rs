@@ -164,3 +164,35 @@ fn crafted_captures_give_every_whole_frame_and_then_say_what_is_wrong() {
     assert!(seen > 250, "only {seen} captures were compared");
     assert!(wrong.is_empty(), "{} of {seen}:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+#[test]
+fn crafted_captures_survive_being_cut_and_changed() {
+    let Some(collection) = collection() else { return };
+    let list = fs::read_to_string(collection.join("bad_inputs.tsv")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut mutants = 0;
+    for row in table(&list) {
+        let file = row("file");
+        let bytes = fs::read(collection.join(&file)).unwrap();
+        if bytes.len() > 100_000 {
+            continue;
+        }
+        let (whole, _) = read(&collection.join(&file));
+        let step = (bytes.len() / 24).max(7);
+        for place in (0..bytes.len()).step_by(step) {
+            // Writing over a file waits for the disk on some file systems, so each gets a new one.
+            let path = folder.path().join(format!("{mutants}.cut"));
+            fs::write(&path, &bytes[..place]).unwrap();
+            let (cut, _) = read(&path);
+            assert!(cut.len() <= whole.len() + 1, "{file} cut at {place}");
+            let mut changed = bytes.clone();
+            changed[place] = !changed[place];
+            let path = folder.path().join(format!("{mutants}.changed"));
+            fs::write(&path, &changed).unwrap();
+            let (_, facts) = read(&path);
+            assert!(facts.damage.is_none_or(|damage| damage.offset <= bytes.len() as u64), "{file} changed at {place}");
+            mutants += 2;
+        }
+    }
+    assert!(mutants > 5_000, "only {mutants} mutants were read");
+}

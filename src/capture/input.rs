@@ -22,6 +22,9 @@ pub(super) const ARENA_BYTES: usize = 256 << 10;
 /// The smallest, and the first.
 const PIECE_BYTES: usize = 32 << 10;
 
+/// Read beyond the expected size of a batch, for frames a little larger than the last ones.
+const SPARE_BYTES: usize = 2 << 10;
+
 /// What is being walked.
 enum Walker {
     /// The first bytes are not at hand yet.
@@ -120,7 +123,7 @@ impl Input {
             }
         }
         if let Some(bytes_per_frame) = at.checked_div(frames.len()) {
-            self.piece = (bytes_per_frame * BATCH_FRAMES + PIECE_BYTES / 2).clamp(PIECE_BYTES, self.piece_max);
+            self.piece = (bytes_per_frame * BATCH_FRAMES + SPARE_BYTES).clamp(PIECE_BYTES, self.piece_max);
         }
         self.offset += at as u64;
         if !self.done {

@@ -6,9 +6,6 @@
 use crate::capture::batch::LinkType;
 
 impl LinkType {
-    /// Ethernet.
-    pub const ETHERNET: Self = Self(1);
-
     /// The registry's name without its `LINKTYPE_` or `DLT_` prefix, as `tcpdump -L` prints it; `None` for a number not in the table.
     pub fn name(self) -> Option<&'static str> {
         self.row().map(|&(_, name, _)| name)

@@ -235,6 +235,7 @@ impl Source {
             let Some(mut active) = begun else { continue };
             // Beside another, its first frames must be at hand.
             if self.active.is_empty() || active.head().is_some() || active.stage() {
+                self.tell(&active.input);
                 self.active.push(active);
             } else {
                 self.finish(&active);
@@ -437,20 +438,20 @@ impl Tally {
         let mut first = facts.first.unwrap_or(Timestamp(u64::MAX));
         let mut last = facts.last.unwrap_or_default();
         let (mut bytes, mut out_of_order, mut cut) = (0, 0, 0);
+        let (mut before, mut link) = (newest.ts, newest.link);
         for frame in run {
             bytes += u64::from(frame.wire_len);
-            out_of_order += u64::from(frame.ts < newest.ts);
+            out_of_order += u64::from(frame.ts < before);
             cut += u64::from(frame.captured < frame.wire_len);
             first = first.min(frame.ts);
             last = last.max(frame.ts);
-            newest.ts = frame.ts;
-            if newest.link != Some(frame.link) {
-                newest.link = Some(frame.link);
-                if !facts.link_types.contains(&frame.link) && facts.link_types.len() < LINK_TYPES_MAX {
-                    facts.link_types.push(frame.link);
-                }
+            before = frame.ts;
+            if link != Some(frame.link) {
+                link = Some(frame.link);
+                list(&mut facts.link_types, frame.link);
             }
         }
+        *newest = Newest { ts: before, link };
         // A pcapng frame at zero is a Simple Packet Block before any time was told.
         if first == Timestamp(0) && facts.format == Some(Format::Pcapng) {
             let timed = run.iter().map(|frame| frame.ts).filter(|ts| *ts != Timestamp(0)).min();
@@ -463,6 +464,13 @@ impl Tally {
         facts.out_of_order += out_of_order;
         facts.cut_frames += cut;
         self.frames += run.len() as u64;
+    }
+}
+
+#[cold]
+fn list(link_types: &mut Vec<LinkType>, link: LinkType) {
+    if !link_types.contains(&link) && link_types.len() < LINK_TYPES_MAX {
+        link_types.push(link);
     }
 }
 
@@ -597,6 +605,33 @@ mod tests {
             (c.format, c.frames, c.first, c.damage.as_ref().map(|damage| damage.frame)),
             (None, 0, None, Some(1))
         );
+    }
+
+    #[test]
+    fn a_source_may_go_to_a_thread() {
+        fn goes<T: Send>(_: &T) {}
+        let folder = tempfile::tempdir().unwrap();
+        let paths = write(&folder, &[("a", pcap([1]))]);
+        let filter = Filter::compile("ip").unwrap();
+        goes(&Source::open(&paths, Options { filter: Some(filter), count: None }).unwrap());
+    }
+
+    #[test]
+    fn a_pipe_is_read_once_and_merged() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = write(&folder, &[("a", pcap((0..4_000).step_by(2)))]);
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let bytes = pcap((1..4_000).step_by(2));
+        let writer = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::write(pipe, bytes)
+        });
+        let (seen, source) = read(&[paths[0].clone(), pipe], Options::default());
+        writer.join().unwrap().unwrap();
+        assert!(seen.iter().map(|(_, _, seconds)| *seconds).eq(0..4_000));
+        assert_eq!(source.progress().bytes_total, None);
+        assert_eq!(source.facts()[1].format, Some(Format::Pcap));
     }
 
     #[test]
