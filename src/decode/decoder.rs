@@ -3,6 +3,7 @@
 //! Keeps first fragments and counters between frames, nothing else; knows no file, no flow, no meaning of a port.
 
 use crate::capture::batch::Frame;
+use crate::capture::batch::LinkType;
 use crate::decode::counts::DecodeCounts;
 use crate::decode::counts::TunnelKind;
 use crate::decode::fragment::Datagram;
@@ -17,7 +18,6 @@ use crate::decode::link::Place;
 use crate::decode::link::ethernet;
 use crate::decode::packet::Decoded;
 use crate::decode::packet::Layer;
-use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
 use crate::decode::transport;
 use crate::decode::tunnel;
@@ -52,6 +52,8 @@ const LINK_HEADERS_MAX: u8 = 24;
 pub struct Decoder {
     first_fragments: FirstFragments,
     counts: DecodeCounts,
+    /// An IP header was read since the last tunnel was opened.
+    reached_ip: bool,
 }
 
 impl Default for Decoder {
@@ -63,7 +65,7 @@ impl Default for Decoder {
 impl Decoder {
     /// A decoder that has seen nothing.
     pub fn new() -> Self {
-        Self { first_fragments: FirstFragments::new(), counts: DecodeCounts::default() }
+        Self { first_fragments: FirstFragments::new(), counts: DecodeCounts::default(), reached_ip: false }
     }
 
     /// What was counted since the start.
@@ -77,143 +79,179 @@ impl Decoder {
     /// innermost IP header; `payload_at` counts from the start of `bytes`.
     #[inline]
     pub fn decode(&mut self, frame: &Frame, bytes: &[u8]) -> Decoded {
-        let result =
-            link::strip(frame.link, bytes).and_then(|place| self.packet_at(&mut Walk::new(frame, bytes), place));
-        let decoded = match result {
-            Ok(packet) => Decoded::Packet(packet),
-            Err(reason) => Decoded::Skip(reason),
+        let walk = Walk::new(frame, bytes);
+        let decoded = if frame.link == link::ETHERNET {
+            match ethernet::strip(bytes) {
+                Ok(place) => self.below_ip(walk, place),
+                Err(reason) => Decoded::Skip(reason),
+            }
+        } else {
+            self.other_link(walk, frame.link)
         };
         self.counts.note(&decoded);
         decoded
     }
 
-    /// The packet whose link header, or what is left of it, is at `place`.
-    #[inline]
-    fn packet_at(&mut self, walk: &mut Walk<'_>, mut place: Place) -> Result<Packet, SkipReason> {
-        let ip = loop {
-            match place.inside {
-                Inside::EtherType(ethernet::IPV4) => break Ip::v4(walk.bytes, place.at, walk.end)?,
-                Inside::EtherType(ethernet::IPV6) => break Ip::v6(walk.bytes, place.at, walk.end)?,
-                _ => place = next_place(walk, place)?,
-            }
-        };
-        walk.group = place.group;
-        walk.ip_layers += 1;
-        walk.narrow(ip.end);
-        match ip.fragment {
-            None => self.above(walk, &ip),
-            Some(piece) => self.fragment(walk, &ip, piece),
+    #[inline(never)]
+    fn other_link(&mut self, walk: Walk<'_>, link: LinkType) -> Decoded {
+        match link::strip(link, walk.bytes) {
+            Ok(place) => self.below_ip(walk, place),
+            Err(reason) => Decoded::Skip(reason),
         }
     }
 
-    /// The packet above a whole IP header.
+    // The hot path is written so that no large value is returned through a `Result`, chosen between two branches, or
+    // lent to a function that is not inlined: each of these made the compiler copy it field by field and read it back
+    // in wider pieces, at five times the cost of decoding. Hence values for `Walk` and `Ip`, and `Decoded` everywhere.
+
+    /// What is at `place`, which is IP in most frames.
     #[inline]
-    fn above(&mut self, walk: &Walk<'_>, ip: &Ip) -> Result<Packet, SkipReason> {
+    fn below_ip(&mut self, walk: Walk<'_>, place: Place) -> Decoded {
+        match place.inside {
+            Inside::EtherType(ethernet::IPV4) => match Ip::v4(walk.bytes, place.at, walk.end) {
+                Ok(ip) => self.ip(walk, ip, place.group),
+                Err(reason) => Decoded::Skip(reason),
+            },
+            Inside::EtherType(ethernet::IPV6) => match Ip::v6(walk.bytes, place.at, walk.end) {
+                Ok(ip) => self.ip(walk, ip, place.group),
+                Err(reason) => Decoded::Skip(reason),
+            },
+            _ => self.link_header(walk, place),
+        }
+    }
+
+    /// One tag, label stack or the like further.
+    #[inline(never)]
+    fn link_header(&mut self, mut walk: Walk<'_>, place: Place) -> Decoded {
+        if walk.link_headers >= LINK_HEADERS_MAX {
+            return Decoded::Skip(SkipReason::TooDeep);
+        }
+        walk.link_headers += 1;
+        match link::step(walk.bytes, place) {
+            Ok(place) => self.below_ip(walk, place),
+            Err(reason) => Decoded::Skip(reason),
+        }
+    }
+
+    #[inline(always)]
+    fn ip(&mut self, mut walk: Walk<'_>, ip: Ip, group: bool) -> Decoded {
+        self.reached_ip = true;
+        walk.group = group;
+        walk.narrow(ip.limit);
+        match (ip.fragment, ip.protocol) {
+            (None, protocol::TCP) => transport::tcp(walk, ip),
+            (None, protocol::UDP) => self.udp(walk, ip),
+            _ => self.ip_rarely(walk, ip),
+        }
+    }
+
+    #[inline(always)]
+    fn udp(&mut self, walk: Walk<'_>, ip: Ip) -> Decoded {
+        match transport::ports(walk.bytes, ip.at).and_then(tunnel::of_ports) {
+            None => transport::udp(walk, ip),
+            Some(kind) => self.udp_tunnel(walk, ip, kind),
+        }
+    }
+
+    /// A packet with extension headers, a fragment, or neither TCP nor UDP.
+    #[inline(never)]
+    fn ip_rarely(&mut self, walk: Walk<'_>, mut ip: Ip) -> Decoded {
+        if let Err(reason) = ip.pass_extensions(walk.bytes) {
+            return Decoded::Skip(reason);
+        }
+        match ip.fragment {
+            None => self.above_ip(walk, ip),
+            Some(piece) => self.fragment(walk, ip, piece),
+        }
+    }
+
+    fn above_ip(&mut self, walk: Walk<'_>, ip: Ip) -> Decoded {
+        // Three tunnels have no header worth the name, so no flow of their own to fall back on.
+        let mut open = |kind, inside, at| self.open(walk, &Opening { kind, inside, at }, ip.at);
         match ip.protocol {
             protocol::TCP => transport::tcp(walk, ip),
-            protocol::UDP => {
-                let (packet, ports) = transport::udp(walk, ip)?;
-                match tunnel::of_ports(ports) {
-                    None => Ok(packet),
-                    Some(kind) => self.udp_tunnel(walk, packet, kind),
-                }
-            }
-            _ => self.above_rarely(walk, ip),
-        }
-    }
-
-    #[inline(never)]
-    fn above_rarely(&mut self, walk: &Walk<'_>, ip: &Ip) -> Result<Packet, SkipReason> {
-        // These tunnels have no header worth the name, so no flow of their own to fall back on.
-        let mut open = |kind, inside, at| self.open(&mut { *walk }, &Opening { kind, inside, at }, ip.at);
-        match ip.protocol {
-            protocol::ICMP if !ip.v6 => icmp::icmp(walk, ip),
-            protocol::ICMPV6 if ip.v6 => icmp::icmp(walk, ip),
-            protocol::SCTP => transport::sctp(walk, ip),
-            protocol::ESP => Ok(transport::other(walk, ip, Transport::Esp, ip.at)),
-            protocol::AH => Ok(transport::other(walk, ip, Transport::Ah, ip.at)),
+            protocol::UDP => self.udp(walk, ip),
+            protocol::ICMP if !ip.v6 => icmp::icmp(&walk, &ip).into(),
+            protocol::ICMPV6 if ip.v6 => icmp::icmp(&walk, &ip).into(),
+            protocol::SCTP => transport::sctp(&walk, &ip).into(),
+            protocol::ESP => Decoded::Packet(transport::other(&walk, &ip, Transport::Esp, ip.at)),
+            protocol::AH => Decoded::Packet(transport::other(&walk, &ip, Transport::Ah, ip.at)),
             protocol::GRE => self.gre(walk, ip),
             protocol::IPV4 => open(TunnelKind::IpInIp, Inside::EtherType(ethernet::IPV4), 0),
             protocol::IPV6 => open(TunnelKind::IpInIp, Inside::EtherType(ethernet::IPV6), 0),
             protocol::ETHER_IP => open(TunnelKind::EtherIp, Inside::Ethernet, 2),
             protocol::MPLS => open(TunnelKind::MplsInIp, Inside::EtherType(ethernet::MPLS), 0),
             _ => match ip.ah_at {
-                Some(at) => Ok(transport::other(walk, ip, Transport::Ah, at)),
-                None => Err(SkipReason::IpProtocol),
+                Some(at) => Decoded::Packet(transport::other(&walk, &ip, Transport::Ah, at)),
+                None => Decoded::Skip(SkipReason::IpProtocol),
             },
         }
     }
 
     /// A piece of a datagram: the first gives the flow, the others follow it.
-    #[cold]
-    fn fragment(&mut self, walk: &Walk<'_>, ip: &Ip, piece: Piece) -> Result<Packet, SkipReason> {
+    fn fragment(&mut self, walk: Walk<'_>, ip: Ip, piece: Piece) -> Decoded {
         self.counts.fragments += 1;
         let datagram = Datagram { src: ip.src, dst: ip.dst, id: piece.id, protocol: piece.protocol };
         if piece.first {
-            let packet = self.above(walk, ip)?;
+            let decoded = self.above_ip(walk, ip);
             // An error is filed under a flow that this datagram is no part of.
-            if !matches!(packet.layer, Layer::IcmpError(_)) {
-                let evicted = self.first_fragments.insert(datagram, (packet.key, packet.from), walk.ts());
+            if let Decoded::Packet(packet) = &decoded
+                && !matches!(packet.layer, Layer::IcmpError(_))
+            {
+                let evicted = self.first_fragments.insert(datagram, (packet.key, packet.from), packet.ts);
                 self.counts.fragments_evicted += u64::from(evicted);
             }
-            return Ok(packet);
+            return decoded;
         }
         let Some(flow) = self.first_fragments.flow_of(&datagram, walk.ts()) else {
             self.counts.fragments_unmatched += 1;
-            return Err(SkipReason::Fragment);
+            return Decoded::Skip(SkipReason::Fragment);
         };
-        Ok(walk.packet(ip, flow, (ip.at, ip.rest(ip.at)), Layer::Fragment))
+        Decoded::Packet(walk.packet(&ip, flow, (ip.at, ip.rest(ip.at)), Layer::Fragment))
     }
 
-    /// The packet inside a tunnel whose header begins at `at`. `inner` is the walk so far, and shows how far it went.
-    fn open(&mut self, inner: &mut Walk<'_>, opening: &Opening, at: usize) -> Result<Packet, SkipReason> {
-        if inner.tunnels >= TUNNELS_MAX {
-            return Err(SkipReason::TooDeep);
+    /// The packet inside a tunnel whose header begins at `at`.
+    fn open(&mut self, mut walk: Walk<'_>, opening: &Opening, at: usize) -> Decoded {
+        self.reached_ip = false;
+        if walk.tunnels >= TUNNELS_MAX {
+            return Decoded::Skip(SkipReason::TooDeep);
         }
-        inner.tunnels += 1;
-        let place = Place { inside: opening.inside, at: at + opening.at, group: inner.group };
-        let packet = self.packet_at(inner, place)?;
-        self.counts.note_tunnel(opening.kind);
-        Ok(packet)
+        walk.tunnels += 1;
+        let decoded = self.below_ip(walk, Place { inside: opening.inside, at: at + opening.at, group: walk.group });
+        if matches!(decoded, Decoded::Packet(_)) {
+            self.counts.note_tunnel(opening.kind);
+        }
+        decoded
     }
 
-    fn gre(&mut self, walk: &Walk<'_>, ip: &Ip) -> Result<Packet, SkipReason> {
-        let outer = transport::other(walk, ip, Transport::Gre, ip.at);
+    fn gre(&mut self, walk: Walk<'_>, ip: Ip) -> Decoded {
+        let outer = Decoded::Packet(transport::other(&walk, &ip, Transport::Gre, ip.at));
         let Some(opening) = tunnel::gre::open(walk.from(ip.at)) else {
-            return Ok(outer);
+            return outer;
         };
-        let mut inner = *walk;
-        match self.open(&mut inner, &opening, ip.at) {
+        match self.open(walk, &opening, ip.at) {
             // What cannot be read as what it claims to be is the tunnel's own traffic. A mirrored ARP frame is not.
-            Err(SkipReason::Malformed | SkipReason::CutShort) if inner.ip_layers == walk.ip_layers => Ok(outer),
-            result => result,
+            Decoded::Skip(SkipReason::Malformed | SkipReason::CutShort) if !self.reached_ip => outer,
+            decoded => decoded,
         }
     }
 
-    #[cold]
-    fn udp_tunnel(&mut self, walk: &Walk<'_>, outer: Packet, kind: TunnelKind) -> Result<Packet, SkipReason> {
-        let at = outer.payload_at as usize;
-        let len = outer.payload_len as usize;
-        let mut inner = *walk;
+    #[inline(never)]
+    fn udp_tunnel(&mut self, walk: Walk<'_>, ip: Ip, kind: TunnelKind) -> Decoded {
+        let decoded = transport::udp(walk, ip);
+        let Decoded::Packet(outer) = &decoded else {
+            return decoded;
+        };
+        let (at, len) = (outer.payload_at as usize, outer.payload_len as usize);
+        let mut inner = walk;
         inner.narrow(at + len);
         let Some(opening) = tunnel::open_udp(kind, inner.from(at), len) else {
-            return Ok(outer);
+            return decoded;
         };
-        match self.open(&mut inner, &opening, at) {
-            Err(SkipReason::TooDeep) => Err(SkipReason::TooDeep),
+        match self.open(inner, &opening, at) {
             // A port proves nothing: unless an IP header was found inside, the datagram is what it says outside.
-            Err(_) if inner.ip_layers == walk.ip_layers => Ok(outer),
-            result => result,
+            Decoded::Skip(reason) if reason != SkipReason::TooDeep && !self.reached_ip => decoded,
+            inside => inside,
         }
     }
-}
-
-/// One link header further.
-#[cold]
-fn next_place(walk: &mut Walk<'_>, place: Place) -> Result<Place, SkipReason> {
-    if walk.link_headers >= LINK_HEADERS_MAX {
-        return Err(SkipReason::TooDeep);
-    }
-    walk.link_headers += 1;
-    link::step(walk.bytes, place)
 }

@@ -67,14 +67,15 @@ pub(super) fn icmp(walk: &Walk<'_>, ip: &Ip) -> Result<Packet, SkipReason> {
 /// An error, filed under the flow that it quotes; `None` if the quote cannot name one.
 fn error(walk: &Walk<'_>, ip: &Ip, kind: u8, code: u8) -> Option<Packet> {
     let at = ip.at + HEADER_LEN;
-    let quoted = match u8_at(walk.bytes, at)? >> 4 {
+    let mut quoted = match u8_at(walk.bytes, at)? >> 4 {
         4 => Ip::v4(walk.bytes, at, walk.end),
         6 => Ip::v6(walk.bytes, at, walk.end),
         _ => return None,
     }
     .ok()?;
+    quoted.pass_extensions(walk.bytes).ok()?;
     // The quote of a later fragment has no ports, and its first was the sender's, not this one's, to remember.
-    if quoted.fragment.is_some_and(|piece| !piece.first) || ip.rest(quoted.at) < QUOTE_LEAST {
+    if quoted.fragment.is_some_and(|piece| !piece.first) || quoted.rest(quoted.at) < QUOTE_LEAST {
         return None;
     }
     let key = quoted_key(walk.bytes, &quoted)?;
