@@ -1,6 +1,17 @@
 //! Frames for tests: one conversation, wrapped in every link layer and tunnel that is read.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop here")]
+
 use etherparse::PacketBuilder;
+
+use crate::capture::batch::Frame;
+use crate::capture::batch::LinkType;
+use crate::decode::decoder::Decoder;
+use crate::decode::packet::Decoded;
+use crate::decode::packet::Packet;
+use crate::decode::packet::SkipReason;
+use crate::model::ids::FrameId;
+use crate::model::time::Timestamp;
 
 /// What every sample carries after its last header.
 pub(super) const PAYLOAD: &[u8] = b"hello";
@@ -19,6 +30,39 @@ pub(super) struct Sample {
     pub(super) bytes: Vec<u8>,
     pub(super) v6: bool,
     pub(super) tunnels: u8,
+}
+
+/// A frame of these bytes, of which `wire_len` were on the wire, at this second.
+pub(super) fn frame(link: u16, bytes: &[u8], wire_len: usize, second: u64) -> Frame {
+    Frame {
+        id: FrameId::new(0, 1),
+        ts: Timestamp(second * 1_000_000_000),
+        at: 0,
+        captured: u32::try_from(bytes.len()).unwrap(),
+        wire_len: u32::try_from(wire_len).unwrap(),
+        link: LinkType(link),
+    }
+}
+
+/// What a new decoder says of a whole frame.
+pub(super) fn decode(link: u16, bytes: &[u8]) -> Decoded {
+    Decoder::new().decode(&frame(link, bytes, bytes.len(), 0), bytes)
+}
+
+/// The packet in a whole frame.
+pub(super) fn packet(link: u16, bytes: &[u8]) -> Packet {
+    match decode(link, bytes) {
+        Decoded::Packet(packet) => packet,
+        Decoded::Skip(reason) => panic!("{reason:?}: {bytes:02x?}"),
+    }
+}
+
+/// Why a whole frame is skipped.
+pub(super) fn skip(link: u16, bytes: &[u8]) -> SkipReason {
+    match decode(link, bytes) {
+        Decoded::Skip(reason) => reason,
+        Decoded::Packet(packet) => panic!("{packet:?}"),
+    }
 }
 
 /// IPv4 with the segment.
@@ -130,8 +174,8 @@ fn ethernet() -> Vec<Sample> {
 fn others() -> Vec<Sample> {
     let (v4, v6) = (tcp4(), tcp6());
     let directed = |first: u8| join(&[first, 3, 0, 0x21], &v4);
-    let nflog = [&[2, 0, 0, 0], &[5, 0, 10, 0, b'p', 0, 0, 0], &[49, 0, 9, 0][..], &v4].concat();
-    let nflog_big = [&[2, 0, 0, 0], &[0, 5, 0, 10, b'p', 0, 0, 0], &[0, 49, 0, 9][..], &v4].concat();
+    let nflog = [&[2, 0, 0, 0][..], &[5, 0, 10, 0, b'p', 0, 0, 0], &[49, 0, 9, 0][..], &v4].concat();
+    let nflog_big = [&[2, 0, 0, 0][..], &[0, 5, 0, 10, b'p', 0, 0, 0], &[0, 49, 0, 9][..], &v4].concat();
     let pktap = [&[24, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0], &[0; 12], &eth(0x0800, &v4)[..]].concat();
     vec![
         link("NULL, little-endian", 0, join(&[2, 0, 0, 0], &v4)),
@@ -173,12 +217,12 @@ fn others() -> Vec<Sample> {
 fn wireless() -> Vec<Sample> {
     let v4 = tcp4();
     let llc = join(&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &v4);
-    let plain = [&[0x08, 0x01, 0, 0], &[2; 18], &[0, 0][..], &llc].concat();
-    let bridge = [&[0x08, 0x03, 0, 0], &[2; 18], &[0; 8][..], &llc].concat();
-    let qos = [&[0x88, 0x02, 0, 0], &[2; 18], &[0; 4][..], &llc].concat();
-    let throughput = [&[0x88, 0x82, 0, 0], &[2; 18], &[0; 8][..], &llc].concat();
-    let aggregate = [&[0x88, 0x02, 0, 0], &[2; 18], &[0, 0, 0x80, 0], &[2; 14][..], &llc].concat();
-    let padded = [&[0x88, 0x02, 0, 0], &[2; 18], &[0; 6][..], &llc].concat();
+    let plain = [&[0x08, 0x01, 0, 0][..], &[2; 18], &[0, 0][..], &llc].concat();
+    let bridge = [&[0x08, 0x03, 0, 0][..], &[2; 18], &[0; 8][..], &llc].concat();
+    let qos = [&[0x88, 0x02, 0, 0][..], &[2; 18], &[0; 4][..], &llc].concat();
+    let throughput = [&[0x88, 0x82, 0, 0][..], &[2; 18], &[0; 8][..], &llc].concat();
+    let aggregate = [&[0x88, 0x02, 0, 0][..], &[2; 18], &[0, 0, 0x80, 0], &[2; 14][..], &llc].concat();
+    let padded = [&[0x88, 0x02, 0, 0][..], &[2; 18], &[0; 6][..], &llc].concat();
     let radiotap = join(&[0, 0, 24, 0, 3, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &plain);
     // Two presence words, time, flags with the padding bit.
     let words = [3, 0, 0, 0x80, 0, 0, 0, 0];
@@ -264,7 +308,8 @@ fn gre_tunnels() -> Vec<Sample> {
     let frame = eth(0x0800, &v4);
     let mut six = gre("GRE, IPv6", &[0, 0, 0x86, 0xdd], &v6);
     six.v6 = true;
-    let erspan_3 = |last: u8| [&[0x10, 0, 0x22, 0xeb, 0, 0, 0, 1], &[0x20, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, last][..]].concat();
+    let erspan_3 =
+        |last: u8| [&[0x10, 0, 0x22, 0xeb, 0, 0, 0, 1], &[0x20, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, last][..]].concat();
     let mut twice = gre("GRE in GRE", &[0, 0, 8, 0], &ip4(OUTER, 47, &join(&[0, 0, 8, 0], &v4)));
     twice.tunnels = 2;
     vec![

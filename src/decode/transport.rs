@@ -119,7 +119,7 @@ pub(super) fn other(walk: &Walk<'_>, ip: &Ip, transport: Transport, at: usize) -
 }
 
 /// The source and destination ports at `at`.
-#[inline]
+#[inline(always)]
 pub(super) fn ports(bytes: &[u8], at: usize) -> Option<[u16; 2]> {
     let [a, b, c, d] = array(bytes, at)?;
     Some([u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])])
