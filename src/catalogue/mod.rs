@@ -291,10 +291,16 @@ fn claims(services: &[Service], rows: &[Row]) -> (Vec<Claim>, Vec<Ports>) {
     });
     let claim = |(id, ports, by_row): (ServiceId, Ports, bool)| {
         let service = services.get(usize::from(id.0)).filter(|_| alone.contains(&id) || !rowed.contains(&id))?;
+        if by_row && service.ports.contains(&ports) {
+            return None;
+        }
         let rank = names.binary_search(&service.id.as_str()).unwrap_or_else(|at| at);
         Some((Claim { width: ports.width(), by_row, secondary: !service.primary, rank, service: id }, ports))
     };
-    of_services.chain(of_rows).filter_map(claim).unzip()
+    let mut all: Vec<(Claim, Ports)> = of_services.chain(of_rows).filter_map(claim).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.into_iter().unzip()
 }
 
 #[cfg(test)]
@@ -315,7 +321,7 @@ document = "The document"
 id = "dc"
 title = "Domain controller"
 implies = ["dns"]
-[role.answers]
+[[role.answers]]
 all = ["kerberos"]
 any = ["smb", "dns-tcp"]
 [[role]]
@@ -496,6 +502,14 @@ until = 1970-01-02
     fn judged(catalogue: &Catalogue, from: &str, to: &str, transport: Transport, port: u16) -> Judgement {
         let set = |role: &str| catalogue.role_by_id(role).map(RoleSet::of).unwrap_or_default();
         catalogue.judge(set(from), set(to), transport, port)
+    }
+
+    #[test]
+    fn threads_may_share_it() {
+        fn shared<T: Send + Sync>(value: T) -> T {
+            value
+        }
+        assert!(shared(texts(&[], None, &[]).unwrap()).rows().is_empty());
     }
 
     #[test]

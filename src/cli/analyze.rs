@@ -14,11 +14,11 @@ use crate::capture::filter::Filter;
 use crate::capture::source::Options as SourceOptions;
 use crate::capture::source::Source;
 use crate::catalogue::Catalogue;
-use crate::catalogue::LoadOptions;
 use crate::catalogue::load;
 use crate::classify::judge::CaptureFacts;
 use crate::classify::judge::Judge;
 use crate::classify::judge::Options as JudgeOptions;
+use crate::classify::thresholds::LOSS_PROBABLE_SHARE;
 use crate::cli::args::AnalyzeArgs;
 use crate::cli::args::ColorWhen;
 use crate::cli::args::FailKind;
@@ -40,15 +40,19 @@ use crate::pipeline::run::Captured;
 use crate::pipeline::run::RunError;
 use crate::pipeline::run::Settings;
 use crate::pipeline::run::run;
+use crate::report::Report;
 use crate::report::facts::Health;
 use crate::report::facts::InputError;
 use crate::report::facts::InputRow;
 use crate::report::facts::RunFacts;
+use crate::report::findings::FailOn;
 use crate::report::format::FORMATS;
 use crate::report::format::Format;
-use crate::report::format::Page;
+use crate::report::format::Pages;
+use crate::report::format::Style;
+use crate::report::format::by_extension;
+use crate::report::format::by_name;
 use crate::report::moment::Moment;
-use crate::report::report::Report;
 use crate::report::sanitise::Shown;
 
 /// Everything decided before the first byte is read.
@@ -89,22 +93,22 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let read_in = began.elapsed();
     let facts = source.facts();
     let counters = sum_counters(&captured);
-    let judge =
-        Judge::new(&captured.tables, capture_facts(&captured, facts, &counters), &knowledge, &plan.catalogue, plan.judge);
+    let whole = capture_facts(&captured, facts, &counters);
+    let judge = Judge::new(&captured.tables, whole, &knowledge, &plan.catalogue, plan.judge);
     let health = health(&captured, &source, &counters, &knowledge);
     let folds = merge_folds(&captured);
     let report = Report::build(run_facts(args, &plan, facts), health, &judge, &plan.catalogue, &folds);
-    let page = Page { report: &report, judge: &judge, catalogue: &plan.catalogue, coloured: plan.coloured };
+    let pages = |color| Pages { report: &report, judge: &judge, catalogue: &plan.catalogue, style: Style { color } };
     for (path, format) in &plan.files {
-        let page = Page { coloured: false, ..page };
-        to_file(path, |out| (format.write)(&page, out))?;
+        to_file(path, |out| (format.write)(&pages(false), out))?;
     }
-    to_stdout(|out| (plan.stdout.write)(&page, out))?;
+    to_stdout(|out| (plan.stdout.write)(&pages(plan.coloured), out))?;
     complain(args, facts);
     if args.verbose {
         say_speed(&newest, read_in, began.elapsed());
     }
-    Ok(exit_code(args, &report, facts))
+    let blind = judge.asymmetric() || whole.lost_share > LOSS_PROBABLE_SHARE;
+    Ok(exit_code(args, &report, facts, blind))
 }
 
 fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
@@ -137,13 +141,9 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
     })
 }
 
-/// The rules as the options say. Shared with `portolan rules`.
-///
-/// # Errors
-/// [`Stop`] with every fault at once.
-pub fn catalogue(args: &JudgeArgs) -> Result<Catalogue, Stop> {
-    let options = LoadOptions { overlays: &args.rules, site: args.site.as_deref(), profiles: &args.profile };
-    load(&options).map_err(|faults| {
+/// The rules as the options say, or every fault at once.
+fn catalogue(args: &JudgeArgs) -> Result<Catalogue, Stop> {
+    load(&args.load_options()).map_err(|faults| {
         let code = if faults.is_unreadable() { exit::IO } else { exit::USAGE };
         Stop { code, message: faults.to_string() }
     })
@@ -177,12 +177,12 @@ fn coloured(when: ColorWhen) -> bool {
 }
 
 fn format_by_name(name: &str) -> Result<&'static Format, Stop> {
-    FORMATS.iter().find(|format| format.name == name).ok_or_else(|| Stop::usage(format!("no format \"{name}\"")))
+    by_name(name).ok_or_else(|| Stop::usage(format!("no format \"{name}\"")))
 }
 
 fn format_of_file(path: &Path) -> Result<&'static Format, Stop> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    FORMATS.iter().find(|format| format.extension == extension).ok_or_else(|| {
+    by_extension(extension).ok_or_else(|| {
         let known: Vec<String> = FORMATS.iter().map(|format| format!(".{}", format.extension)).collect();
         Stop::usage(format!(
             "cannot tell from its extension how to write {}; these are known: {}",
@@ -328,16 +328,20 @@ fn say_speed(progress: &Progress, read_in: std::time::Duration, all_in: std::tim
     );
 }
 
-fn exit_code(args: &AnalyzeArgs, report: &Report, facts: &[InputFacts]) -> u8 {
-    let wanted = |kind: FailKind| args.fail_on.contains(&kind) || args.fail_on.contains(&FailKind::Any);
-    let found = (wanted(FailKind::Blocked) && report.count_blocked() > 0)
-        || (wanted(FailKind::Unexpected) && report.count_unexpected() > 0)
-        || (wanted(FailKind::Attempt) && report.count_attempts() > 0)
-        || (args.fail_on.contains(&FailKind::Any) && !report.findings.is_empty());
-    if found {
+/// `blind`: the capture cannot show every failure, so that finding none proves nothing.
+fn exit_code(args: &AnalyzeArgs, report: &Report, facts: &[InputFacts], blind: bool) -> u8 {
+    if args.fail_on.iter().any(|kind| report.has(fail_on(*kind))) {
         return exit::FINDINGS;
     }
     let damaged = facts.iter().any(|input| input.damage.is_some());
-    let blind = !args.fail_on.is_empty() && report.cannot_be_judged();
-    if damaged || blind { exit::DAMAGED } else { exit::CLEAN }
+    if damaged || (blind && !args.fail_on.is_empty()) { exit::DAMAGED } else { exit::CLEAN }
+}
+
+fn fail_on(kind: FailKind) -> FailOn {
+    match kind {
+        FailKind::Blocked => FailOn::Blocked,
+        FailKind::Unexpected => FailOn::Unexpected,
+        FailKind::Attempt => FailOn::Attempt,
+        FailKind::Any => FailOn::Any,
+    }
 }

@@ -7,6 +7,8 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
 
+use crate::catalogue::LoadOptions;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  ran; nothing at or above --fail-on
@@ -107,6 +109,13 @@ pub struct JudgeArgs {
     pub no_infer: bool,
 }
 
+impl JudgeArgs {
+    /// What the catalogue is to be made of.
+    pub fn load_options(&self) -> LoadOptions<'_> {
+        LoadOptions { overlays: &self.rules, site: self.site.as_deref(), profiles: &self.profile }
+    }
+}
+
 /// `portolan rules`.
 #[derive(Debug, Args)]
 pub struct RulesArgs {
@@ -132,9 +141,9 @@ pub enum RulesCommand {
         /// A folder of rule files, checked as laid over the built-in ones
         #[arg(value_name = "DIR")]
         dir: Option<PathBuf>,
-        /// Which rules
-        #[command(flatten)]
-        judge: JudgeArgs,
+        /// A site file to check with them
+        #[arg(short, long, value_name = "FILE")]
+        site: Option<PathBuf>,
     },
     /// Say which rows speak of a flow, which do not, and why
     Explain {
