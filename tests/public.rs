@@ -25,7 +25,26 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Disagreements that were looked at: capture, transport, tshark's stream, and why portolan's view stands.
-const ALLOWED: &[(&str, &str, u64, &str)] = &[];
+const ALLOWED: &[(&str, &str, u64, &str)] = &[
+    (
+        "PCAP-ATTACK__LM_WMI_ProcessCallCreate.pcapng",
+        "udp",
+        3,
+        "an LLMNR answer to a multicast question: the port tells its direction, and the ICMP error met the answer",
+    ),
+    ("PcapFlowLab__pcap_flow_lab_showcase.pcap", "tcp", 22, "inside MikroTik EoIP, a tunnel that is not opened"),
+    ("arkime__arkime_synthetic.pcap", "udp", 67, "inside VXLAN-GPE (port 4790), a tunnel that is not opened"),
+    (
+        "arkime__arkime_synthetic.pcap",
+        "udp",
+        70,
+        "GENEVE is known by its destination port (RFC 8926 section 3.3); this crafted reply goes to another one",
+    ),
+    ("nDPI__fuzz-2006-09-29-28586.pcap", "tcp", 23, "a frame of 0xaa bytes whose TCP header ends behind the frame"),
+];
+
+/// Captures in a container that this program does not read.
+const UNREAD: &[(&str, &str)] = &[("PcapPlusPlus__solaris.snoop", "snoop, RFC 1761")];
 
 /// One conversation as tshark saw it.
 struct Conversation {
@@ -119,6 +138,9 @@ fn captures(folder: &Path) -> Vec<(String, Value, PathBuf)> {
     {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let truth: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        if UNREAD.iter().any(|(unread, _)| *unread == name) {
+            continue;
+        }
         if let Some(capture) = shared(&format!("captures/{}", word(&truth["source"], "file"))) {
             found.push((name, truth, capture));
         }
@@ -178,6 +200,8 @@ fn judge(conversation: &Conversation, record: Option<&Flow>) -> Result<(), Strin
         "refused" => one_of(&["refused", "rejected"]),
         "icmp-unreach" => one_of(&["rejected", "refused"]),
         "syn-unanswered" => one_of(&["dropped", "unknown", "pending", "one_way"]),
+        // tshark says so whenever the SYN is missing; where the client speaks on, the connection works.
+        "synack-only" if !conversation.packets.contains(&0) => one_of(&["open"]),
         "synack-only" => one_of(&["one_way", "unknown"]),
         "syn-then-odd" => one_of(&["dropped", "unknown", "pending", "one_way", "open"]),
         "midstream" => {
