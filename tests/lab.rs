@@ -111,6 +111,74 @@ fn a_controller_goes_down() {
     check("dcdown", "dcdown", View::Both);
 }
 
+/// Scenarios whose captures hold both directions once.
+const WHOLE: &[&str] = &["clean", "drop", "reject", "dynrpc", "unexpected", "winrm", "ipv6", "midblock", "dcdown"];
+
+/// A capture that begins late, ends early or lost packets shows less, never more.
+#[test]
+fn nothing_is_invented_in_a_part_of_a_capture() {
+    let mut faults = Vec::new();
+    for scenario in WHOLE {
+        let Some((capture, truth)) = lab(scenario, scenario) else { return };
+        let site = truth.site();
+        let bytes = fs::read(&capture).unwrap();
+        let frames = records(&bytes);
+        let mut parts: Vec<(String, Vec<&[u8]>)> = Vec::new();
+        for tenth in 1..10 {
+            let place = frames.len() * tenth / 10;
+            parts.push((format!("the first {place} frames"), frames[..place].to_vec()));
+            parts.push((format!("without the first {place} frames"), frames[place..].to_vec()));
+        }
+        for (each, of) in [(0, 7), (3, 7), (5, 20), (11, 20), (17, 20)] {
+            let left = frames.iter().enumerate().filter(|(place, _)| place % of != each).map(|(_, frame)| *frame);
+            parts.push((format!("without every frame {each} of {of}"), left.collect()));
+        }
+        for (what, part) in parts {
+            let file = tempfile::Builder::new().suffix(".pcap").tempfile().unwrap();
+            fs::write(file.path(), [&bytes[..24], &part.concat()].concat()).unwrap();
+            let report = report(file.path(), &["--site", site.path().to_str().unwrap()]);
+            faults.extend(
+                invented_blocks(&truth, &report).into_iter().map(|fault| format!("{scenario}, {what}: {fault}")),
+            );
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// Where the packets of one host are not captured, nobody is blocked who is not.
+#[test]
+fn nothing_is_invented_where_a_host_is_not_heard() {
+    let mut faults = Vec::new();
+    for scenario in WHOLE {
+        let Some((capture, truth)) = lab(scenario, scenario) else { return };
+        let site = truth.site();
+        for host in truth.hosts.keys() {
+            for side in ["src", "dst"] {
+                let filter = format!("not {side} host {host}");
+                let report = report(&capture, &["--site", site.path().to_str().unwrap(), "--filter", &filter]);
+                faults.extend(
+                    invented_blocks(&truth, &report).into_iter().map(|fault| format!("{scenario}, {filter}: {fault}")),
+                );
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// The records of a little-endian classic capture, headers included.
+fn records(capture: &[u8]) -> Vec<&[u8]> {
+    assert_eq!(&capture[..4], [0xd4, 0xc3, 0xb2, 0xa1]);
+    let mut found = Vec::new();
+    let mut rest = &capture[24..];
+    while !rest.is_empty() {
+        let length = u32::from_le_bytes(rest[8..12].try_into().unwrap());
+        let (record, behind) = rest.split_at(16 + usize::try_from(length).unwrap());
+        found.push(record);
+        rest = behind;
+    }
+    found
+}
+
 /// Each blocked connection to a dynamic port is found, although nothing but a range names the port.
 #[test]
 fn blocked_dynamic_ports_are_found() {

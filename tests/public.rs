@@ -164,6 +164,34 @@ fn every_frame_is_counted_as_tshark_counts() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
+/// Domain controllers of the recorded domains, by the descriptions that the data sets publish with the captures.
+const CONTROLLERS: &[(&str, &str)] = &[("Security-Datasets__", "172.18.38.5"), ("Security-Datasets__", "10.0.0.4")];
+
+/// What every member asks of a domain controller.
+const ASKED: &[u64] = &[53, 88, 123, 135, 389, 445, 464, 636, 3268, 3269];
+
+/// A capture that shows little of a domain controller must not make its daily work unexpected.
+#[test]
+fn what_a_domain_controller_is_for_is_never_unexpected() {
+    let Some(folder) = shared("captures/truth") else { return };
+    let mut faults = Vec::new();
+    let mut asked = 0;
+    for (name, _, capture) in captures(&folder) {
+        for (_, controller) in CONTROLLERS.iter().filter(|(data_set, _)| name.starts_with(data_set)) {
+            let report = report(&capture, &[]);
+            asked += list(&report, "pairs").iter().filter(|pair| word(pair, "server") == *controller).count();
+            for finding in list(&report, "findings").iter().filter(|finding| word(finding, "server") == *controller) {
+                let daily = finding["port"].as_u64().is_some_and(|port| ASKED.contains(&port));
+                if daily && ["unexpected", "attempt"].contains(&word(finding, "finding").as_str()) {
+                    faults.push(format!("{name}: {} {}", word(finding, "transport"), finding["port"]));
+                }
+            }
+        }
+    }
+    assert!(asked > 10, "no capture asks a domain controller");
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
 fn by_key(flows: Vec<Flow>) -> HashMap<(String, End, End), Vec<Flow>> {
     let mut records: HashMap<_, Vec<Flow>> = HashMap::new();
     for flow in flows {

@@ -228,7 +228,7 @@ fn flow(record: &Value) -> Flow {
 fn nanoseconds(time: &Value) -> i128 {
     match time {
         Value::Number(seconds) => decimal_nanoseconds(&seconds.to_string()),
-        Value::String(text) if !text.contains("T") => decimal_nanoseconds(text),
+        Value::String(text) if !text.contains('T') => decimal_nanoseconds(text),
         Value::String(text) => text.parse::<jiff::Timestamp>().unwrap().as_nanosecond(),
         other => panic_with(&format!("a time is {other}")),
     }
