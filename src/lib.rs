@@ -9,3 +9,4 @@ pub mod flow;
 pub mod learn;
 pub mod model;
 pub mod pipeline;
+pub mod report;

@@ -92,6 +92,7 @@ fn exception(entry: &ExceptionEntry, names: &mut Names<'_>) -> Exception {
         to: entry.to.iter().filter_map(|word| end(word, names)).collect(),
         ports: names.ports(&entry.ports),
         reason: entry.reason.text.clone(),
+        until: entry.until.as_ref().map(|until| until.text.clone()),
         ends,
     }
 }

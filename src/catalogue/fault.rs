@@ -310,21 +310,28 @@ pub(crate) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) 
         .map(|(_, name)| name)
 }
 
-/// Levenshtein's distance: letters to insert, delete or replace.
+/// How many letters to insert, delete, replace or swap with their neighbour (the distance of Damerau, each place being
+/// edited once).
 fn edits(left: &str, right: &str) -> usize {
-    let mut row: Vec<usize> = (0..=right.chars().count()).collect();
+    let right: Vec<char> = right.chars().collect();
+    let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX / 2);
+    let mut last: Vec<usize> = (0..=right.len()).collect();
+    let mut last_but_one: Vec<usize> = Vec::new();
+    let mut previous = None;
     for (i, a) in left.chars().enumerate() {
-        let mut diagonal = i;
-        let mut before = i + 1;
-        let mut next = vec![before];
-        for (b, &above) in right.chars().zip(row.iter().skip(1)) {
-            before = (diagonal + usize::from(a != b)).min(above + 1).min(before + 1);
-            diagonal = above;
-            next.push(before);
+        let mut row = vec![i + 1];
+        for (j, &b) in right.iter().enumerate() {
+            let mut least = (at(&last, j) + usize::from(a != b)).min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
+            let before = j.checked_sub(1);
+            if previous == Some(b) && before.and_then(|before| right.get(before)) == Some(&a) {
+                least = least.min(before.map_or(usize::MAX, |before| at(&last_but_one, before) + 1));
+            }
+            row.push(least);
         }
-        row = next;
+        last_but_one = std::mem::replace(&mut last, row);
+        previous = Some(a);
     }
-    row.last().copied().unwrap_or(0)
+    last.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -371,7 +378,11 @@ mod tests {
         assert_eq!(nearest("prupose", names), Some("purpose"));
         assert_eq!(nearest("port", names), Some("ports"));
         assert_eq!(nearest("elephant", names), None);
-        assert_eq!(edits("kitten", "sitting"), 3);
+        for (left, right, distance) in
+            [("kitten", "sitting", 3), ("tilte", "title", 1), ("", "ab", 2), ("ab", "", 2), ("ab", "ba", 1)]
+        {
+            assert_eq!(edits(left, right), distance, "{left} {right}");
+        }
     }
 
     #[test]

@@ -40,6 +40,28 @@ const FILES_MAX: usize = 1000;
 /// Subfolders may go so deep.
 const DEPTH_MAX: usize = 8;
 
+/// A file that was read.
+pub(crate) struct Loaded {
+    pub(crate) name: String,
+    /// Its text; bytes that are no UTF-8 are replaced.
+    pub(crate) text: String,
+    /// Where the first of these is.
+    bad_byte: Option<usize>,
+}
+
+impl Loaded {
+    /// The file of that name and content.
+    pub(crate) fn new(name: String, bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self { name, text, bad_byte: None },
+            Err(error) => {
+                let bad_byte = Some(error.utf8_error().valid_up_to());
+                Self { name, text: String::from_utf8_lossy(error.as_bytes()).into_owned(), bad_byte }
+            }
+        }
+    }
+}
+
 /// A row with the profile it was found in.
 pub(crate) struct OwnedRow {
     pub(crate) profile: String,
@@ -60,45 +82,56 @@ pub(crate) struct Written {
 
 /// Reads what the options name, over the embedded files.
 pub(crate) fn collect(options: &LoadOptions<'_>, faults: &mut Faults) -> Written {
-    let mut layers = vec![EMBEDDED.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect()];
+    let embedded = EMBEDDED.iter().map(|&(name, text)| Loaded::new(name.to_owned(), text.into()));
+    let mut layers = vec![embedded.collect()];
     for folder in options.overlays {
         layers.push(read_folder(folder, faults));
     }
-    let site = options.site.and_then(|path| read_file(path, faults).map(|text| (path.display().to_string(), text)));
+    let site = options.site.and_then(|path| read_file(path, faults));
     merge(layers, site, faults)
 }
 
-/// Lays the layers over one another, the first one lowest. Files are pairs of path and text.
-pub(crate) fn merge(
-    layers: Vec<Vec<(String, String)>>,
-    site: Option<(String, String)>,
-    faults: &mut Faults,
-) -> Written {
+/// Lays the layers over one another, the first one lowest.
+pub(crate) fn merge(layers: Vec<Vec<Loaded>>, site: Option<Loaded>, faults: &mut Faults) -> Written {
     let mut written = Written::default();
     let mut seen = Seen::default();
     for (layer, files) in layers.into_iter().enumerate() {
-        for (name, text) in files {
-            let source = u32::try_from(written.sources.len()).unwrap_or(u32::MAX);
-            let file = read_rules(source, &text, faults);
-            written.sources.push(Arc::new(Source { name, text }));
-            seen.layer = layer;
-            add(&mut written, &mut seen, file, faults);
+        seen.layer = layer;
+        for file in files {
+            if let Some(source) = add_source(&mut written, file, faults) {
+                let number = u32::try_from(written.sources.len() - 1).unwrap_or(u32::MAX);
+                add(&mut written, &mut seen, read_rules(number, &source.text, faults), faults);
+            }
         }
     }
-    if let Some((name, text)) = site {
-        let source = u32::try_from(written.sources.len()).unwrap_or(u32::MAX);
-        let mut site = read_site(source, &text, faults);
-        written.sources.push(Arc::new(Source { name: name.clone(), text }));
-        let word = |text: &str| Word { text: text.to_owned(), at: At { source, start: 0, end: 0 } };
-        let (id, title, document) = (word(SITE_PROFILE), word("Rows of the site file"), word(&name));
+    seen.layer += 1;
+    if let Some(source) = site.and_then(|site| add_source(&mut written, site, faults)) {
+        let number = u32::try_from(written.sources.len() - 1).unwrap_or(u32::MAX);
+        let mut site = read_site(number, &source.text, faults);
+        let word = |text: &str| Word { text: text.to_owned(), at: At { source: number, start: 0, end: 0 } };
+        let (id, title, document) = (word(SITE_PROFILE), word("Rows of the site file"), word(&source.name));
         written.profiles.push(ProfileEntry { id, title, document });
-        seen.layer += 1;
         for row in std::mem::take(&mut site.rows) {
             add_row(&mut written, &mut seen, SITE_PROFILE, row, faults);
         }
         written.site = Some(site);
     }
     written
+}
+
+/// Keeps the file's text for the sake of its faults, and hands it back if it can be read.
+fn add_source(written: &mut Written, file: Loaded, faults: &mut Faults) -> Option<Arc<Source>> {
+    let number = u32::try_from(written.sources.len()).unwrap_or(u32::MAX);
+    let source = Arc::new(Source { name: file.name, text: file.text });
+    written.sources.push(Arc::clone(&source));
+    if let Some(bad_byte) = file.bad_byte {
+        let start = u32::try_from(bad_byte).unwrap_or(u32::MAX);
+        let at = At { source: number, start, end: start.saturating_add(1) };
+        faults.error(at, "this is not UTF-8 text", Some("save the file as UTF-8".to_owned()));
+        faults.set_broken();
+        return None;
+    }
+    Some(source)
 }
 
 /// Where each id was seen last: its place in the list, its layer and its place in the text.
@@ -181,13 +214,13 @@ fn add_row(written: &mut Written, seen: &mut Seen, profile: &str, row: RowEntry,
 }
 
 /// The rule files of a folder and its subfolders, in the order of their paths.
-fn read_folder(folder: &Path, faults: &mut Faults) -> Vec<(String, String)> {
+fn read_folder(folder: &Path, faults: &mut Faults) -> Vec<Loaded> {
     let mut paths = Vec::new();
     if let Err(error) = list_folder(folder, DEPTH_MAX, &mut paths) {
         faults.unreadable(format!("cannot read the rules in {}: {error}", folder.display()));
     }
     paths.sort();
-    paths.into_iter().filter_map(|path| Some((path.display().to_string(), read_file(&path, faults)?))).collect()
+    paths.iter().filter_map(|path| read_file(path, faults)).collect()
 }
 
 fn list_folder(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> io::Result<()> {
@@ -209,35 +242,16 @@ fn list_folder(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> io::Res
     Ok(())
 }
 
-/// The text of a file, unless it is too large or not UTF-8.
-fn read_file(path: &Path, faults: &mut Faults) -> Option<String> {
+/// The file, unless it cannot be read or is too large.
+fn read_file(path: &Path, faults: &mut Faults) -> Option<Loaded> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
-    if let Err(error) = read {
-        faults.unreadable(format!("cannot read {}: {error}", path.display()));
-        return None;
-    }
-    text_of(&path.display().to_string(), bytes, faults)
-}
-
-/// The bytes of a file as text.
-pub(crate) fn text_of(name: &str, bytes: Vec<u8>, faults: &mut Faults) -> Option<String> {
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
-        faults.placeless(format!("{name} is larger than {} MiB", FILE_BYTES_MAX >> 20), None);
-        faults.set_broken();
-        return None;
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) => Some(text),
-        Err(error) => {
-            let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-            let lines: Vec<&[u8]> = good.split(|&byte| byte == b'\n').collect();
-            let last = lines.last().copied().unwrap_or_default();
-            let (line, column) = (lines.len(), 1 + String::from_utf8_lossy(last).chars().count());
-            let hint = "save the file as UTF-8".to_owned();
-            faults.placeless(format!("{name}:{line}:{column} is not UTF-8 text"), Some(hint));
+    match File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)) {
+        Err(error) => faults.unreadable(format!("cannot read {}: {error}", path.display())),
+        Ok(length) if u64::try_from(length).is_ok_and(|length| length > FILE_BYTES_MAX) => {
+            faults.placeless(format!("{} is larger than {} MiB", path.display(), FILE_BYTES_MAX >> 20), None);
             faults.set_broken();
-            None
         }
+        Ok(_) => return Some(Loaded::new(path.display().to_string(), bytes)),
     }
+    None
 }

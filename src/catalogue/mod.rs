@@ -291,8 +291,495 @@ fn claims(services: &[Service], rows: &[Row]) -> (Vec<Claim>, Vec<Ports>) {
     });
     let claim = |(id, ports, by_row): (ServiceId, Ports, bool)| {
         let service = services.get(usize::from(id.0)).filter(|_| alone.contains(&id) || !rowed.contains(&id))?;
+        if by_row && service.ports.contains(&ports) {
+            return None;
+        }
         let rank = names.binary_search(&service.id.as_str()).unwrap_or_else(|at| at);
         Some((Claim { width: ports.width(), by_row, secondary: !service.primary, rank, service: id }, ports))
     };
-    of_services.chain(of_rows).filter_map(claim).unzip()
+    let mut all: Vec<(Claim, Ports)> = of_services.chain(of_rows).filter_map(claim).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.into_iter().unzip()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
+    use super::*;
+    use crate::catalogue::load::Loaded;
+    use crate::catalogue::load::merge;
+    use crate::catalogue::role::RoleBasis;
+
+    const RULES: &str = r#"
+[profile]
+id = "p"
+title = "P"
+document = "The document"
+[[role]]
+id = "dc"
+title = "Domain controller"
+implies = ["dns"]
+[role.answers]
+all = ["kerberos"]
+any = ["smb", "dns-tcp"]
+[[role]]
+id = "dns"
+title = "Name server"
+[[role]]
+id = "client"
+title = "Client"
+[role.asks]
+of = "dc"
+any = ["kerberos"]
+[[service]]
+id = "kerberos"
+title = "Kerberos"
+ports = ["tcp/88", "udp/88"]
+udp = "request-reply"
+timeout_s = 5
+tcp_twin = true
+[[service]]
+id = "rpc"
+title = "RPC"
+ports = ["tcp/1024-65535"]
+proof = "epm"
+[[service]]
+id = "rpc-new"
+title = "RPC of today"
+ports = ["tcp/49152-65535"]
+proof = "epm"
+[[service]]
+id = "rdp"
+title = "Remote desktop"
+ports = ["tcp/3389"]
+[[service]]
+id = "smb"
+title = "SMB"
+ports = ["tcp/445"]
+[[service]]
+id = "dns-tcp"
+title = "DNS"
+ports = ["tcp/53"]
+[[service]]
+id = "ftp"
+title = "FTP"
+ports = ["tcp/21"]
+[[service]]
+id = "ftp-data"
+title = "FTP data"
+ports = ["tcp/1025-5000"]
+[[service]]
+id = "ping"
+title = "Ping"
+ports = ["icmp"]
+[[interface]]
+uuid = "e3514235-4b06-11d1-ab04-00c04fc2dcd2"
+version = "4.0"
+name = "drsuapi"
+title = "Directory replication"
+source = "MS-DRSR 1.9"
+[[row]]
+id = "kerberos"
+from = "client"
+to = "dc"
+service = "kerberos"
+purpose = "logon"
+document = "row 1"
+seed = ["1"]
+[[row]]
+id = "rpc"
+from = "client"
+to = "dc"
+service = "rpc"
+purpose = "calls"
+document = "row 2"
+[[row]]
+id = "rpc-new"
+from = "dc"
+to = "dc"
+service = "rpc-new"
+bidirectional = true
+purpose = "calls"
+document = "row 3"
+[[row]]
+id = "rdp"
+from = "any"
+to = "client"
+service = "rdp"
+purpose = "help"
+document = "row 4"
+[[row]]
+id = "dns"
+from = "any"
+to = "dns"
+service = "dns-tcp"
+purpose = "names"
+document = "row 5"
+[[row]]
+id = "ftp"
+from = "client"
+to = "dc"
+service = "ftp"
+purpose = "files"
+document = "row 6"
+[[row]]
+id = "ftp-data"
+from = "client"
+to = "dc"
+service = "ftp-data"
+related = ["ftp"]
+purpose = "files"
+document = "row 6"
+[[row]]
+id = "ping"
+from = "any"
+to = "dc"
+service = "ping"
+purpose = "alive"
+document = "row 7"
+[[row]]
+id = "dc-dc"
+from = "dc"
+to = ["dc", "dns"]
+between = true
+purpose = "no restriction"
+document = "row 8"
+[[row]]
+id = "example"
+from = "client"
+to = "dc"
+service = "smb"
+listed_only = true
+purpose = "an example"
+document = "row 9"
+"#;
+
+    const SITE: &str = r#"
+[hosts]
+dc = ["10.0.0.10"]
+client = ["10.0.5.0/24"]
+dns = ["10.0.5.53"]
+[names]
+"10.0.0.10" = "dc1"
+[judge]
+infer = false
+scanners = ["10.0.9.0/30"]
+[[row]]
+id = "backup"
+from = "client"
+to = "dc"
+ports = ["tcp/10000"]
+purpose = "backup agent"
+document = "change 1"
+[[exception]]
+from = "10.0.5.7"
+to = "dc"
+ports = ["tcp/23"]
+reason = "old device"
+until = 1970-01-02
+"#;
+
+    fn texts(layers: &[&str], site: Option<&str>, profiles: &[&str]) -> Result<Catalogue, RuleFaults> {
+        bytes(&layers.iter().map(|text| text.as_bytes()).collect::<Vec<_>>(), site.map(str::as_bytes), profiles)
+    }
+
+    fn bytes(layers: &[&[u8]], site: Option<&[u8]>, profiles: &[&str]) -> Result<Catalogue, RuleFaults> {
+        let mut faults = Faults::default();
+        let layers = (1..).zip(layers).map(|(n, text)| vec![Loaded::new(format!("layer{n}.toml"), text.to_vec())]);
+        let site = site.map(|text| Loaded::new("site.toml".to_owned(), text.to_vec()));
+        let written = merge(layers.collect(), site, &mut faults);
+        let profiles: Vec<String> = profiles.iter().map(|&id| id.to_owned()).collect();
+        compile(&written, &profiles, faults)
+    }
+
+    /// Row names of one list of a judgement.
+    fn ids<'c>(catalogue: &'c Catalogue, rows: &[RowId]) -> Vec<&'c str> {
+        rows.iter().map(|&row| catalogue.row(row).id.as_str()).collect()
+    }
+
+    fn judged(catalogue: &Catalogue, from: &str, to: &str, transport: Transport, port: u16) -> Judgement {
+        let set = |role: &str| catalogue.role_by_id(role).map(RoleSet::of).unwrap_or_default();
+        catalogue.judge(set(from), set(to), transport, port)
+    }
+
+    #[test]
+    fn threads_may_share_it() {
+        fn shared<T: Send + Sync>(value: T) -> T {
+            value
+        }
+        assert!(shared(texts(&[], None, &[]).unwrap()).rows().is_empty());
+    }
+
+    #[test]
+    fn rows_are_judged_by_roles_and_port() {
+        let c = texts(&[RULES], None, &[]).unwrap();
+        assert!(c.warnings().is_empty(), "{}", c.warnings());
+        let judge = |from, to, port| judged(&c, from, to, Transport::Tcp, port);
+        assert_eq!(ids(&c, &judge("client", "dc", 88).exact), ["p/kerberos"]);
+        assert_eq!(ids(&c, &judge("dc", "client", 88).reverse), ["p/kerberos"]);
+        assert_eq!(ids(&c, &judge("client", "client", 88).other_roles), ["p/kerberos"]);
+        assert_eq!(ids(&c, &judge("", "", 88).other_roles), ["p/kerberos"], "an unknown host is no client");
+        assert_eq!(ids(&c, &judge("", "dc", 53).exact), ["p/dns"], "a domain controller is a name server");
+        assert_eq!(ids(&c, &judge("", "client", 53).other_roles), ["p/dns"]);
+        assert_eq!(judge("client", "dc", 445), Judgement::default(), "a row that is only listed says nothing");
+        assert_eq!(judge("client", "dc", 80), Judgement::default());
+    }
+
+    #[test]
+    fn a_range_is_weaker_than_a_port() {
+        let c = texts(&[RULES], None, &[]).unwrap();
+        let high = judged(&c, "client", "dc", Transport::Tcp, 50000);
+        assert_eq!((ids(&c, &high.range), high.exact, high.known_port), (vec!["p/rpc"], vec![], false));
+        let rdp = judged(&c, "client", "dc", Transport::Tcp, 3389);
+        assert_eq!((ids(&c, &rdp.range), ids(&c, &rdp.reverse)), (vec!["p/rpc"], vec!["p/rdp"]));
+        assert!(rdp.known_port, "the caller hears that the port is another's, and need not be content with the range");
+        let data = judged(&c, "client", "dc", Transport::Tcp, 1026);
+        assert_eq!((ids(&c, &data.related), data.known_port), (vec!["p/ftp-data"], false));
+        let back = judged(&c, "dc", "client", Transport::Tcp, 50000);
+        assert!(back.range.is_empty() && back.reverse.is_empty(), "a range the other way round says nothing");
+    }
+
+    #[test]
+    fn between_allows_everything_both_ways() {
+        let c = texts(&[RULES], None, &[]).unwrap();
+        assert_eq!(ids(&c, &judged(&c, "dc", "dns", Transport::Udp, 9).between), ["p/dc-dc"]);
+        assert_eq!(ids(&c, &judged(&c, "dns", "dc", Transport::Udp, 9).between), ["p/dc-dc"]);
+        assert!(judged(&c, "dns", "client", Transport::Udp, 9).between.is_empty());
+    }
+
+    #[test]
+    fn a_transport_without_ports_is_judged_without() {
+        let c = texts(&[RULES], None, &[]).unwrap();
+        for port in [0, 8, 65535] {
+            assert_eq!(ids(&c, &judged(&c, "", "dc", Transport::Icmp, port).exact), ["p/ping"]);
+            assert_eq!(c.service_at(Transport::Icmp, port), c.service_by_id("ping"));
+        }
+    }
+
+    #[test]
+    fn a_port_is_named_by_its_narrowest_service() {
+        let c = texts(&[RULES], None, &[]).unwrap();
+        let name = |port| c.service_at(Transport::Tcp, port).map(|id| c.service(id).id.as_str());
+        assert_eq!(name(3389), Some("rdp"));
+        assert_eq!(name(50000), Some("rpc-new"));
+        assert_eq!(name(1026), Some("rpc"), "a companion names no port");
+        assert_eq!(name(80), None);
+        assert!(c.service(c.service_at(Transport::Tcp, 50000).unwrap()).dynamic);
+        assert_eq!(c.service_at(Transport::Udp, 3389), None);
+    }
+
+    #[test]
+    fn the_site_file_names_hosts_and_adds_rows() {
+        let c = texts(&[RULES], Some(SITE), &[]).unwrap();
+        let roles = |ip: &str| {
+            let set = c.site_roles(ip.parse().unwrap());
+            set.iter().map(|role| c.role_name(role)).collect::<Vec<_>>()
+        };
+        assert_eq!(roles("10.0.0.10"), ["dc"]);
+        assert_eq!(roles("10.0.5.53"), ["dns", "client"], "a host has its own roles and those of its network");
+        assert_eq!(c.site_name("10.0.0.10".parse().unwrap()), Some("dc1"));
+        assert!(c.is_scanner("10.0.9.3".parse().unwrap()) && !c.is_scanner("10.0.9.4".parse().unwrap()));
+        assert_eq!(c.settings(), SiteSettings { infer: Some(false), strict: None });
+        assert_eq!(ids(&c, &judged(&c, "client", "dc", Transport::Tcp, 10000).exact), ["site/backup"]);
+        let service = c.service(c.service_at(Transport::Tcp, 10000).unwrap());
+        assert_eq!((service.id.as_str(), service.title.as_str()), ("backup", "backup agent"));
+    }
+
+    #[test]
+    fn an_exception_holds_for_its_hosts_port_and_time() {
+        let c = texts(&[RULES], Some(SITE), &[]).unwrap();
+        let dc = RoleSet::of(c.role_by_id("dc").unwrap());
+        let at = |from: &str, to: RoleSet, port, at| {
+            let (from, target) = (from.parse().unwrap(), "192.0.2.1".parse().unwrap());
+            c.exception(from, target, RoleSet::EMPTY, to, Transport::Tcp, port, Timestamp(at)).is_some()
+        };
+        let end = 2 * 86_400_000_000_000;
+        assert!(at("10.0.5.7", dc, 23, end - 1));
+        assert!(!at("10.0.5.7", dc, 23, end));
+        assert!(!at("10.0.5.7", dc, 22, 0));
+        assert!(!at("10.0.5.8", dc, 23, 0));
+        assert!(!at("10.0.5.7", RoleSet::EMPTY, 23, 0));
+    }
+
+    #[test]
+    fn only_active_profiles_judge() {
+        let active = |c: Catalogue| c.profiles().map(|profile| profile.id.clone()).collect::<Vec<_>>();
+        let chosen = "[judge]\nprofiles = []\n";
+        assert_eq!(active(texts(&[RULES], Some(SITE), &[]).unwrap()), ["p", "site"]);
+        assert_eq!(active(texts(&[RULES], Some(SITE), &["p"]).unwrap()), ["p"]);
+        assert_eq!(active(texts(&[RULES], Some(chosen), &[]).unwrap()), ["site"]);
+        assert_eq!(active(texts(&[RULES], Some(chosen), &["p"]).unwrap()), ["p"], "the option goes before the file");
+        let c = texts(&[RULES], Some(SITE), &["site"]).unwrap();
+        assert_eq!(judged(&c, "client", "dc", Transport::Tcp, 88), Judgement::default());
+        let faults = texts(&[RULES], None, &["pp"]).unwrap_err().to_string();
+        assert!(faults.contains("unknown profile `pp`") && faults.contains("did you mean `p`?"), "{faults}");
+    }
+
+    #[test]
+    fn a_later_layer_replaces_by_id() {
+        let over = r#"
+[profile]
+id = "p"
+title = "P, ours"
+document = "Ours"
+[[service]]
+id = "rdp"
+title = "RDP"
+ports = ["tcp/3390"]
+[[row]]
+id = "kerberos"
+from = "any"
+to = "any"
+service = "kerberos"
+purpose = "ours"
+document = "ours"
+"#;
+        let c = texts(&[RULES, over], None, &[]).unwrap();
+        assert_eq!(c.rows().len(), texts(&[RULES], None, &[]).unwrap().rows().len());
+        assert_eq!(ids(&c, &judged(&c, "", "", Transport::Tcp, 88).exact), ["p/kerberos"]);
+        assert_eq!(c.service_at(Transport::Tcp, 3390), c.service_by_id("rdp"));
+        assert_eq!(c.profiles().next().unwrap().title, "P, ours");
+    }
+
+    #[test]
+    fn inference_and_interfaces_are_resolved() {
+        let c = texts(&[RULES], None, &[]).unwrap();
+        let service = |id| c.service_by_id(id).unwrap();
+        let (all, any) = (vec![service("kerberos")], vec![service("smb"), service("dns-tcp")]);
+        let dc = c.role_by_id("dc").unwrap();
+        assert_eq!(c.inference()[0], RoleInference { role: dc, basis: RoleBasis::Answers { all: all.clone(), any } });
+        assert_eq!(c.inference()[1].basis, RoleBasis::Asks { of: dc, any: all });
+        let uuid = c.interfaces()[0].uuid;
+        assert_eq!(c.interface(uuid).unwrap().name, "drsuapi");
+        assert_eq!(c.interface([0; 16]), None);
+    }
+
+    /// Each fault: what the text holds, what it is replaced with, what is said.
+    #[test]
+    fn every_fault_is_found_where_it_is() {
+        for (from, to, message) in [
+            ("title = \"Kerberos\"", "tilte = \"Kerberos\"", "layer1.toml:24:1\n"),
+            ("title = \"Kerberos\"", "tilte = \"Kerberos\"", "did you mean `title`?"),
+            ("title = \"Kerberos\"", "", "`title` is missing"),
+            ("title = \"Kerberos\"", "title = 3", "`title` must be a string, and is a whole number"),
+            ("to = \"client\"", "to = \"clinet\"", "did you mean `client`?"),
+            ("service = \"rdp\"", "service = \"rpd\"", "did you mean `rdp`?"),
+            ("service = \"rdp\"", "", "`service` is missing"),
+            ("related = [\"ftp\"]", "related = [\"fpt\"]", "unknown service `fpt`"),
+            ("of = \"dc\"", "of = \"dd\"", "unknown role `dd`"),
+            ("all = [\"kerberos\"]", "all = [\"kerberus\"]", "did you mean `kerberos`?"),
+            ("all = [\"kerberos\"]\nany = [\"smb\", \"dns-tcp\"]", "", "every host would answer this"),
+            ("id = \"dns\"\nfrom", "id = \"rdp\"\nfrom", "the row `p/rdp` is declared twice"),
+            ("id = \"smb\"", "id = \"rdp\"", "the service `rdp` is declared twice"),
+            ("id = \"smb\"", "id = \"S M B\"", "`S M B` is no good name"),
+            ("\"tcp/445\"", "\"tcp/65536\"", "`65536` is no port"),
+            ("\"tcp/445\"", "\"tcp/0\"", "`0` is no port"),
+            ("\"tcp/445\"", "\"tpc/445\"", "`tpc` is no transport"),
+            ("\"tcp/1025-5000\"", "\"tcp/5000-1025\"", "write `tcp/1025-5000`"),
+            ("\"tcp/445\"", "", "`ports` is empty"),
+            ("purpose = \"logon\"", "", "`purpose` is missing"),
+            ("document = \"row 1\"", "document = \" \"", "`document` is empty"),
+            (
+                "title = \"Name server\"",
+                "title = \"N\"\nimplies = \"dc\"",
+                "the role `dns` implies itself by way of `dc`",
+            ),
+            ("id = \"client\"\ntitle", "id = \"any\"\ntitle", "the role `any` is built in"),
+            ("proof = \"epm\"", "proof = \"guess\"", "unknown proof `guess`"),
+            ("timeout_s = 5", "timeout_s = 0", "`timeout_s` must be from 1 to 300"),
+            ("\"request-reply\"", "\"request-replay\"", "did you mean `request-reply`?"),
+            ("00c04fc2dcd2", "00c04fc2", "is no UUID"),
+            ("version = \"4.0\"", "version = \"4\"", "`4` is no version"),
+            ("[profile]\nid = \"p\"", "[profile]\nid = \"site\"", "the profile `site` is that of the site file"),
+            ("[profile]\nid = \"p\"\ntitle = \"P\"\ndocument = \"The document\"", "", "this file declares none"),
+            ("[[role]]\nid = \"dns\"", "[[role]\nid = \"dns\"", "unclosed array table"),
+        ] {
+            assert!(RULES.contains(from), "{from}");
+            let faults = texts(&[&RULES.replacen(from, to, 1)], None, &[]).unwrap_err().to_string();
+            assert!(faults.contains(message), "{to}: {faults}");
+        }
+    }
+
+    #[test]
+    fn every_fault_of_a_site_file_is_found() {
+        for (from, to, message) in [
+            ("dc = [\"10.0.0.10\"]", "dd = [\"10.0.0.10\"]", "unknown role `dd`"),
+            ("dc = [\"10.0.0.10\"]", "any = [\"10.0.0.10\"]", "`any` needs no hosts"),
+            ("[\"10.0.0.10\"]", "[\"10.0.0.256\"]", "neither an address nor a prefix"),
+            ("10.0.5.0/24", "10.0.5.0/33", "neither an address nor a prefix"),
+            ("10.0.5.0/24", "10.0.5.1/24", "`10.0.5.1/24` has host bits set"),
+            ("\"10.0.0.10\" = \"dc1\"", "dc1 = \"10.0.0.10\"", "`dc1` is no address"),
+            ("infer = false", "infer = 0", "`infer` must be true or false"),
+            ("infer = false", "profiles = [\"pq\"]", "unknown profile `pq`"),
+            ("until = 1970-01-02", "until = \"1970-02-30\"", "`1970-02-30` is no date"),
+            ("from = \"10.0.5.7\"", "from = \"clientt\"", "did you mean `client`?"),
+            ("ports = [\"tcp/10000\"]\n", "", "neither `service` nor `ports` is given"),
+            ("reason = \"old device\"", "", "`reason` is missing"),
+        ] {
+            assert!(SITE.contains(from), "{from}");
+            let faults = texts(&[RULES], Some(&SITE.replacen(from, to, 1)), &[]).unwrap_err().to_string();
+            assert!(faults.contains(message), "{to}: {faults}");
+        }
+    }
+
+    #[test]
+    fn all_faults_come_at_once_and_in_order() {
+        let rules = RULES.replace("tcp/445", "tcp/0").replace("to = \"client\"", "too = \"clinet\"");
+        let site = SITE.replace("10.0.0.10\"]", "x\"]");
+        let faults = texts(&[&rules], Some(&site), &[]).unwrap_err();
+        let places: Vec<_> = faults.faults().iter().map(|f| (f.file().unwrap(), f.line_column().unwrap().0)).collect();
+        assert_eq!(places.len(), 4, "{faults}");
+        assert!(places.is_sorted());
+    }
+
+    #[test]
+    fn what_is_probably_not_meant_is_a_warning() {
+        let idle = RULES.replace("service = \"rdp\"", "service = \"ftp\"");
+        let c = texts(&[&idle], None, &[]).unwrap();
+        assert!(c.warnings().to_string().contains("no row and no role names the service `rdp`"));
+        let wide = RULES.replace("related = [\"ftp\"]", "ports = [\"tcp/1024-65535\"]");
+        let c = texts(&[&wide], None, &[]).unwrap();
+        assert!(c.warnings().to_string().contains("tcp/1024-65535 would excuse nearly everything"));
+    }
+
+    #[test]
+    fn more_roles_than_a_set_holds_are_refused() {
+        use std::fmt::Write as _;
+        let mut text = String::new();
+        for role in 0..128 {
+            writeln!(text, "[[role]]\nid = \"r{role}\"\ntitle = \"r\"").unwrap();
+        }
+        assert!(texts(&[&text], None, &[]).unwrap_err().to_string().contains("more than 127 roles"));
+        let one_less = text.replacen("[[role]]\nid = \"r0\"\ntitle = \"r\"", "", 1);
+        assert_eq!(texts(&[&one_less], None, &[]).unwrap().roles().len(), 128);
+    }
+
+    #[test]
+    fn no_bytes_make_it_fall() {
+        let (rules, site) = (RULES.as_bytes(), SITE.as_bytes());
+        let look = |rules: &[u8], site: &[u8]| {
+            if let Err(faults) = bytes(&[rules], Some(site), &[]) {
+                assert!(!faults.to_string().is_empty());
+            }
+        };
+        for length in 0..rules.len() {
+            look(&rules[..length], b"");
+        }
+        for length in 0..site.len() {
+            look(rules, &site[..length]);
+        }
+        for (at, flip) in (0..rules.len()).flat_map(|at| [1u8, 4, 0x20, 0x80, 0xff].map(|flip| (at, flip))) {
+            let mut bent = rules.to_vec();
+            bent[at] ^= flip;
+            look(&bent, b"");
+        }
+        let nested = [b"a = ".as_slice(), &[b'['; 5000]].concat();
+        for odd in
+            [nested.as_slice(), &[b'['; 5000], b"\xff\xfe[\0", b"a.b.c.d = 1", b"[[row]]\n[row]\n", b"\xef\xbb\xbf"]
+        {
+            look(odd, odd);
+        }
+    }
 }

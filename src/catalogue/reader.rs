@@ -4,6 +4,8 @@
 //! of them at once. So each key is asked for by name here; a key that nobody asked for is unknown. It must never know
 //! what the keys mean.
 
+use std::ops::Range;
+
 use toml::Spanned;
 use toml::de::DeTable;
 use toml::de::DeValue;
@@ -30,22 +32,31 @@ impl Word {
 pub(crate) struct Fields<'t, 'f> {
     table: &'t DeTable<'t>,
     pub(crate) at: At,
-    pub(crate) faults: &'f mut Faults,
+    faults: &'f mut Faults,
     asked: Vec<&'static str>,
-    /// Whether the text around was sound TOML; if not, a missing key may be one that could not be read.
-    sound: bool,
+    sound: Sound,
 }
 
 /// A document as far as it could be parsed.
 pub(crate) struct Document<'t> {
     source: u32,
     table: Spanned<DeTable<'t>>,
-    sound: bool,
+    sound: Sound,
+}
+
+/// How far the text is sound TOML. From there on nothing but the broken syntax is a fault: what follows was guessed.
+#[derive(Clone, Copy, PartialEq)]
+enum Sound {
+    Whole,
+    UpTo(u32),
 }
 
 /// The place in `source` of something with a span.
 fn place<T>(source: u32, spanned: &Spanned<T>) -> At {
-    let span = spanned.span();
+    at(source, spanned.span())
+}
+
+fn at(source: u32, span: Range<usize>) -> At {
     let byte = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     At { source, start: byte(span.start), end: byte(span.end) }
 }
@@ -53,12 +64,15 @@ fn place<T>(source: u32, spanned: &Spanned<T>) -> At {
 /// Parses the text of a source; what could be saved of a broken one is read all the same.
 pub(crate) fn parse<'t>(source: u32, text: &'t str, faults: &mut Faults) -> Document<'t> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let sound = errors.is_empty();
+    let mut sound = Sound::Whole;
     for error in errors {
         faults.set_broken();
-        let span = error.span().unwrap_or(0..0);
-        let byte = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        faults.error(At { source, start: byte(span.start), end: byte(span.end) }, error.message(), None);
+        let at = at(source, error.span().unwrap_or(0..0));
+        faults.error(at, error.message(), None);
+        sound = match sound {
+            Sound::UpTo(end) => Sound::UpTo(end.min(at.start)),
+            Sound::Whole => Sound::UpTo(at.start),
+        };
     }
     Document { source, table, sound }
 }
@@ -76,8 +90,16 @@ impl<'t, 'f> Fields<'t, 'f> {
         Some((place(self.at.source, value), value.get_ref()))
     }
 
+    /// Notes a fault, unless it lies where the text is not sound.
+    fn fault(&mut self, at: At, message: String, hint: Option<String>) {
+        match self.sound {
+            Sound::UpTo(end) if at.start >= end => {}
+            _ => self.faults.error(at, message, hint),
+        }
+    }
+
     fn wrong(&mut self, key: &str, at: At, value: &DeValue<'_>, wanted: &str) {
-        self.faults.error(at, format!("`{key}` must be {wanted}, and is {}", kind(value)), None);
+        self.fault(at, format!("`{key}` must be {wanted}, and is {}", kind(value)), None);
     }
 
     /// A string.
@@ -98,7 +120,7 @@ impl<'t, 'f> Fields<'t, 'f> {
             self.missing(key);
         }
         if let Some(word) = word.as_ref().filter(|word| word.is_blank()) {
-            self.faults.error(word.at, format!("`{key}` is empty"), None);
+            self.fault(word.at, format!("`{key}` is empty"), None);
         }
         word.unwrap_or(Word { text: String::new(), at: self.at })
     }
@@ -135,7 +157,7 @@ impl<'t, 'f> Fields<'t, 'f> {
         if missing {
             self.missing(key);
         } else if words.as_ref().is_some_and(Vec::is_empty) {
-            self.faults.error(self.at, format!("`{key}` is empty"), None);
+            self.fault(self.at, format!("`{key}` is empty"), None);
         }
         words.unwrap_or_default()
     }
@@ -223,19 +245,19 @@ impl<'t, 'f> Fields<'t, 'f> {
     }
 
     fn missing(&mut self, key: &str) {
-        if self.sound {
+        if self.sound == Sound::Whole {
             self.faults.error(self.at, format!("`{key}` is missing"), Some(format!("add {key} = \"...\"")));
         }
     }
 
     /// Ends the reading: every key that was not asked for is a fault.
-    pub(crate) fn finish(self) {
+    pub(crate) fn finish(mut self) {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
             if !self.asked.contains(&name) {
                 let hint = did_you_mean(name, self.asked.iter().copied())
                     .unwrap_or_else(|| format!("the keys here are {}", self.asked.join(", ")));
-                self.faults.error(place(self.at.source, key), format!("unknown key `{name}`"), Some(hint));
+                self.fault(place(self.at.source, key), format!("unknown key `{name}`"), Some(hint));
             }
         }
     }

@@ -33,7 +33,9 @@ pub struct Exception {
     pub ports: Vec<Ports>,
     /// Why, in the administrator's words.
     pub reason: String,
-    /// From when on it is accepted no more: the end, in UTC, of the day that `until` names.
+    /// The last day, as written.
+    pub until: Option<String>,
+    /// From when on it is accepted no more: the end, in UTC, of the last day.
     pub ends: Option<Timestamp>,
 }
 

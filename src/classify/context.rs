@@ -11,13 +11,13 @@ use foldhash::quality::RandomState;
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::service::ServiceId;
-use crate::classify::direction::direction;
 use crate::classify::judge::CaptureFacts;
 use crate::classify::thresholds::ASYMMETRIC_SHARE;
 use crate::classify::thresholds::BASELINE_FLOWS;
 use crate::classify::thresholds::BASELINE_PACKETS;
 use crate::classify::thresholds::FALLBACK_WAIT;
 use crate::classify::thresholds::ICMP_INHERIT;
+use crate::classify::verdict::DirBasis;
 use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Began;
 use crate::flow::record::Flow;
@@ -33,11 +33,13 @@ use crate::model::transport::Transport;
 type Map<K, V> = HashMap<K, V, RandomState>;
 type Set<K> = HashSet<K, RandomState>;
 
-/// A flow and the table it stands in.
+/// A flow, the table it stands in, and its direction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen<'a> {
     pub(crate) flow: &'a Flow,
     pub(crate) table: &'a Table,
+    pub(crate) orig: Side,
+    pub(crate) dir_basis: DirBasis,
 }
 
 impl<'a> Seen<'a> {
@@ -95,8 +97,8 @@ pub(crate) struct Context {
     pub(crate) asymmetric: bool,
     /// Targets of failed attempts: whether they were ever heard.
     heard: Map<Addr, bool>,
-    /// Hosts that refused: what their packets look like.
-    baselines: Map<Addr, Baseline>,
+    /// Hosts that sent RST: what their packets look like, to one client and to all.
+    baselines: Map<(Addr, Option<Addr>), Baseline>,
     /// Client to server pairs of which the way back was never captured although the client hears the server.
     invisible_pairs: Set<(Addr, Addr)>,
     invisible_servers: Set<Addr>,
@@ -130,19 +132,17 @@ impl Context {
         let mut context = Self { facts, answers, parents, ..Self::default() };
         let mut shares = Shares::default();
         for seen in flows {
-            let (orig, _) = direction(seen.flow, catalogue);
-            context.ask(*seen, orig, catalogue);
+            context.ask(*seen, catalogue);
             shares.count(seen.flow);
-            if untold(seen.flow, orig) {
+            if untold(seen.flow, seen.orig) {
                 let answered = Answered { first: seen.flow.first, frame: seen.flow.first_frame, flows: 1 };
-                context.answers.push((listener_of(seen.flow, orig), answered));
+                context.answers.push((listener_of(seen.flow, seen.orig), answered));
             }
         }
         context.one_way_share = shares.one_way();
         context.asymmetric = context.one_way_share > ASYMMETRIC_SHARE;
         for seen in flows {
-            let (orig, _) = direction(seen.flow, catalogue);
-            context.reply(seen.flow, orig, catalogue);
+            context.reply(*seen, catalogue);
         }
         context.merge_answers();
         context.unreachable.sort_by_key(|entry| (entry.target, entry.at, entry.icmp.frame));
@@ -153,8 +153,8 @@ impl Context {
     }
 
     /// Notes what this flow needs to know of others.
-    fn ask(&mut self, seen: Seen<'_>, orig: Side, catalogue: &Catalogue) {
-        let flow = seen.flow;
+    fn ask(&mut self, seen: Seen<'_>, catalogue: &Catalogue) {
+        let (flow, orig) = (seen.flow, seen.orig);
         let ends = flow.five_tuple(orig);
         let (me, other) = (orig.index(), orig.other().index());
         if let Some(icmp) = seen.icmp() {
@@ -183,12 +183,14 @@ impl Context {
             }
         }
         if flow.marks.has(Mark::Refused) || flow.reset.frame.is_some() {
-            self.baselines.entry(ends.resp.addr).or_default();
+            self.baselines.entry((ends.resp.addr, Some(ends.orig.addr))).or_default();
+            self.baselines.entry((ends.resp.addr, None)).or_default();
         }
     }
 
     /// Answers what others asked.
-    fn reply(&mut self, flow: &Flow, orig: Side, catalogue: &Catalogue) {
+    fn reply(&mut self, seen: Seen<'_>, catalogue: &Catalogue) {
+        let (flow, orig) = (seen.flow, seen.orig);
         for side in [Side::Low, Side::High] {
             if flow.packets[side.index()] == 0 {
                 continue;
@@ -198,8 +200,10 @@ impl Context {
             if let Some(heard) = self.heard.get_mut(&sender) {
                 *heard = true;
             }
-            if let Some(baseline) = self.baselines.get_mut(&sender) {
-                baseline.note(flow, side);
+            for to in [Some(receiver), None] {
+                if let Some(baseline) = self.baselines.get_mut(&(sender, to)) {
+                    baseline.note(flow, side);
+                }
             }
             self.invisible_pairs.remove(&(receiver, sender));
             self.invisible_servers.remove(&sender);
@@ -262,9 +266,9 @@ impl Context {
         self.heard.get(&server).copied().unwrap_or(true)
     }
 
-    /// What the packets of a host that sent RST look like.
-    pub(crate) fn baseline(&self, host: Addr) -> Baseline {
-        self.baselines.get(&host).copied().unwrap_or_default()
+    /// What the packets of a host that sent RST look like: those to one client, or all.
+    pub(crate) fn baseline(&self, host: Addr, client: Option<Addr>) -> Baseline {
+        self.baselines.get(&(host, client)).copied().unwrap_or_default()
     }
 
     /// How many flows a listener answered.

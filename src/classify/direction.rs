@@ -1,38 +1,65 @@
-//! Which end is the client: SYN, then SYN-ACK, then payload, then the catalogue, then who spoke first.
+//! Which end is the client: SYN, then SYN-ACK, then payload, then the catalogue, then a port seen answering, then who
+//! spoke first.
 
 use crate::catalogue::Catalogue;
 use crate::classify::verdict::DirBasis;
 use crate::flow::record::Began;
 use crate::flow::record::Flow;
+use crate::learn::knowledge::Answered;
+use crate::learn::knowledge::Listener;
 use crate::model::addr::Side;
 use crate::model::transport::Transport;
 
-/// The client's end of a flow, and how that is known.
-pub(crate) fn direction(flow: &Flow, catalogue: &Catalogue) -> (Side, DirBasis) {
-    match flow.began_by {
-        Began::Syn => (flow.began, DirBasis::Syn),
-        Began::SynAck => (flow.began, DirBasis::SynAck),
-        Began::FirstPacket => undirected(flow, catalogue),
-    }
+/// What decides the direction of flows that were caught in the middle.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Directions<'a> {
+    pub(crate) catalogue: &'a Catalogue,
+    /// What was seen answering a SYN or a request, in order.
+    pub(crate) listeners: &'a [(Listener, Answered)],
 }
 
-fn undirected(flow: &Flow, catalogue: &Catalogue) -> (Side, DirBasis) {
-    if !flow.key.transport.has_ports() {
-        return (flow.began, DirBasis::FirstPacket);
+impl Directions<'_> {
+    /// The client's end of a flow, and how that is known.
+    pub(crate) fn of(&self, flow: &Flow) -> (Side, DirBasis) {
+        match flow.began_by {
+            Began::Syn => (flow.began, DirBasis::Syn),
+            Began::SynAck => (flow.began, DirBasis::SynAck),
+            Began::FirstPacket => self.undirected(flow),
+        }
     }
-    if let Some(client) = ntp_client(flow, catalogue) {
-        return (client, DirBasis::NtpMode);
+
+    fn undirected(&self, flow: &Flow) -> (Side, DirBasis) {
+        if !flow.key.transport.has_ports() {
+            return (flow.began, DirBasis::FirstPacket);
+        }
+        if let Some(client) = ntp_client(flow, self.catalogue) {
+            return (client, DirBasis::NtpMode);
+        }
+        let known = |side: Side| {
+            self.catalogue
+                .service_at(flow.key.transport, flow.key.end(side).port)
+                .is_some_and(|service| !self.catalogue.service(service).dynamic)
+        };
+        match (known(Side::Low), known(Side::High)) {
+            (true, false) => return (Side::High, DirBasis::CataloguePort),
+            (false, true) => return (Side::Low, DirBasis::CataloguePort),
+            _ => {}
+        }
+        if flow.key.transport != Transport::Tcp {
+            return (flow.began, DirBasis::FirstPacket);
+        }
+        match (self.listens(flow, Side::Low), self.listens(flow, Side::High)) {
+            (true, false) => (Side::High, DirBasis::LearnedPort),
+            (false, true) => (Side::Low, DirBasis::LearnedPort),
+            _ => lower_port(flow),
+        }
     }
-    let known = |side: Side| {
-        catalogue
-            .service_at(flow.key.transport, flow.key.end(side).port)
-            .is_some_and(|service| !catalogue.service(service).dynamic)
-    };
-    match (known(Side::Low), known(Side::High)) {
-        (true, false) => (Side::High, DirBasis::CataloguePort),
-        (false, true) => (Side::Low, DirBasis::CataloguePort),
-        _ if flow.key.transport == Transport::Tcp => lower_port(flow),
-        _ => (flow.began, DirBasis::FirstPacket),
+
+    /// Whether this end of the flow answered other flows.
+    fn listens(&self, flow: &Flow, side: Side) -> bool {
+        let end = flow.key.end(side);
+        let listener = Listener { addr: end.addr, transport: flow.key.transport, port: end.port };
+        self.listeners.binary_search_by_key(&listener, |(known, _)| *known).is_ok()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::classify::collapse::Attempt;
 use crate::classify::collapse::Collapsed;
 use crate::classify::context::Context;
 use crate::classify::context::Seen;
-use crate::classify::direction::direction;
+use crate::classify::direction::Directions;
 use crate::classify::outcome::outcome;
 use crate::classify::roles::Roles;
 use crate::classify::standing::Question;
@@ -168,10 +168,16 @@ impl<'a> Judge<'a> {
         catalogue: &'a Catalogue,
         options: Options,
     ) -> Self {
+        let answers = knowledge.answers();
+        let directions = Directions { catalogue, listeners: &answers };
+        let see = |flow: &'a Flow, table: &'a Table| {
+            let (orig, dir_basis) = directions.of(flow);
+            Seen { flow, table, orig, dir_basis }
+        };
         let mut flows: Vec<Seen<'a>> =
-            tables.iter().flat_map(|table| table.flows().map(move |flow| Seen { flow, table })).collect();
+            tables.iter().flat_map(|table| table.flows().map(move |flow| (flow, table))).map(|(flow, table)| see(flow, table)).collect();
         flows.sort_unstable_by_key(|seen| (seen.flow.first, seen.flow.first_frame, seen.flow.last_frame));
-        let context = Context::new(&flows, facts, knowledge.answers(), catalogue);
+        let context = Context::new(&flows, facts, answers, catalogue);
         let roles = Roles::new(&flows, &context, catalogue, options.infer);
         let mut judge = Self { catalogue, options, flows, context, roles, collapsed: Collapsed::default() };
         let attempts: Vec<Attempt> = judge.flows.iter().map(|seen| judge.attempt(*seen)).collect();
@@ -213,9 +219,8 @@ impl<'a> Judge<'a> {
     }
 
     fn attempt(&self, seen: Seen<'a>) -> Attempt {
-        let flow = seen.flow;
-        let (orig, _) = direction(flow, self.catalogue);
-        let verdict = outcome(seen, orig, &self.context, self.catalogue);
+        let (flow, orig) = (seen.flow, seen.orig);
+        let verdict = outcome(seen, &self.context, self.catalogue);
         let ends = flow.five_tuple(orig);
         let tcp = flow.key.transport == Transport::Tcp;
         let half_open = tcp && flow.syns[orig.index()] > 0 && !flow.marks.has(Mark::Established);
@@ -237,9 +242,8 @@ impl<'a> Judge<'a> {
 
     fn judge(&self, number: usize) -> Option<Judged<'a>> {
         let seen = *self.flows.get(number)?;
-        let flow = seen.flow;
-        let (orig, dir_basis) = direction(flow, self.catalogue);
-        let verdict = outcome(seen, orig, &self.context, self.catalogue);
+        let Seen { flow, orig, dir_basis, .. } = seen;
+        let verdict = outcome(seen, &self.context, self.catalogue);
         let ends = flow.five_tuple(orig);
         let from = self.roles.of(ends.orig.addr, self.catalogue);
         let to = self.roles.of(ends.resp.addr, self.catalogue);

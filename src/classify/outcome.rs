@@ -25,9 +25,10 @@ use crate::model::ids::FrameId;
 use crate::model::transport::Transport;
 use std::time::Duration;
 
-/// Judges what the wire shows of a flow whose client is at `orig`.
-pub(crate) fn outcome(seen: Seen<'_>, orig: Side, context: &Context, catalogue: &Catalogue) -> Verdict {
-    let case = Case { flow: seen.flow, icmp: seen.icmp(), orig, resp: orig.other(), context, catalogue };
+/// Judges what the wire shows of a flow.
+pub(crate) fn outcome(seen: Seen<'_>, context: &Context, catalogue: &Catalogue) -> Verdict {
+    let (orig, resp) = (seen.orig, seen.orig.other());
+    let case = Case { flow: seen.flow, icmp: seen.icmp(), orig, resp, context, catalogue };
     let verdict = match seen.flow.key.transport {
         Transport::Tcp => case.tcp(),
         Transport::Udp => case.udp(),
@@ -105,7 +106,9 @@ impl Case<'_> {
             return failed(Outcome::Rejected, Confidence::Probable, Reason::IcmpInherited, by, &frames);
         }
         let wait = limit::SYN_WAIT_MIN.max(Duration::from_millis(u64::from(flow.syn_gap_ms) * 3 / 2));
-        if self.context.watched_after(flow.syn_last) < wait {
+        let early = self.context.watched_after(flow.syn_last) < wait;
+        // The client's repeats prove that the first tries, at least as long ago, were not answered.
+        if early && (tries < limit::SYN_TRIES_SURE || self.context.watched_after(flow.first) < wait) {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
         }
         if self.context.reverse_invisible(ends.orig.addr, ends.resp.addr) {
@@ -128,6 +131,9 @@ impl Case<'_> {
             confidence = confidence.lower();
             reason = Reason::EdgeStart;
         }
+        if early {
+            confidence = confidence.lower();
+        }
         failed(Outcome::Dropped, confidence, reason, By::Unknown, &frames)
     }
 
@@ -142,11 +148,18 @@ impl Case<'_> {
     }
 
     /// Who sent the RST, by comparison with the server's other packets.
+    ///
+    /// Packets to other clients may take another way, with another time to live: that the RST looks like them speaks
+    /// for the server, that it does not speaks against it only if it differs from those to this very client.
     fn reset_origin(&self) -> Option<By> {
         let flow = self.flow;
         let server = flow.addr(self.resp);
-        let baseline = self.context.baseline(server);
-        let same_ttl = baseline.stable().map(|ttl| ttl == flow.reset.ttl);
+        let near = self.context.baseline(server, Some(flow.addr(self.orig)));
+        let far = self.context.baseline(server, None);
+        let same_ttl = match near.stable() {
+            Some(ttl) => Some(ttl == flow.reset.ttl),
+            None => far.stable().filter(|ttl| *ttl == flow.reset.ttl).map(|_| true),
+        };
         if same_ttl == Some(false) {
             return Some(By::Middlebox);
         }
@@ -154,7 +167,7 @@ impl Case<'_> {
         let signs = [
             flow.reset.ip_id != 0 && flow.reset.ip_id == flow.syn_ip_id,
             flow.reset.window != 0 && flow.reset.window == flow.syn_window,
-            baseline.fastest_ns.is_some_and(|fastest| took < fastest / 2) && same_ttl.is_none(),
+            far.fastest_ns.is_some_and(|fastest| took < fastest / 2) && same_ttl.is_none(),
         ];
         if signs.into_iter().filter(|sign| *sign).count() >= 2 {
             return Some(By::Middlebox);
@@ -216,7 +229,8 @@ impl Case<'_> {
         let handshake = [flow.syn_frame, flow.synack_frame];
         let reset = flow.reset.frame;
         let last = flow.last_frame[me];
-        if flow.unheard[me] >= limit::STALL_REPEATS && flow.payload[me] > 0 {
+        let server_left = flow.flags[other] & (FIN | RST) != 0;
+        if flow.unheard[me] >= limit::STALL_REPEATS && flow.payload[me] > 0 && !server_left {
             let sure = if flow.marks.has(Mark::Mtu) { Confidence::Confirmed } else { Confidence::Probable };
             let frames = [flow.syn_frame, flow.synack_frame, flow.last_frame[other], last];
             return failed(Outcome::Stalled, sure, Reason::NoAckAfterSetup, By::Unknown, &frames);

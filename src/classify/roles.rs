@@ -10,7 +10,6 @@ use crate::catalogue::service::ServiceId;
 use crate::classify::context::Context;
 use crate::classify::context::Seen;
 use crate::classify::context::both_ways;
-use crate::classify::direction::direction;
 use crate::classify::judge::Host;
 use crate::classify::judge::HostRole;
 use crate::flow::record::Mark;
@@ -134,8 +133,7 @@ impl Roles {
                 if seen.flow.key.transport == Transport::Tcp && seen.flow.marks.has(Mark::Refused) {
                     continue;
                 }
-                let (orig, _) = direction(seen.flow, catalogue);
-                let ends = seen.flow.five_tuple(orig);
+                let ends = seen.flow.five_tuple(seen.orig);
                 if servers.contains(&ends.orig.addr) || self.hosts.contains_key(&ends.orig.addr) {
                     continue;
                 }

@@ -417,6 +417,8 @@ pub enum DirBasis {
     NtpMode,
     /// One port, and only one, is in the catalogue.
     CataloguePort,
+    /// The other end's port was seen answering other flows.
+    LearnedPort,
     /// It spoke first.
     FirstPacket,
     /// The other end has the lower port.
@@ -431,6 +433,7 @@ impl DirBasis {
             Self::SynAck => "synack",
             Self::NtpMode => "ntp_mode",
             Self::CataloguePort => "catalogue_port",
+            Self::LearnedPort => "learned_port",
             Self::FirstPacket => "first_packet",
             Self::LowerPort => "lower_port",
         }

@@ -1,3 +1,70 @@
-//! The person: words in, exit code out.
+//! THE PERSON: words in, a command, an exit code out.
 
+pub mod analyze;
+pub mod args;
+pub mod exit;
+pub mod output;
+mod progress;
 pub mod rules;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use crate::cli::args::Cli;
+use crate::cli::args::Command;
+use crate::cli::args::RulesArgs;
+use crate::cli::args::RulesCommand;
+use crate::cli::exit::Stop;
+use crate::cli::output::to_stdout;
+use crate::cli::rules::ListFormat;
+use crate::cli::rules::RulesError;
+
+/// `portolan rules`: list, check, explain.
+fn rules(args: &RulesArgs) -> Result<u8, Stop> {
+    let stop = |error: RulesError| match &error {
+        RulesError::Write(write) => Stop::write("standard output", write),
+        _ => Stop { code: error.exit_code(), message: error.to_string() },
+    };
+    let mut done = Ok(());
+    let written = to_stdout(|out| {
+        done = match &args.command {
+            RulesCommand::List { format, judge } => {
+                rules::list(&judge.load_options(), ListFormat::by_name(format).unwrap_or_default(), out)
+            }
+            RulesCommand::Check { dir, site } => rules::check(dir.as_deref(), site.as_deref(), out),
+            RulesCommand::Explain { from, to, port, judge } => {
+                rules::explain(&judge.load_options(), from, to, port, out)
+            }
+        };
+        Ok(())
+    });
+    done.map_err(stop)?;
+    written.map(|()| exit::CLEAN)
+}
+
+/// Runs the program with these words and gives its exit code.
+#[expect(clippy::print_stderr, reason = "the program speaks to the person here")]
+pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; a closed pipe is none either.
+            error.print().ok();
+            return if error.use_stderr() { exit::USAGE } else { exit::CLEAN };
+        }
+    };
+    let done = match &cli.command {
+        Command::Analyze(args) => analyze::analyze(args),
+        Command::Rules(args) => rules(args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(Stop { code, message }) => {
+            if !message.is_empty() {
+                eprintln!("portolan: {message}");
+            }
+            code
+        }
+    }
+}

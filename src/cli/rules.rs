@@ -1,1 +1,393 @@
-//! x
+//! `portolan rules`: lists the rows, checks rule files, and explains which rows speak of a flow.
+//!
+//! Everything is written to the given output; what went wrong is handed back with its exit code.
+
+use std::io;
+use std::io::Write;
+use std::net::IpAddr;
+use std::path::Path;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::catalogue::Catalogue;
+use crate::catalogue::LoadOptions;
+use crate::catalogue::fault::RuleFaults;
+use crate::catalogue::fault::did_you_mean;
+use crate::catalogue::load;
+use crate::catalogue::policy::Judgement;
+use crate::catalogue::policy::Row;
+use crate::catalogue::policy::RowId;
+use crate::catalogue::role::RoleId;
+use crate::catalogue::role::RoleSet;
+use crate::catalogue::service::Ports;
+use crate::model::time::Timestamp;
+use crate::model::transport::Transport;
+
+/// Why a `rules` command did not do what was asked.
+#[derive(Debug, Error)]
+pub enum RulesError {
+    /// Rules, overlays or the site file are at fault, or cannot be read.
+    #[error(transparent)]
+    Faults(#[from] RuleFaults),
+    /// An argument cannot be understood.
+    #[error("{0}")]
+    Argument(String),
+    /// The output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Write(#[from] io::Error),
+}
+
+impl RulesError {
+    /// The exit code: 2 where rules or arguments are wrong, 4 where something cannot be read or written.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Faults(faults) if faults.is_unreadable() => 4,
+            Self::Faults(_) | Self::Argument(_) => 2,
+            Self::Write(_) => 4,
+        }
+    }
+}
+
+/// How rows are listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ListFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// An array with one object for each transport of a row.
+    Json,
+    /// The same with a header line, as RFC 4180 says.
+    Csv,
+}
+
+impl ListFormat {
+    /// The format of that name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        match name {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            "csv" => Some(Self::Csv),
+            _ => None,
+        }
+    }
+}
+
+/// One transport of a row.
+#[derive(Serialize)]
+struct Listed<'c> {
+    id: &'c str,
+    profile: &'c str,
+    from: String,
+    to: String,
+    service: &'c str,
+    title: &'c str,
+    transport: &'static str,
+    ports: Vec<[u16; 2]>,
+    dynamic: bool,
+    purpose: &'c str,
+    document: &'c str,
+    note: Option<&'c str>,
+}
+
+/// What stands for the service and the transport of a row that allows everything between two roles.
+const ANYTHING: &str = "any";
+
+/// Lists every row of the active profiles, those that are only listed among them.
+///
+/// # Errors
+/// Faults of the rules, or of the output.
+pub fn list(options: &LoadOptions<'_>, format: ListFormat, out: &mut dyn Write) -> Result<(), RulesError> {
+    let catalogue = load(options)?;
+    let listed: Vec<Listed<'_>> =
+        catalogue.rows().iter().filter(|row| row.active).flat_map(|row| listed(&catalogue, row)).collect();
+    match format {
+        ListFormat::Text => list_text(&catalogue, &listed, out)?,
+        ListFormat::Json => list_json(&listed, out)?,
+        ListFormat::Csv => list_csv(&listed, out)?,
+    }
+    Ok(())
+}
+
+fn listed<'c>(catalogue: &'c Catalogue, row: &'c Row) -> Vec<Listed<'c>> {
+    let mut transports: Vec<Transport> = Vec::new();
+    for ports in &row.ports {
+        if !transports.contains(&ports.transport) {
+            transports.push(ports.transport);
+        }
+    }
+    let service = row.service.map(|service| catalogue.service(service));
+    let of = |transport: Option<Transport>| {
+        let here: Vec<Ports> = row.ports.iter().filter(|ports| Some(ports.transport) == transport).copied().collect();
+        Listed {
+            id: &row.id,
+            profile: &row.profile,
+            from: roles(catalogue, &row.from, ","),
+            to: roles(catalogue, &row.to, ","),
+            service: service.map_or(ANYTHING, |service| &service.id),
+            title: service.map_or("Any service", |service| &service.title),
+            transport: transport.map_or(ANYTHING, Transport::name),
+            dynamic: here.iter().any(|&ports| row.is_range(ports)),
+            ports: here
+                .iter()
+                .filter(|ports| ports.transport.has_ports())
+                .map(|ports| [ports.low, ports.high])
+                .collect(),
+            purpose: &row.purpose,
+            document: &row.document,
+            note: row.note.as_deref(),
+        }
+    };
+    if transports.is_empty() {
+        vec![of(None)]
+    } else {
+        transports.into_iter().map(|transport| of(Some(transport))).collect()
+    }
+}
+
+fn roles(catalogue: &Catalogue, roles: &[RoleId], between: &str) -> String {
+    roles.iter().map(|&role| catalogue.role_name(role)).collect::<Vec<_>>().join(between)
+}
+
+fn range([low, high]: [u16; 2]) -> String {
+    if low == high { low.to_string() } else { format!("{low}-{high}") }
+}
+
+fn list_text(catalogue: &Catalogue, rows: &[Listed<'_>], out: &mut dyn Write) -> io::Result<()> {
+    for (number, profile) in catalogue.profiles().enumerate() {
+        if number > 0 {
+            writeln!(out)?;
+        }
+        writeln!(out, "{}: {}", profile.id, profile.title)?;
+        writeln!(out, "  {}", profile.document)?;
+        for row in rows.iter().filter(|row| row.profile == profile.id) {
+            let ports: Vec<String> = row.ports.iter().map(|&ports| range(ports)).collect();
+            let at = if ports.is_empty() {
+                row.transport.to_owned()
+            } else {
+                format!("{}/{}", row.transport, ports.join(","))
+            };
+            writeln!(
+                out,
+                "  {:<18} {} -> {}: {}. {} [{}]",
+                at, row.from, row.to, row.title, row.purpose, row.document
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn list_json(rows: &[Listed<'_>], out: &mut dyn Write) -> io::Result<()> {
+    let mut before = "[\n  ";
+    for row in rows {
+        out.write_all(before.as_bytes())?;
+        serde_json::to_writer(&mut *out, row)?;
+        before = ",\n  ";
+    }
+    out.write_all(if rows.is_empty() { b"[]\n" } else { b"\n]\n" })
+}
+
+fn list_csv(rows: &[Listed<'_>], out: &mut dyn Write) -> io::Result<()> {
+    out.write_all(b"id,profile,from,to,service,title,transport,ports,dynamic,purpose,document,note\r\n")?;
+    for row in rows {
+        let ports: Vec<String> = row.ports.iter().map(|&ports| range(ports)).collect();
+        let fields = [
+            row.id,
+            row.profile,
+            &row.from,
+            &row.to,
+            row.service,
+            row.title,
+            row.transport,
+            &ports.join(" "),
+            if row.dynamic { "true" } else { "false" },
+            row.purpose,
+            row.document,
+            row.note.unwrap_or_default(),
+        ];
+        write!(out, "{}\r\n", fields.map(csv_field).join(","))?;
+    }
+    Ok(())
+}
+
+fn csv_field(text: &str) -> String {
+    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+/// Checks the embedded rules, with a folder and a site file over them where they are given. Warnings and a line that
+/// counts what was checked are written out.
+///
+/// # Errors
+/// Every fault at once.
+pub fn check(folder: Option<&Path>, site: Option<&Path>, out: &mut dyn Write) -> Result<(), RulesError> {
+    let overlays: Vec<PathBuf> = folder.map(Path::to_path_buf).into_iter().collect();
+    let catalogue = load(&LoadOptions { overlays: &overlays, site, profiles: &[] })?;
+    if !catalogue.warnings().is_empty() {
+        writeln!(out, "{}\n", catalogue.warnings())?;
+    }
+    let (rows, services, roles) = (catalogue.rows().len(), catalogue.services().len(), catalogue.roles().len());
+    let (interfaces, warnings) = (catalogue.interfaces().len(), catalogue.warnings().faults().len());
+    writeln!(
+        out,
+        "{rows} rows, {services} services, {roles} roles and {interfaces} interfaces: no error, {warnings} warnings"
+    )?;
+    Ok(())
+}
+
+/// One end of a flow that is asked about.
+struct End<'a> {
+    text: &'a str,
+    ip: Option<IpAddr>,
+    roles: RoleSet,
+}
+
+/// Explains which rows speak of a flow from `src` to `dst`, each an address or a role, over `service` (`389/tcp` or
+/// `icmp`), and which do not and why.
+///
+/// # Errors
+/// Faults of the rules or the site file, an argument that says nothing, or an output that cannot be written.
+pub fn explain(
+    options: &LoadOptions<'_>,
+    src: &str,
+    dst: &str,
+    service: &str,
+    out: &mut dyn Write,
+) -> Result<(), RulesError> {
+    let catalogue = load(options)?;
+    let (from, to) = (end(&catalogue, src)?, end(&catalogue, dst)?);
+    let wanted = one_port(service)?;
+    let (transport, port) = (wanted.transport, wanted.low);
+    let judgement = catalogue.judge(from.roles, to.roles, transport, port);
+    let service = catalogue.service_at(transport, port).map(|id| catalogue.service(id));
+    let title = service.map_or("a port that no service has", |service| &service.title);
+    let shown = if transport.has_ports() { format!("{transport}/{port}") } else { transport.to_string() };
+    writeln!(out, "{} to {}, {shown}: {title}", describe(&catalogue, &from), describe(&catalogue, &to))?;
+    writeln!(out, "{}", in_a_word(&judgement, &from, &to, service.is_some()))?;
+    if let (Some(from_ip), Some(to_ip)) = (from.ip, to.ip) {
+        let found = catalogue.exception(from_ip, to_ip, from.roles, to.roles, transport, port, Timestamp::default());
+        if let Some(exception) = found {
+            let until = exception.until.as_ref().map(|until| format!(" (until {until})")).unwrap_or_default();
+            writeln!(out, "The site file accepts it: {}{until}", exception.reason)?;
+        }
+    }
+    let mut section = |heading: &str, rows: &[RowId], why: &dyn Fn(&Row) -> String| {
+        let rows: Vec<&Row> = rows.iter().map(|&row| catalogue.row(row)).collect();
+        write_rows(&catalogue, heading, &rows, why, out)
+    };
+    let plain = |_: &Row| String::new();
+    section("Rows that allow it", &judgement.exact, &plain)?;
+    section("Rows that allow everything between the two", &judgement.between, &plain)?;
+    section("Rows that allow it beside another flow", &judgement.related, &|row| beside(&catalogue, row))?;
+    section("Rows that cover it by a range only, which proves nothing by itself", &judgement.range, &plain)?;
+    section("Rows that allow it the other way round", &judgement.reverse, &plain)?;
+    section("Rows that name the port for other hosts", &judgement.other_roles, &|row| {
+        misfit(&catalogue, row, &from, &to)
+    })?;
+    let covers = |row: &&Row| row.ports.iter().any(|ports| ports.cover(transport, port));
+    let idle: Vec<&Row> = catalogue.rows().iter().filter(|row| !row.judges()).filter(covers).collect();
+    write_rows(&catalogue, "Rows that cover the port and judge nothing", &idle, &idleness, out)?;
+    Ok(())
+}
+
+fn end<'a>(catalogue: &Catalogue, text: &'a str) -> Result<End<'a>, RulesError> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(End { text, ip: Some(ip), roles: catalogue.closure(catalogue.site_roles(ip)) });
+    }
+    if let Some(role) = catalogue.role_by_id(text) {
+        let roles = if role == RoleId::ANY { RoleSet::EMPTY } else { catalogue.closure(RoleSet::of(role)) };
+        return Ok(End { text, ip: None, roles });
+    }
+    let hint = did_you_mean(text, catalogue.roles().iter().map(|role| role.id.as_str()));
+    let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+    Err(RulesError::Argument(format!("`{text}` is neither an address nor a role{hint}")))
+}
+
+/// Reads `389/tcp`, `tcp/389` or `icmp`.
+fn one_port(text: &str) -> Result<Ports, RulesError> {
+    let turned = match text.split_once('/') {
+        Some((port, transport)) if Transport::by_name(transport).is_some() => format!("{transport}/{port}"),
+        _ => text.to_owned(),
+    };
+    match Ports::parse(&turned) {
+        Ok(ports) if ports.width() == 0 || !ports.transport.has_ports() => Ok(ports),
+        Ok(_) => Err(RulesError::Argument(format!("`{text}` is more than one port"))),
+        Err((message, _)) => Err(RulesError::Argument(format!("{message}; write `389/tcp` or `icmp`"))),
+    }
+}
+
+fn describe(catalogue: &Catalogue, end: &End<'_>) -> String {
+    let named = end.ip.and_then(|ip| catalogue.site_name(ip)).map(|name| format!(" {name}")).unwrap_or_default();
+    let roles = roles(catalogue, &end.roles.iter().collect::<Vec<_>>(), ", ");
+    let roles = if roles.is_empty() { "no known role" } else { &roles };
+    if end.ip.is_none() && end.roles.iter().count() < 2 {
+        end.text.to_owned()
+    } else {
+        format!("{}{named} ({roles})", end.text)
+    }
+}
+
+fn in_a_word(judgement: &Judgement, from: &End<'_>, to: &End<'_>, has_name: bool) -> String {
+    let unknown = [from, to].into_iter().find(|end| end.roles.is_empty());
+    if !judgement.exact.is_empty() || !judgement.between.is_empty() {
+        "The documents allow it.".to_owned()
+    } else if !judgement.related.is_empty() {
+        "The documents allow it beside another flow of the same two hosts.".to_owned()
+    } else if let (Some(end), true) = (unknown, has_name) {
+        format!("No row fits as long as {} has no known role; a site file can give it one.", end.text)
+    } else if !judgement.reverse.is_empty() {
+        "The documents allow it in the other direction only.".to_owned()
+    } else if judgement.known_port {
+        "The documents name the port, and not for these two.".to_owned()
+    } else if !judgement.range.is_empty() {
+        "Only a wide range covers it.".to_owned()
+    } else {
+        "No document speaks of it.".to_owned()
+    }
+}
+
+fn write_rows(
+    catalogue: &Catalogue,
+    heading: &str,
+    rows: &[&Row],
+    why: &dyn Fn(&Row) -> String,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if !rows.is_empty() {
+        writeln!(out, "\n{heading}:")?;
+    }
+    for row in rows {
+        let ports: Vec<String> = row.ports.iter().map(ToString::to_string).collect();
+        let (from, to) = (roles(catalogue, &row.from, ","), roles(catalogue, &row.to, ","));
+        writeln!(out, "  {}  {from} -> {to}  {}", row.id, ports.join(" "))?;
+        writeln!(out, "    {} [{}]", row.purpose, row.document)?;
+        let why = why(row);
+        if !why.is_empty() {
+            writeln!(out, "    {why}")?;
+        }
+    }
+    Ok(())
+}
+
+fn idleness(row: &Row) -> String {
+    let why = if row.active {
+        "only listed: the document prints it and asks for nothing"
+    } else {
+        "its profile is not active"
+    };
+    why.to_owned()
+}
+
+fn beside(catalogue: &Catalogue, row: &Row) -> String {
+    let ids: Vec<&str> = row.related.iter().map(|&id| catalogue.service(id).id.as_str()).collect();
+    format!("only beside a flow of {}", ids.join(" or "))
+}
+
+/// Which end is not what the row wants.
+fn misfit(catalogue: &Catalogue, row: &Row, from: &End<'_>, to: &End<'_>) -> String {
+    let wants = |wanted: &[RoleId], end: &End<'_>| {
+        let fits = wanted.iter().any(|&role| role == RoleId::ANY || end.roles.contains(role));
+        (!fits).then(|| format!("{} is not known as {}", end.text, roles(catalogue, wanted, " or ")))
+    };
+    [wants(&row.from, from), wants(&row.to, to)].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,347 @@
+//! `portolan analyze`: captures in, report out.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use crate::capture::batch::LinkType;
+use crate::capture::facts::InputFacts;
+use crate::capture::facts::Progress;
+use crate::capture::filter::Filter;
+use crate::capture::source::Options as SourceOptions;
+use crate::capture::source::Source;
+use crate::catalogue::Catalogue;
+use crate::catalogue::load;
+use crate::classify::judge::CaptureFacts;
+use crate::classify::judge::Judge;
+use crate::classify::judge::Options as JudgeOptions;
+use crate::classify::thresholds::LOSS_PROBABLE_SHARE;
+use crate::cli::args::AnalyzeArgs;
+use crate::cli::args::ColorWhen;
+use crate::cli::args::FailKind;
+use crate::cli::args::JudgeArgs;
+use crate::cli::exit;
+use crate::cli::exit::Stop;
+use crate::cli::output::to_file;
+use crate::cli::output::to_stdout;
+use crate::cli::progress::Bar;
+use crate::decode::counts::DecodeCounts;
+use crate::decode::counts::TunnelKind;
+use crate::decode::packet::SkipReason;
+use crate::flow::fold::Folds;
+use crate::flow::limits::Counters;
+use crate::flow::limits::Limits;
+use crate::learn::knowledge::Knowledge;
+use crate::model::time::Timestamp;
+use crate::pipeline::run::Captured;
+use crate::pipeline::run::RunError;
+use crate::pipeline::run::Settings;
+use crate::pipeline::run::run;
+use crate::report::Report;
+use crate::report::facts::Health;
+use crate::report::facts::InputError;
+use crate::report::facts::InputRow;
+use crate::report::facts::RunFacts;
+use crate::report::findings::FailOn;
+use crate::report::format::FORMATS;
+use crate::report::format::Format;
+use crate::report::format::Pages;
+use crate::report::format::Style;
+use crate::report::format::by_extension;
+use crate::report::format::by_name;
+use crate::report::moment::Moment;
+use crate::report::sanitise::Shown;
+
+/// Everything decided before the first byte is read.
+struct Plan {
+    inputs: Vec<PathBuf>,
+    filter: Option<String>,
+    catalogue: Catalogue,
+    judge: JudgeOptions,
+    settings: Settings,
+    stdout: &'static Format,
+    files: Vec<(PathBuf, &'static Format)>,
+    coloured: bool,
+}
+
+/// Runs the command and says how the program ends.
+///
+/// # Errors
+/// [`Stop`] when it could not start, read or write.
+pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
+    let plan = decide(args)?;
+    let filter = plan.filter.as_deref().map(Filter::compile).transpose().map_err(Stop::usage)?;
+    let mut source =
+        Source::open(&plan.inputs, SourceOptions { filter, count: args.count }).map_err(Stop::io)?;
+    let knowledge = Knowledge::new();
+    let stop = interrupt_flag()?;
+    let bar = Bar::new(!args.quiet && std::io::stderr().is_terminal());
+    let began = Instant::now();
+    let mut newest = Progress::default();
+    let captured = run(&mut source, plan.settings, &knowledge, &stop, &mut |progress| {
+        bar.show(&progress);
+        newest = progress;
+    });
+    bar.clear();
+    let captured = captured.map_err(|error| match error {
+        RunError::Capture(error) => Stop::io(error),
+        RunError::Worker => Stop::io(error),
+    })?;
+    let read_in = began.elapsed();
+    let facts = source.facts();
+    let counters = sum_counters(&captured);
+    let whole = capture_facts(&captured, facts, &counters);
+    let judge = Judge::new(&captured.tables, whole, &knowledge, &plan.catalogue, plan.judge);
+    let health = health(&captured, &source, &counters, &knowledge);
+    let folds = merge_folds(&captured);
+    let report = Report::build(run_facts(args, &plan, facts), health, &judge, &plan.catalogue, &folds);
+    let pages = |color| Pages { report: &report, judge: &judge, catalogue: &plan.catalogue, style: Style { color } };
+    for (path, format) in &plan.files {
+        to_file(path, |out| (format.write)(&pages(false), out))?;
+    }
+    to_stdout(|out| (plan.stdout.write)(&pages(plan.coloured), out))?;
+    complain(args, facts);
+    if args.verbose {
+        say_speed(&newest, read_in, began.elapsed());
+    }
+    let blind = judge.asymmetric() || whole.lost_share > LOSS_PROBABLE_SHARE;
+    Ok(exit_code(args, &report, facts, blind))
+}
+
+fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
+    let inputs: Vec<PathBuf> = args.read.iter().chain(&args.files).cloned().collect();
+    if inputs.is_empty() {
+        return Err(Stop::usage("no capture given: name a file, a folder, or - for standard input"));
+    }
+    let catalogue = catalogue(&args.judge)?;
+    let chosen = catalogue.settings();
+    let judge = JudgeOptions {
+        infer: !args.judge.no_infer && chosen.infer.unwrap_or(true),
+        strict: args.judge.strict || chosen.strict.unwrap_or(false),
+    };
+    let threads = args.threads.map_or_else(default_threads, usize::from);
+    let flows_max = match args.max_flows {
+        Some(flows) => usize::try_from(flows).unwrap_or(usize::MAX),
+        None => Settings::flows_within(args.max_memory),
+    };
+    let files: Result<Vec<_>, Stop> =
+        args.output.iter().map(|path| Ok((path.clone(), format_of_file(path)?))).collect();
+    Ok(Plan {
+        inputs,
+        filter: filter_text(args)?,
+        catalogue,
+        judge,
+        settings: Settings { threads, flows_max },
+        stdout: format_by_name(&args.format)?,
+        files: files?,
+        coloured: coloured(args.color),
+    })
+}
+
+/// The rules as the options say, or every fault at once.
+fn catalogue(args: &JudgeArgs) -> Result<Catalogue, Stop> {
+    load(&args.load_options()).map_err(|faults| {
+        let code = if faults.is_unreadable() { exit::IO } else { exit::USAGE };
+        Stop { code, message: faults.to_string() }
+    })
+}
+
+fn filter_text(args: &AnalyzeArgs) -> Result<Option<String>, Stop> {
+    if let Some(path) = &args.filter_file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Stop::io(format!("cannot read the filter file {}: {error}", path.display())))?;
+        return Ok(Some(text.trim().to_owned()));
+    }
+    if !args.expression.is_empty() {
+        return Ok(Some(args.expression.join(" ")));
+    }
+    Ok(args.filter.clone())
+}
+
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
+}
+
+fn coloured(when: ColorWhen) -> bool {
+    match when {
+        ColorWhen::Always => true,
+        ColorWhen::Never => false,
+        ColorWhen::Auto => {
+            let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            !refused && std::io::stdout().is_terminal()
+        }
+    }
+}
+
+fn format_by_name(name: &str) -> Result<&'static Format, Stop> {
+    by_name(name).ok_or_else(|| Stop::usage(format!("no format \"{name}\"")))
+}
+
+fn format_of_file(path: &Path) -> Result<&'static Format, Stop> {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    by_extension(extension).ok_or_else(|| {
+        let known: Vec<String> = FORMATS.iter().map(|format| format!(".{}", format.extension)).collect();
+        Stop::usage(format!(
+            "cannot tell from its extension how to write {}; these are known: {}",
+            path.display(),
+            known.join(" ")
+        ))
+    })
+}
+
+/// Ctrl-C ends the capture and prints the report; a second one quits at once.
+fn interrupt_flag() -> Result<Arc<AtomicBool>, Stop> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let signal = signal_hook::consts::SIGINT;
+    signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
+        .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+        .map_err(|error| Stop::io(format!("cannot listen for Ctrl-C: {error}")))?;
+    Ok(stop)
+}
+
+fn sum_counters(captured: &Captured) -> Counters {
+    let mut sum = Counters::default();
+    for table in &captured.tables {
+        sum.add(&table.counters);
+    }
+    sum
+}
+
+fn merge_folds(captured: &Captured) -> Folds {
+    let mut folds = Folds::default();
+    for table in &captured.tables {
+        folds.merge(table.folds(), Limits::default().folds_max);
+    }
+    folds
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
+fn capture_facts(captured: &Captured, facts: &[InputFacts], counters: &Counters) -> CaptureFacts {
+    let lost = facts.iter().map(|input| input.dropped).sum::<u64>() + counters.acked_unseen;
+    let seen = facts.iter().map(|input| input.frames).sum::<u64>();
+    CaptureFacts {
+        first: facts.iter().filter_map(|input| input.first).min().unwrap_or_default(),
+        last: facts.iter().filter_map(|input| input.last).max().unwrap_or_default(),
+        first_frame: captured.first_frame,
+        lost_share: if lost == 0 { 0.0 } else { lost as f64 / (seen + lost) as f64 },
+    }
+}
+
+fn health(captured: &Captured, source: &Source, counters: &Counters, knowledge: &Knowledge) -> Health {
+    let facts = source.facts();
+    let sum = |count: fn(&InputFacts) -> u64| facts.iter().map(count).sum::<u64>();
+    let decode: &DecodeCounts = &captured.decode;
+    let skipped = SkipReason::ALL.iter().map(|reason| (reason.name(), decode.skipped(*reason)));
+    let mut notes: Vec<Shown> = source.filter_notes().iter().map(|note| Shown::text(note)).collect();
+    if captured.interrupted {
+        notes.push(Shown::text("stopped by an interrupt: what came later was not read"));
+    }
+    if knowledge.forgotten() > 0 {
+        notes.push(Shown::text(&format!(
+            "{} answers came when no place was left to remember who answers",
+            knowledge.forgotten()
+        )));
+    }
+    Health {
+        frames: sum(|input| input.frames),
+        decoded: decode.decoded,
+        skipped: skipped.filter(|(_, count)| *count > 0).collect(),
+        duplicates: counters.duplicates,
+        fragments: decode.fragments,
+        dropped_by_kernel: sum(|input| input.dropped),
+        flows: counters.flows,
+        flows_evicted: counters.flows_evicted,
+        notes,
+        filtered: source.filtered(),
+        cut_frames: sum(|input| input.cut_frames),
+        out_of_order: sum(|input| input.out_of_order),
+        tunnels: TunnelKind::ALL.iter().map(|kind| decode.tunnels(*kind)).sum(),
+        icmp_unmatched: counters.icmp_unmatched,
+        bad_replies: counters.bad_replies,
+        acked_unseen: counters.acked_unseen,
+        folds_collapsed: counters.folds_collapsed,
+        ..Health::default()
+    }
+}
+
+fn run_facts(args: &AnalyzeArgs, plan: &Plan, facts: &[InputFacts]) -> RunFacts {
+    RunFacts {
+        inputs: facts.iter().map(input_row).collect(),
+        filter: plan.filter.as_deref().map(Shown::text),
+        site: args.judge.site.as_deref().map(Shown::path),
+        profiles: plan.catalogue.profiles().map(|profile| profile.id.clone()).collect(),
+    }
+}
+
+fn input_row(facts: &InputFacts) -> InputRow {
+    let link_type = |link: &LinkType| link.name().map_or_else(|| link.0.to_string(), str::to_owned);
+    let moment = |at: Option<Timestamp>| at.map(Moment);
+    InputRow {
+        path: Shown::text(&facts.path),
+        format: facts.format.map(|format| format.name()),
+        compression: facts.compression.map(|compression| compression.name()),
+        link_types: facts.link_types.iter().map(link_type).collect(),
+        frames: facts.frames,
+        bytes: facts.bytes,
+        first: moment(facts.first),
+        last: moment(facts.last),
+        snaplen: facts.snaplen.unwrap_or(0),
+        error: facts.damage.as_ref().map(|damage| InputError {
+            frame: damage.frame,
+            offset: damage.offset,
+            message: Shown::text(&damage.message),
+        }),
+    }
+}
+
+/// Damage is in the report; who reads only the exit code's neighbour, standard error, is told too.
+#[expect(clippy::print_stderr, reason = "the command speaks to the person")]
+fn complain(args: &AnalyzeArgs, facts: &[InputFacts]) {
+    if args.quiet {
+        return;
+    }
+    for input in facts {
+        if let Some(damage) = &input.damage {
+            eprintln!(
+                "portolan: {}: damaged at frame {}, byte {}: {}",
+                Shown::text(&input.path).as_str(),
+                damage.frame,
+                damage.offset,
+                Shown::text(&damage.message).as_str()
+            );
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the command speaks to the person")]
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+fn say_speed(progress: &Progress, read_in: std::time::Duration, all_in: std::time::Duration) {
+    let rate = progress.frames as f64 / read_in.as_secs_f64().max(1e-9) / 1e6;
+    eprintln!(
+        "portolan: read {} frames in {:.3} s ({rate:.2} million a second), judged and written in {:.3} s",
+        progress.frames,
+        read_in.as_secs_f64(),
+        (all_in - read_in).as_secs_f64()
+    );
+}
+
+/// `blind`: the capture cannot show every failure, so that finding none proves nothing.
+fn exit_code(args: &AnalyzeArgs, report: &Report, facts: &[InputFacts], blind: bool) -> u8 {
+    if args.fail_on.iter().any(|kind| report.has(fail_on(*kind))) {
+        return exit::FINDINGS;
+    }
+    let damaged = facts.iter().any(|input| input.damage.is_some());
+    if damaged || (blind && !args.fail_on.is_empty()) { exit::DAMAGED } else { exit::CLEAN }
+}
+
+fn fail_on(kind: FailKind) -> FailOn {
+    match kind {
+        FailKind::Blocked => FailOn::Blocked,
+        FailKind::Unexpected => FailOn::Unexpected,
+        FailKind::Attempt => FailOn::Attempt,
+        FailKind::Any => FailOn::Any,
+    }
+}

@@ -1,0 +1,235 @@
+//! The words of the command line, as typed. What they mean is decided in `plan`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+
+use crate::catalogue::LoadOptions;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  ran; nothing at or above --fail-on
+  1  findings at or above --fail-on
+  2  could not start: a bad argument, filter, rule or site file
+  3  report made, but the input was damaged, or cannot be judged (with --fail-on)
+  4  cannot read or write: no such file, no permission, disk full";
+
+/// Tells from a capture which Active Directory, Exchange and Windows flows are blocked or unexpected, per host pair
+#[derive(Debug, Parser)]
+#[command(name = "portolan", version, max_term_width = 100, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read captures and report per host pair what was blocked, what was unexpected, and why
+    #[command(after_help = EXIT_CODES)]
+    Analyze(AnalyzeArgs),
+    /// List, check and explain the rules that flows are judged by
+    Rules(RulesArgs),
+}
+
+/// `portolan analyze`.
+#[derive(Debug, Args)]
+pub struct AnalyzeArgs {
+    /// Captures: files, folders, or - for standard input (pcap, pcapng; plain, gzip, zstd, lz4 or xz)
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// A capture, as with tcpdump and tshark; the same as a plain argument
+    #[arg(short = 'r', long = "read", value_name = "FILE")]
+    pub read: Vec<PathBuf>,
+    /// Judge only frames that match this tcpdump expression
+    #[arg(short, long, value_name = "EXPR")]
+    pub filter: Option<String>,
+    /// Read the tcpdump expression from a file
+    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "filter")]
+    pub filter_file: Option<PathBuf>,
+    /// Stop after this many frames
+    #[arg(short = 'c', long, value_name = "N")]
+    pub count: Option<u64>,
+    /// What to judge by
+    #[command(flatten)]
+    pub judge: JudgeArgs,
+    /// Write the report to a file too; its extension says how: .json .ndjson .csv .md .txt (repeatable)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Vec<PathBuf>,
+    /// What goes to standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = format_names())]
+    pub format: String,
+    /// Worker threads (default: cores - 1, at least 1); the report is the same for every number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Exit with 1 if such a finding exists: blocked, unexpected, attempt, any
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub fail_on: Vec<FailKind>,
+    /// Flows kept with all their detail (default: as many as fit into --max-memory)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_flows: Option<u64>,
+    /// Memory for flows and their judgement, such as 512M or 4G
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
+    pub max_memory: u64,
+    /// Say less: no warnings, no progress
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on standard error: what was read, how fast
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Colour the text
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorWhen,
+    /// The same as --filter, after --
+    #[arg(last = true, value_name = "EXPR", conflicts_with_all = ["filter", "filter_file"])]
+    pub expression: Vec<String>,
+}
+
+/// What flows are judged by.
+#[derive(Debug, Args)]
+pub struct JudgeArgs {
+    /// Site file: which hosts hold which roles, extra rows, exceptions, which profiles apply
+    #[arg(short, long, value_name = "FILE")]
+    pub site: Option<PathBuf>,
+    /// Judge by these profiles only (default: all, and the site's own)
+    #[arg(short, long, value_name = "ID", num_args = 1.., value_delimiter = ',')]
+    pub profile: Vec<String>,
+    /// A folder of more rule files, laid over the built-in ones; same ids replace (repeatable)
+    #[arg(long, value_name = "DIR")]
+    pub rules: Vec<PathBuf>,
+    /// A flow that no row names is unexpected even where no end has a role
+    #[arg(long)]
+    pub strict: bool,
+    /// Roles from the site file only
+    #[arg(long)]
+    pub no_infer: bool,
+}
+
+impl JudgeArgs {
+    /// What the catalogue is to be made of.
+    pub fn load_options(&self) -> LoadOptions<'_> {
+        LoadOptions { overlays: &self.rules, site: self.site.as_deref(), profiles: &self.profile }
+    }
+}
+
+/// `portolan rules`.
+#[derive(Debug, Args)]
+pub struct RulesArgs {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: RulesCommand,
+}
+
+/// The commands of `portolan rules`.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// List the rows, one for each transport
+    List {
+        /// How
+        #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json", "csv"])]
+        format: String,
+        /// Which rules
+        #[command(flatten)]
+        judge: JudgeArgs,
+    },
+    /// Check rule files, or a folder of them, and show every fault at once
+    Check {
+        /// A folder of rule files, checked as laid over the built-in ones
+        #[arg(value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// A site file to check with them
+        #[arg(short, long, value_name = "FILE")]
+        site: Option<PathBuf>,
+    },
+    /// Say which rows speak of a flow, which do not, and why
+    Explain {
+        /// Who begins it: an address or a role
+        #[arg(value_name = "SRC")]
+        from: String,
+        /// Who answers: an address or a role
+        #[arg(value_name = "DST")]
+        to: String,
+        /// Such as 389/tcp
+        #[arg(value_name = "PORT/PROTO")]
+        port: String,
+        /// Which rules
+        #[command(flatten)]
+        judge: JudgeArgs,
+    },
+}
+
+/// Kinds of findings that a caller may want to fail on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum FailKind {
+    /// Expected flows that failed.
+    Blocked,
+    /// Flows that work and that no row allows.
+    Unexpected,
+    /// Flows that no row allows and that failed.
+    Attempt,
+    /// Any finding.
+    Any,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+fn format_names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(crate::report::format::FORMATS.iter().map(|format| format.name))
+}
+
+/// Bytes, with K, M, G or T for powers of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let factor = match text.get(digits.len()..).unwrap_or_default().to_ascii_uppercase().as_str() {
+        "" | "B" => 1,
+        "K" | "KB" | "KIB" => 1 << 10,
+        "M" | "MB" | "MIB" => 1 << 20,
+        "G" | "GB" | "GIB" => 1 << 30,
+        "T" | "TB" | "TIB" => 1u64 << 40,
+        unit => return Err(format!("\"{unit}\" is no unit; write K, M, G or T, as in 512M")),
+    };
+    let number: u64 = digits.parse().map_err(|_| format!("\"{text}\" is no size; write it as 512M or 4G"))?;
+    let bytes = number.checked_mul(factor).ok_or_else(|| format!("\"{text}\" is too much"))?;
+    if bytes < MEMORY_MIN {
+        return Err(format!("\"{text}\" is too little; the least is 16M"));
+    }
+    Ok(bytes)
+}
+
+const MEMORY_MIN: u64 = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        assert_eq!(size("512M"), Ok(512 << 20));
+        assert_eq!(size("4g"), Ok(4 << 30));
+        assert_eq!(size("33554432"), Ok(32 << 20));
+        assert!(size("5X").is_err());
+        assert!(size("1K").is_err());
+        assert!(size("99999999999T").is_err());
+    }
+}

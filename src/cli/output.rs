@@ -1,0 +1,69 @@
+//! Where reports go: standard output, or a file that is there whole or not at all.
+
+use std::fs;
+use std::io;
+use std::io::BufWriter;
+use std::io::Write;
+use std::path::Path;
+
+use crate::cli::exit::Stop;
+
+/// Writes to standard output, buffered.
+///
+/// # Errors
+/// [`Stop`] with exit code 4, or a quiet one if the reader went away.
+pub fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Stop> {
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    write(&mut out).and_then(|()| out.flush()).map_err(|error| Stop::write("standard output", &error))
+}
+
+/// Writes beside `path`, syncs, and renames into place. Devices and pipes are written directly.
+///
+/// # Errors
+/// [`Stop`] with exit code 4; `path` is then as it was.
+pub fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Stop> {
+    let name = path.display().to_string();
+    write_whole(path, write).map_err(|error| Stop::io(format!("cannot write {name}: {error}")))
+}
+
+fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        let mut file = BufWriter::new(fs::OpenOptions::new().write(true).open(path)?);
+        write(&mut file)?;
+        return file.flush();
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".portolan-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let file = builder.tempfile_in(folder)?;
+    let mut out = BufWriter::with_capacity(1 << 16, file);
+    write(&mut out)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
+    use super::*;
+
+    #[test]
+    fn a_failed_report_leaves_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        to_file(&path, |out| out.write_all(b"old")).unwrap();
+        let stop = to_file(&path, |out| {
+            out.write_all(b"half of the new")?;
+            Err(io::Error::other("disk full"))
+        })
+        .unwrap_err();
+        assert_eq!(stop.code, crate::cli::exit::IO);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

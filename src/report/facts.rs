@@ -1,0 +1,118 @@
+//! What a report says of the run itself: what was read, and how far it can be trusted.
+//!
+//! Filled in by whoever ran it; this room knows neither files nor decoders.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::report::moment::Moment;
+use crate::report::sanitise::Shown;
+
+/// What was read, and with which choices.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+pub struct RunFacts {
+    /// The captures, in the order of their numbers in [`FrameId`](crate::model::ids::FrameId).
+    pub inputs: Vec<InputRow>,
+    /// The BPF expression.
+    pub filter: Option<Shown>,
+    /// The site file.
+    pub site: Option<Shown>,
+    /// The profiles judged by.
+    pub profiles: Vec<String>,
+}
+
+/// One capture.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct InputRow {
+    /// Its path as given, or `-`.
+    pub path: Shown,
+    /// `pcap` or `pcapng`; `None` if it could not be told.
+    pub format: Option<&'static str>,
+    /// `gzip`, `zstd`, `lz4` or `xz`.
+    pub compression: Option<&'static str>,
+    /// Names of its link types in the tcpdump.org registry, without `DLT_`.
+    pub link_types: Vec<String>,
+    /// Frames read.
+    pub frames: u64,
+    /// Captured bytes of these frames.
+    pub bytes: u64,
+    /// Time of the earliest frame.
+    pub first: Option<Moment>,
+    /// Time of the latest frame.
+    pub last: Option<Moment>,
+    /// The longest a frame could be captured, bytes; 0 if the capture does not say.
+    pub snaplen: u32,
+    /// What was wrong with it.
+    pub error: Option<InputError>,
+}
+
+/// Damage: what stands before it was read, and counts.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct InputError {
+    /// The frame that could not be read, from 1.
+    pub frame: u64,
+    /// Where its record begins, in bytes of the uncompressed capture.
+    pub offset: u64,
+    /// What is wrong with it.
+    pub message: Shown,
+}
+
+/// What the capture can show, and what it cost to read it. Every limit that was reached has its count here.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+pub struct Health {
+    /// Frames read.
+    pub frames: u64,
+    /// Frames that became packets of flows.
+    pub decoded: u64,
+    /// Frames that did not, by reason.
+    pub skipped: BTreeMap<&'static str, u64>,
+    /// Packets that were copies of others.
+    pub duplicates: u64,
+    /// Later fragments joined to their first.
+    pub fragments: u64,
+    /// Packets that the capturing system says it lost.
+    pub dropped_by_kernel: u64,
+    /// Packets lost between capture and analysis.
+    pub dropped_by_queue: u64,
+    /// Flows seen.
+    pub flows: u64,
+    /// Flows whose detail was given up for lack of room; their totals are kept.
+    pub flows_evicted: u64,
+    /// Share of flows with payload that were captured in one direction only, 0.0 to 1.0. Set by the report.
+    pub one_way_share: f64,
+    /// Whether the capture as a whole sees one direction only. Set by the report.
+    pub asymmetric: bool,
+    /// What else should be known, a sentence each.
+    pub notes: Vec<Shown>,
+    /// Frames that the filter left out.
+    pub filtered: u64,
+    /// Frames of which the snaplen cut something off.
+    pub cut_frames: u64,
+    /// Frames earlier than the one before them.
+    pub out_of_order: u64,
+    /// Packets found inside tunnels.
+    pub tunnels: u64,
+    /// ICMP errors that quote no flow seen.
+    pub icmp_unmatched: u64,
+    /// SYN-ACK and RST whose numbers do not fit the SYN.
+    pub bad_replies: u64,
+    /// Acknowledgements of data that was not captured: what the capture itself missed.
+    pub acked_unseen: u64,
+    /// Evicted flows of which not even the host pair is known.
+    pub folds_collapsed: u64,
+}
+
+impl RunFacts {
+    /// When the earliest and the latest frame were captured.
+    pub fn span(&self) -> Option<(Moment, Moment)> {
+        let first = self.inputs.iter().filter_map(|input| input.first).min()?;
+        let last = self.inputs.iter().filter_map(|input| input.last).max()?;
+        Some((first, last))
+    }
+
+    /// Whether all frames are of one day, UTC.
+    pub(crate) fn is_one_day(&self) -> bool {
+        self.span().is_none_or(|(first, last)| first.same_day(last))
+    }
+}

@@ -1,0 +1,172 @@
+//! CSV (RFC 4180): one row for each service of each host pair, with the gravest finding of it.
+//!
+//! Spreadsheets run what looks like a formula, so such cells are made text first.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::io::Write;
+
+use crate::classify::verdict::Outcome;
+use crate::report::Report;
+use crate::report::findings::Finding;
+use crate::report::names::Party;
+use crate::report::pairs::Pair;
+use crate::report::pairs::PairService;
+
+/// Outcomes with a column of their own, in the order of the columns.
+const OUTCOMES: [Outcome; 11] = [
+    Outcome::Open,
+    Outcome::OneWay,
+    Outcome::Dropped,
+    Outcome::Refused,
+    Outcome::Rejected,
+    Outcome::ReplyLost,
+    Outcome::Reset,
+    Outcome::Stalled,
+    Outcome::Unanswered,
+    Outcome::Pending,
+    Outcome::Unknown,
+];
+
+/// Standings with a column of their own.
+const STANDINGS: [&str; 6] =
+    ["expected", "expected_rpc", "expected_range", "unexpected", "uncatalogued", "not_judged"];
+
+const FRONT: [&str; 9] =
+    ["client", "client_name", "server", "server_name", "worst", "service", "title", "transport", "ports"];
+
+const MIDDLE: [&str; 10] = [
+    "packets_to_server",
+    "packets_to_client",
+    "bytes_to_server",
+    "bytes_to_client",
+    "first",
+    "last",
+    "handshakes",
+    "handshake_p50_us",
+    "handshake_p99_us",
+    "handshake_max_us",
+];
+
+const FINDING: [&str; 10] =
+    ["finding", "outcome", "reason", "by", "confidence", "attempts", "rows", "frames", "wireshark", "text"];
+
+/// Writes the table.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let mut header: Vec<&str> = FRONT.to_vec();
+    header.push("flows");
+    header.extend(OUTCOMES.map(Outcome::name));
+    header.extend(STANDINGS);
+    header.extend(MIDDLE);
+    header.extend(FINDING);
+    line(out, header.into_iter().map(ToOwned::to_owned))?;
+    let names: BTreeMap<Party, &str> =
+        report.hosts.iter().filter_map(|host| Some((host.address, host.names.first()?.as_str()))).collect();
+    // Findings are sorted, so that the first of a row is its gravest.
+    let mut gravest: BTreeMap<(Party, Party, &str, &str), &Finding> = BTreeMap::new();
+    for finding in &report.findings {
+        let row = (finding.client, finding.server, finding.service.as_str(), finding.transport);
+        gravest.entry(row).or_insert(finding);
+    }
+    for pair in &report.pairs {
+        for service in &pair.services {
+            let finding = gravest.get(&(pair.client, pair.server, service.service.as_str(), service.transport));
+            line(out, row(pair, service, finding.copied(), &names))?;
+        }
+    }
+    Ok(())
+}
+
+fn row(
+    pair: &Pair,
+    service: &PairService,
+    finding: Option<&Finding>,
+    names: &BTreeMap<Party, &str>,
+) -> impl Iterator<Item = String> {
+    let name = |party| names.get(&party).copied().unwrap_or_default().to_owned();
+    let mut cells = vec![
+        pair.client.to_string(),
+        name(pair.client),
+        pair.server.to_string(),
+        name(pair.server),
+        service.worst.name().to_owned(),
+        service.service.clone(),
+        service.title.clone(),
+        service.transport.to_owned(),
+        joined(&service.ports),
+        service.flows.to_string(),
+    ];
+    let counted = |counts: &BTreeMap<&str, u64>, name: &str| counts.get(name).copied().unwrap_or(0).to_string();
+    cells.extend(OUTCOMES.map(|outcome| counted(&service.outcomes, outcome.name())));
+    cells.extend(STANDINGS.map(|standing| counted(&service.standings, standing)));
+    cells.extend(
+        [service.packets_to_server, service.packets_to_client, service.bytes_to_server, service.bytes_to_client]
+            .map(|number| number.to_string()),
+    );
+    cells.extend([service.first, service.last].map(|at| at.map(|at| at.to_string()).unwrap_or_default()));
+    let handshake = service.handshake_us.map(|us| [us.count, us.p50, us.p99, us.max].map(|us| us.to_string()));
+    cells.extend(handshake.unwrap_or_default());
+    cells.extend(finding.map(finding_cells).unwrap_or_default());
+    cells.into_iter()
+}
+
+fn finding_cells(finding: &Finding) -> [String; FINDING.len()] {
+    [
+        finding.kind.name().to_owned(),
+        finding.outcome.to_owned(),
+        finding.reason.clone(),
+        finding.by.clone().unwrap_or_default(),
+        finding.confidence.to_owned(),
+        finding.attempts.to_string(),
+        joined(&finding.rows),
+        joined(&finding.frames),
+        finding.wireshark.clone(),
+        finding.text.clone(),
+    ]
+}
+
+fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+fn line(out: &mut dyn Write, cells: impl Iterator<Item = String>) -> io::Result<()> {
+    let cells: Vec<String> = cells.map(|text| cell(&text)).collect();
+    write!(out, "{}\r\n", cells.join(","))
+}
+
+/// A cell, quoted where it must be, and with an apostrophe before what a spreadsheet would run.
+fn cell(text: &str) -> String {
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    if text.contains(['"', ',', '\n', '\r']) {
+        format!("\"{guard}{}\"", text.replace('"', "\"\""))
+    } else {
+        format!("{guard}{text}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_and_formulas_become_text() {
+        let rows = [
+            ("plain", "plain"),
+            ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("a,b", "\"a,b\""),
+            ("say \"so\"", "\"say \"\"so\"\"\""),
+            ("=HYPERLINK(\"x\",\"y\")", "\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\""),
+            ("a-b=c", "a-b=c"),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(cell(text), expected);
+        }
+    }
+}

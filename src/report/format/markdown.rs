@@ -1,0 +1,149 @@
+//! Markdown (CommonMark with GitHub's tables): the page for tickets and wikis.
+
+use std::io;
+use std::io::Write;
+
+use crate::report::Report;
+use crate::report::findings::Finding;
+use crate::report::findings::KINDS;
+use crate::report::format::summary;
+use crate::report::format::summary::ROWS_MAX;
+use crate::report::format::text::ports;
+use crate::report::moment::span;
+use crate::report::pairs::Pair;
+use crate::report::pairs::PairService;
+use crate::report::words::shares;
+use crate::report::words::thousands;
+
+/// Writes the page.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "# {} {}: {}", report.tool.name, report.tool.version, escape(&summary::tally(report)))?;
+    list(out, "Beware", &summary::warnings(report))?;
+    list(out, "Capture", &summary::facts(report))?;
+    for kind in KINDS {
+        let findings: Vec<&Finding> = report.findings.iter().filter(|finding| finding.kind == kind).collect();
+        if findings.is_empty() {
+            continue;
+        }
+        writeln!(out, "\n## {} ({})\n", title(kind.name()), thousands(findings.len() as u64))?;
+        table(out, &["Client", "Server", "Service", "Port", "Outcome", "Flows", "What to know", "Frames"])?;
+        for finding in findings.iter().take(ROWS_MAX) {
+            row(out, &finding_cells(finding))?;
+        }
+        remainder(out, findings.len())?;
+    }
+    let (blocked, unexpected) = (KINDS[0], KINDS[1]);
+    if summary::of_kind(report, blocked) + summary::of_kind(report, unexpected) == 0 {
+        writeln!(out, "\n## Nothing blocked, nothing unexpected\n\n{}", escape(&summary::silence(report)))?;
+    }
+    writeln!(out, "\n## Pairs ({})\n", thousands(report.pairs.len() as u64))?;
+    table(out, &["Client", "Server", "Service", "Port", "Flows", "Outcomes", "Standings", "Handshake p50", "Worst"])?;
+    let rows = report.pairs.iter().flat_map(|pair| pair.services.iter().map(move |service| (pair, service)));
+    for (pair, service) in rows.take(ROWS_MAX) {
+        row(out, &pair_cells(pair, service))?;
+    }
+    remainder(out, report.pairs.iter().map(|pair| pair.services.len()).sum())
+}
+
+fn finding_cells(finding: &Finding) -> Vec<String> {
+    let port = finding.port.map_or(finding.transport.to_owned(), |port| format!("{}/{port}", finding.transport));
+    let frames: Vec<String> = finding.frames.iter().map(ToString::to_string).collect();
+    vec![
+        finding.client.to_string(),
+        finding.server.to_string(),
+        finding.title.clone(),
+        port,
+        format!("{}, {}", finding.outcome, finding.confidence),
+        thousands(finding.flows),
+        finding.text.clone(),
+        frames.join(", "),
+    ]
+}
+
+fn pair_cells(pair: &Pair, service: &PairService) -> Vec<String> {
+    let p50 = service.handshake_us.map_or(String::new(), |us| span(std::time::Duration::from_micros(us.p50)));
+    vec![
+        pair.client.to_string(),
+        pair.server.to_string(),
+        service.title.clone(),
+        ports(service),
+        thousands(service.flows),
+        shares(&service.outcomes),
+        shares(&service.standings),
+        p50,
+        service.worst.name().to_owned(),
+    ]
+}
+
+fn list(out: &mut dyn Write, heading: &str, items: &[String]) -> io::Result<()> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## {heading}\n")?;
+    items.iter().try_for_each(|item| writeln!(out, "- {}", escape(item)))
+}
+
+fn table(out: &mut dyn Write, header: &[&str]) -> io::Result<()> {
+    writeln!(out, "| {} |", header.join(" | "))?;
+    writeln!(out, "|{}", "---|".repeat(header.len()))
+}
+
+fn row(out: &mut dyn Write, cells: &[String]) -> io::Result<()> {
+    let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
+    writeln!(out, "| {} |", cells.join(" | "))
+}
+
+fn remainder(out: &mut dyn Write, total: usize) -> io::Result<()> {
+    match total.checked_sub(ROWS_MAX).filter(|&more| more > 0) {
+        Some(more) => writeln!(out, "\n… and {} more: see `--format json`", thousands(more as u64)),
+        None => Ok(()),
+    }
+}
+
+/// `range_only` as `Range only`.
+fn title(name: &str) -> String {
+    let mut chars = name.chars();
+    let first = chars.next().map(|char| char.to_ascii_uppercase());
+    first.into_iter().chain(chars.map(|char| if char == '_' { ' ' } else { char })).collect()
+}
+
+/// Text that stays text: no markup, no HTML, no end of a cell.
+fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '&' => safe.push_str("&amp;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '!' => {
+                safe.push('\\');
+                safe.push(char);
+            }
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_text() {
+        let rows = [
+            ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
+            ("a|b", "a\\|b"),
+            ("[x](javascript:y)", "\\[x\\](javascript:y)"),
+            ("*b* _i_ `c`", "\\*b\\* \\_i\\_ \\`c\\`"),
+            ("C:\\x", "C:\\\\x"),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(escape(text), expected);
+        }
+        assert_eq!(title("range_only"), "Range only");
+    }
+}

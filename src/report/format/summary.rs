@@ -1,0 +1,139 @@
+//! What pages for people say of a capture as a whole, in sentences without layout.
+
+use crate::classify::verdict::FindingKind;
+use crate::report::Report;
+use crate::report::facts::InputRow;
+use crate::report::findings::KINDS;
+use crate::report::moment::span;
+use crate::report::words::count;
+use crate::report::words::shares;
+use crate::report::words::thousands;
+
+/// Rows that a page for people shows of one list; the machine formats have all of them.
+pub(crate) const ROWS_MAX: usize = 200;
+
+/// Captures that a page for people lists.
+const INPUTS_MAX: usize = 20;
+
+/// What weakens the report, the worst first.
+pub(crate) fn warnings(report: &Report) -> Vec<String> {
+    let health = &report.health;
+    let mut all = Vec::new();
+    let percent = health.one_way_share * 100.0;
+    if health.asymmetric {
+        all.push(format!(
+            "One direction only: {percent:.0} % of the flows with data were captured one way. Silence proves nothing \
+             here. Check the span port or tap, then capture again."
+        ));
+    } else if health.one_way_share > 0.0 {
+        all.push(format!("{percent:.1} % of the flows with data were captured in one direction only."));
+    }
+    for input in &report.run.inputs {
+        if let Some(error) = &input.error {
+            all.push(format!(
+                "{} is damaged at frame {}, byte offset {}: {}. Everything before that was analysed.",
+                input.path, error.frame, error.offset, error.message
+            ));
+        }
+    }
+    let counted = [
+        (health.dropped_by_kernel, "packet", "lost by the capturing system: a missing answer may be among them."),
+        (health.dropped_by_queue, "packet", "lost between capture and analysis: a missing answer may be among them."),
+        (health.acked_unseen, "acknowledgement", "of data that was not captured: the capture has gaps."),
+        (health.cut_frames, "frame", "cut short by the snaplen."),
+        (health.out_of_order, "frame", "earlier than the one before."),
+        (health.flows_evicted, "flow", "given up for lack of room: their totals are kept, not their verdicts."),
+        (health.bad_replies, "reply", "with numbers that fit no request: ignored."),
+    ];
+    for (number, noun, rest) in counted.into_iter().filter(|(number, ..)| *number > 0) {
+        let counted = if noun == "reply" && number != 1 {
+            format!("{} replies", thousands(number))
+        } else {
+            count(number, noun)
+        };
+        all.push(format!("{counted} {rest}"));
+    }
+    all.extend(health.notes.iter().map(ToString::to_string));
+    all
+}
+
+/// What was read, and how it was judged.
+pub(crate) fn facts(report: &Report) -> Vec<String> {
+    let (run, health) = (&report.run, &report.health);
+    let mut all: Vec<String> = run.inputs.iter().take(INPUTS_MAX).map(input).collect();
+    if let Some(more) = run.inputs.len().checked_sub(INPUTS_MAX).filter(|&more| more > 0) {
+        all.push(format!("… and {} more", count(more as u64, "capture")));
+    }
+    if let Some((first, last)) = run.span() {
+        all.push(format!("from {first} to {last} ({})", span(last.0.since(first.0))));
+    }
+    let mut frames = format!("{}, {} decoded", count(health.frames, "frame"), thousands(health.decoded));
+    let skipped: u64 = health.skipped.values().sum();
+    let parts = [
+        (skipped, format!("{} skipped ({})", thousands(skipped), shares(&health.skipped))),
+        (health.filtered, format!("{} left out by the filter", thousands(health.filtered))),
+        (health.duplicates, format!("{} copies", thousands(health.duplicates))),
+        (health.fragments, format!("{} later fragments", thousands(health.fragments))),
+        (health.tunnels, format!("{} in tunnels", thousands(health.tunnels))),
+        (health.icmp_unmatched, format!("{} ICMP errors about no flow seen", thousands(health.icmp_unmatched))),
+    ];
+    for (number, words) in parts {
+        if number > 0 {
+            frames.push_str(", ");
+            frames.push_str(&words);
+        }
+    }
+    all.push(frames);
+    all.push(format!("{}, {}", count(health.flows, "flow"), count(report.pairs.len() as u64, "host pair")));
+    if let Some(filter) = &run.filter {
+        all.push(format!("filter: {filter}"));
+    }
+    let site = run.site.as_ref().map_or("no site file: roles are inferred".to_owned(), |site| format!("site: {site}"));
+    all.push(format!("judged by {}; {site}", run.profiles.join(", ")));
+    all
+}
+
+fn input(input: &InputRow) -> String {
+    let mut words = vec![input.format.unwrap_or("unknown format").to_owned()];
+    words.extend(input.compression.map(ToOwned::to_owned));
+    words.extend(input.link_types.iter().cloned());
+    words.push(count(input.frames, "frame"));
+    words.push(count(input.bytes, "byte"));
+    if input.snaplen > 0 {
+        words.push(format!("snaplen {}", input.snaplen));
+    }
+    format!("{}: {}", input.path, words.join(", "))
+}
+
+/// `1 blocked, 2 unexpected`, or that there are none.
+pub(crate) fn tally(report: &Report) -> String {
+    let words: Vec<String> = KINDS
+        .into_iter()
+        .map(|kind| (kind, of_kind(report, kind)))
+        .filter(|(_, number)| *number > 0)
+        .map(|(kind, number)| format!("{} {}", thousands(number as u64), kind.name()))
+        .collect();
+    if words.is_empty() { "no findings".to_owned() } else { words.join(", ") }
+}
+
+pub(crate) fn of_kind(report: &Report, kind: FindingKind) -> usize {
+    report.findings.iter().filter(|finding| finding.kind == kind).count()
+}
+
+/// What it means that nothing was found.
+pub(crate) fn silence(report: &Report) -> String {
+    let mut flows = 0;
+    let mut judged = 0;
+    for service in report.pairs.iter().flat_map(|pair| &pair.services) {
+        flows += service.flows;
+        let known = |name: &str| service.standings.get(name).copied().unwrap_or(0);
+        judged += service.flows - known("not_judged") - known("uncatalogued");
+    }
+    format!(
+        "Nothing blocked and nothing unexpected was found. {} of {} could be judged by the documents; the others \
+         belong to hosts of unknown role or to ports outside the catalogue. What nobody tried while this was \
+         captured was not tested, and what does not pass this capture point was not seen.",
+        thousands(judged),
+        count(flows, "flow")
+    )
+}

@@ -1,0 +1,263 @@
+//! Text for an administrator's terminal: at most 100 columns, the capture's own weakness first.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::io::Write;
+
+use crate::classify::verdict::FindingKind;
+use crate::report::Report;
+use crate::report::findings::Finding;
+use crate::report::findings::KINDS;
+use crate::report::format::Style;
+use crate::report::format::summary;
+use crate::report::format::summary::ROWS_MAX;
+use crate::report::names::Party;
+use crate::report::pairs::Pair;
+use crate::report::pairs::PairService;
+use crate::report::words::count;
+use crate::report::words::shares;
+use crate::report::words::thousands;
+
+/// Widest line, in characters.
+pub const COLUMNS_MAX: usize = 100;
+
+/// Widths of the columns of the table of pairs; the last column takes what is left.
+const TITLE_COLUMNS: usize = 24;
+const PORT_COLUMNS: usize = 18;
+const FLOWS_COLUMNS: usize = 7;
+const TIME_COLUMNS: usize = 9;
+
+/// ANSI Select Graphic Rendition codes (ECMA-48 section 8.3.117).
+const BOLD: &str = "1";
+const RED: &str = "1;31";
+const YELLOW: &str = "1;33";
+
+/// Writes the page.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut page = Page { out, style };
+    page.paragraph("", "", &format!("{} {}: {}", report.tool.name, report.tool.version, summary::tally(report)))?;
+    page.capture(report)?;
+    for kind in KINDS {
+        page.findings(report, kind)?;
+    }
+    if !report.findings.iter().any(|f| matches!(f.kind, FindingKind::Blocked | FindingKind::Unexpected)) {
+        page.heading("NOTHING BLOCKED, NOTHING UNEXPECTED", BOLD)?;
+        page.paragraph("  ", "  ", &summary::silence(report))?;
+    }
+    page.pairs(report)
+}
+
+struct Page<'a> {
+    out: &'a mut dyn Write,
+    style: Style,
+}
+
+impl Page<'_> {
+    fn heading(&mut self, words: &str, color: &str) -> io::Result<()> {
+        if self.style.color {
+            writeln!(self.out, "\n\x1b[{color}m{words}\x1b[0m")
+        } else {
+            writeln!(self.out, "\n{words}")
+        }
+    }
+
+    /// Writes words, broken into lines that fit.
+    fn paragraph(&mut self, first: &str, rest: &str, words: &str) -> io::Result<()> {
+        wrap(first, rest, words).iter().try_for_each(|line| writeln!(self.out, "{line}"))
+    }
+
+    fn remainder(&mut self, total: usize) -> io::Result<()> {
+        let Some(more) = total.checked_sub(ROWS_MAX).filter(|&more| more > 0) else { return Ok(()) };
+        self.paragraph("  ", "  ", &format!("… and {} more: see --format json", thousands(more as u64)))
+    }
+
+    fn capture(&mut self, report: &Report) -> io::Result<()> {
+        let warnings = summary::warnings(report);
+        if !warnings.is_empty() {
+            self.heading("BEWARE", YELLOW)?;
+            for warning in &warnings {
+                self.paragraph("  - ", "    ", warning)?;
+            }
+        }
+        self.heading("CAPTURE", BOLD)?;
+        summary::facts(report).iter().try_for_each(|fact| self.paragraph("  ", "    ", fact))
+    }
+
+    fn findings(&mut self, report: &Report, kind: FindingKind) -> io::Result<()> {
+        let total = summary::of_kind(report, kind);
+        if total == 0 {
+            return Ok(());
+        }
+        let (color, brief) = match kind {
+            FindingKind::Blocked => (RED, false),
+            FindingKind::Unexpected => (YELLOW, false),
+            FindingKind::Scan | FindingKind::Flood => (BOLD, false),
+            FindingKind::Attempt | FindingKind::RangeOnly => (BOLD, true),
+        };
+        let title = kind.name().to_uppercase().replace('_', " ");
+        self.heading(&format!("{title}: {}", count(total as u64, "finding")), color)?;
+        let of_kind = report.findings.iter().filter(|finding| finding.kind == kind);
+        for (number, finding) in (1..).zip(of_kind.take(ROWS_MAX)) {
+            if brief {
+                self.brief(finding)?;
+            } else {
+                self.whole(number, finding)?;
+            }
+        }
+        self.remainder(total)
+    }
+
+    fn brief(&mut self, finding: &Finding) -> io::Result<()> {
+        let flows = count(finding.flows, "flow");
+        let line = match finding.standing_why {
+            Some(why) => format!("{}, {flows}, {} ({why})", headline(finding), count(finding.attempts, "attempt")),
+            None => format!("{}, {flows} ({})", headline(finding), finding.rows.join(", ")),
+        };
+        self.paragraph("  ", "      ", &line)
+    }
+
+    fn whole(&mut self, number: usize, finding: &Finding) -> io::Result<()> {
+        let line = format!("{}, {} ({})", headline(finding), finding.confidence, finding.reason);
+        if number > 1 {
+            writeln!(self.out)?;
+        }
+        self.paragraph(&format!("{number:>3}. "), "     ", &line)?;
+        self.paragraph("     ", "     ", &finding.text)?;
+        let frames: Vec<String> = finding.frames.iter().map(ToString::to_string).collect();
+        if !frames.is_empty() {
+            self.paragraph("     ", "       ", &format!("Frames: {}", frames.join(", ")))?;
+        }
+        self.paragraph("     ", "       ", &format!("Wireshark: {}", finding.wireshark))
+    }
+
+    fn pairs(&mut self, report: &Report) -> io::Result<()> {
+        if report.pairs.is_empty() {
+            return Ok(());
+        }
+        self.heading(&format!("PAIRS: {}", thousands(report.pairs.len() as u64)), BOLD)?;
+        let header = columns("service", "port", "flows", "handshake", "outcomes; standings");
+        header.iter().try_for_each(|line| writeln!(self.out, "{line}"))?;
+        let names: BTreeMap<Party, &str> = report
+            .hosts
+            .iter()
+            .filter_map(|host| Some((host.address, host.names.first()?.as_str())))
+            .collect();
+        let total = report.pairs.iter().map(|pair| pair.services.len()).sum();
+        let rows = report.pairs.iter().flat_map(|pair| pair.services.iter().map(move |service| (pair, service)));
+        let mut shown: Option<&Pair> = None;
+        for (pair, service) in rows.take(ROWS_MAX) {
+            if !shown.is_some_and(|before| std::ptr::eq(before, pair)) {
+                let host = |party| names.get(&party).map_or(format!("{party}"), |name| format!("{party} ({name})"));
+                let line = format!("{} -> {}: {}", host(pair.client), host(pair.server), pair.worst.name());
+                self.paragraph("  ", "      ", &line)?;
+                shown = Some(pair);
+            }
+            row(service).iter().try_for_each(|line| writeln!(self.out, "{line}"))?;
+        }
+        self.remainder(total)
+    }
+}
+
+/// `10.0.1.20 -> 10.0.0.10 Kerberos, tcp/88: dropped`
+fn headline(finding: &Finding) -> String {
+    let port = finding.port.map(|port| format!("{}/{port}", finding.transport));
+    let place = match port {
+        Some(port) if port == finding.title => port,
+        Some(port) => format!("{}, {port}", finding.title),
+        None => finding.title.clone(),
+    };
+    format!("{} -> {} {place}: {}", finding.client, finding.server, finding.outcome)
+}
+
+fn row(service: &PairService) -> Vec<String> {
+    let p50 = service.handshake_us.map_or("-".to_owned(), |us| {
+        crate::report::moment::span(std::time::Duration::from_micros(us.p50))
+    });
+    let outcomes = format!("{}; {}", shares(&service.outcomes), shares(&service.standings));
+    columns(&service.title, &ports(service), &thousands(service.flows), &p50, &outcomes)
+}
+
+/// `tcp/389,3268`, the first ports and how many more.
+pub(crate) fn ports(service: &PairService) -> String {
+    const SHOWN_MAX: usize = 2;
+    let shown: Vec<String> = service.ports.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
+    let more = service.ports.len().saturating_sub(SHOWN_MAX);
+    match (shown.as_slice(), more) {
+        ([], _) if service.service.ends_with("/*") => service.service.clone(),
+        ([], _) => service.transport.to_owned(),
+        (shown, 0) => format!("{}/{}", service.transport, shown.join(",")),
+        (shown, more) => format!("{}/{} +{more}", service.transport, shown.join(",")),
+    }
+}
+
+fn columns(title: &str, port: &str, flows: &str, time: &str, rest: &str) -> Vec<String> {
+    let first = format!(
+        "    {:TITLE_COLUMNS$} {:PORT_COLUMNS$} {flows:>FLOWS_COLUMNS$} {time:>TIME_COLUMNS$}  ",
+        cut(title, TITLE_COLUMNS),
+        cut(port, PORT_COLUMNS)
+    );
+    let indent = " ".repeat(first.chars().count());
+    wrap(&first, &indent, rest)
+}
+
+/// The text, or its beginning if it is too wide.
+fn cut(text: &str, columns_max: usize) -> String {
+    if text.chars().count() <= columns_max {
+        return text.to_owned();
+    }
+    text.chars().take(columns_max - 1).chain(['…']).collect()
+}
+
+/// Breaks words into lines of at most [`COLUMNS_MAX`]; a word that fits no line is broken itself.
+fn wrap(first: &str, rest: &str, words: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = first.to_owned();
+    let mut width = first.chars().count();
+    let indent_width = rest.chars().count();
+    let mut fresh = true;
+    for word in words.split(' ') {
+        let mut word = word;
+        let mut word_width = word.chars().count();
+        if !fresh && width + 1 + word_width > COLUMNS_MAX {
+            lines.push(std::mem::replace(&mut line, rest.to_owned()));
+            width = indent_width;
+            fresh = true;
+        }
+        if !fresh {
+            line.push(' ');
+            width += 1;
+        }
+        while width + word_width > COLUMNS_MAX {
+            let room = COLUMNS_MAX.saturating_sub(width).max(1);
+            let (head, tail) = word.split_at(word.char_indices().nth(room).map_or(word.len(), |(at, _)| at));
+            line.push_str(head);
+            lines.push(std::mem::replace(&mut line, rest.to_owned()));
+            width = indent_width;
+            word = tail;
+            word_width -= room;
+        }
+        line.push_str(word);
+        width += word_width;
+        fresh = false;
+    }
+    lines.push(line);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_break_between_lines_and_long_ones_inside() {
+        let lines = wrap("- ", "  ", &format!("{} {} {}", "a".repeat(97), "b".repeat(250), "c c"));
+        assert_eq!(lines[0], format!("- {}", "a".repeat(97)));
+        assert_eq!(lines[1], format!("  {}", "b".repeat(98)));
+        assert_eq!(lines[3], format!("  {} c c", "b".repeat(54)));
+        assert!(lines.iter().all(|line| line.chars().count() <= COLUMNS_MAX));
+        assert_eq!(wrap("  ", "  ", "one two"), ["  one two"]);
+    }
+}

@@ -1,0 +1,56 @@
+//! The hosts of a report: their names, their roles, and why they have them.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::model::addr::Addr;
+use crate::report::names::FrameName;
+use crate::report::names::Names;
+use crate::report::names::Party;
+use crate::report::pairs::Pair;
+use crate::report::sanitise::Shown;
+
+/// A host of which something is known.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct HostRow {
+    /// Its address.
+    pub address: Party,
+    /// Its names.
+    pub names: Vec<Shown>,
+    /// Its roles.
+    pub roles: Vec<RoleRow>,
+}
+
+/// A role of a host.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct RoleRow {
+    /// The role.
+    pub role: String,
+    /// `site` or `inferred`.
+    pub basis: &'static str,
+    /// Why, in words.
+    pub because: Shown,
+    /// Frames that show it.
+    pub frames: Vec<FrameName>,
+}
+
+/// Every host that has a role, or a name and a flow.
+pub(crate) fn rows(pairs: &[Pair], names: &Names<'_>) -> Vec<HostRow> {
+    let in_pairs = pairs.iter().flat_map(|pair| [pair.client, pair.server]).filter_map(|party| match party {
+        Party::One(addr) => Some(addr),
+        Party::Many => None,
+    });
+    let all: BTreeSet<Addr> = in_pairs.chain(names.hosts()).collect();
+    all.into_iter().map(|addr| row(addr, names)).filter(|row| !row.names.is_empty() || !row.roles.is_empty()).collect()
+}
+
+fn row(addr: Addr, names: &Names<'_>) -> HostRow {
+    let roles = names.roles(addr).iter().map(|role| RoleRow {
+        role: names.role_name(role).to_owned(),
+        basis: if role.by_site { "site" } else { "inferred" },
+        because: Shown::text(&role.because),
+        frames: role.frames.iter().map(|&frame| names.frame(frame)).collect(),
+    });
+    HostRow { address: Party::One(addr), names: names.site_name(addr).into_iter().collect(), roles: roles.collect() }
+}

@@ -1,0 +1,209 @@
+//! What hosts, ports, rows and frames are called.
+//!
+//! Nothing here says whether something is good or bad.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use serde::Serializer;
+
+use crate::catalogue::Catalogue;
+use crate::catalogue::policy::RowId;
+use crate::catalogue::service::ServiceId;
+use crate::classify::judge::Host;
+use crate::classify::judge::HostRole;
+use crate::model::addr::Addr;
+use crate::model::ids::FrameId;
+use crate::model::transport::Transport;
+use crate::report::facts::RunFacts;
+use crate::report::sanitise::Shown;
+
+/// One end of what is told: a host, or `*` for many. Hosts in order of address, many last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Party {
+    /// This host.
+    One(Addr),
+    /// Several hosts.
+    Many,
+}
+
+impl From<Option<Addr>> for Party {
+    fn from(addr: Option<Addr>) -> Self {
+        addr.map_or(Self::Many, Self::One)
+    }
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(addr) => addr.ip().fmt(f),
+            Self::Many => f.pad("*"),
+        }
+    }
+}
+
+impl Serialize for Party {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What flows are told together as one service.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum ServiceKey {
+    /// A service of the catalogue.
+    Known(ServiceId),
+    /// A port that no service claims.
+    Port(u16),
+    /// A transport without ports.
+    Bare,
+    /// Many ports.
+    Many,
+}
+
+impl ServiceKey {
+    /// What a flow to `port` is told as.
+    pub fn of(service: Option<ServiceId>, transport: Transport, port: u16) -> Self {
+        match service {
+            Some(service) => Self::Known(service),
+            None if transport.has_ports() => Self::Port(port),
+            None => Self::Bare,
+        }
+    }
+}
+
+/// A frame by its number, or by file and number where there are several files.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(untagged)]
+pub enum FrameName {
+    /// `41`
+    Number(u64),
+    /// `a.pcap:41`
+    InFile(String),
+}
+
+impl fmt::Display for FrameName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::InFile(name) => name.fmt(f),
+        }
+    }
+}
+
+/// Everything that has a name.
+#[derive(Debug)]
+pub struct Names<'a> {
+    catalogue: &'a Catalogue,
+    roles: BTreeMap<Addr, Vec<HostRole>>,
+    files: Vec<String>,
+}
+
+impl<'a> Names<'a> {
+    /// The names of the catalogue, of these hosts and of the run's inputs.
+    pub fn new(catalogue: &'a Catalogue, hosts: Vec<Host>, run: &RunFacts) -> Self {
+        let paths: Vec<&str> = run.inputs.iter().map(|input| input.path.as_str()).collect();
+        let roles = hosts.into_iter().map(|host| (host.addr, host.roles)).collect();
+        Self { catalogue, roles, files: short_names(&paths) }
+    }
+
+    /// The name of a frame.
+    pub fn frame(&self, frame: FrameId) -> FrameName {
+        if self.files.len() < 2 {
+            return FrameName::Number(frame.number());
+        }
+        let file = self.files.get(usize::from(frame.input())).map_or("?", String::as_str);
+        FrameName::InFile(format!("{file}:{}", frame.number()))
+    }
+
+    /// The id of a row: `profile/row`.
+    pub fn row(&self, row: RowId) -> &'a str {
+        &self.catalogue.row(row).id
+    }
+
+    /// The id of a service: that of the catalogue, else `tcp/8080`, `gre` or `tcp/*`.
+    pub fn service_id(&self, service: ServiceKey, transport: Transport) -> String {
+        match service {
+            ServiceKey::Known(id) => self.catalogue.service(id).id.clone(),
+            ServiceKey::Port(port) => format!("{transport}/{port}"),
+            ServiceKey::Bare => transport.to_string(),
+            ServiceKey::Many => format!("{transport}/*"),
+        }
+    }
+
+    /// The title of a service, or its id if it has none.
+    pub fn service_title(&self, service: ServiceKey, transport: Transport) -> Shown {
+        match service {
+            ServiceKey::Known(id) => Shown::name(&self.catalogue.service(id).title),
+            other => Shown::name(&self.service_id(other, transport)),
+        }
+    }
+
+    /// The name that the site file gives a host.
+    pub fn site_name(&self, addr: Addr) -> Option<Shown> {
+        self.catalogue.site_name(addr.ip()).map(Shown::name)
+    }
+
+    /// The roles of a host and why it has them.
+    pub fn roles(&self, addr: Addr) -> &[HostRole] {
+        self.roles.get(&addr).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of a host's roles, joined by commas.
+    pub fn role_names(&self, addr: Addr) -> String {
+        let names: Vec<&str> = self.roles(addr).iter().map(|role| self.role_name(role)).collect();
+        names.join(",")
+    }
+
+    /// The name of a role.
+    pub fn role_name(&self, role: &HostRole) -> &'a str {
+        self.catalogue.role_name(role.role)
+    }
+
+    /// The service that a port means.
+    pub fn service_at(&self, transport: Transport, port: u16) -> Option<ServiceId> {
+        self.catalogue.service_at(transport, port)
+    }
+
+    /// Every host with a role, in order.
+    pub fn hosts(&self) -> impl Iterator<Item = Addr> + '_ {
+        self.roles.keys().copied()
+    }
+}
+
+/// The paths without their folders, or whole where that would give two of them one name.
+fn short_names(paths: &[&str]) -> Vec<String> {
+    let base = |path: &str| path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+    let mut uses: BTreeMap<String, usize> = BTreeMap::new();
+    for path in paths {
+        *uses.entry(base(path)).or_default() += 1;
+    }
+    let short = |path: &&str| {
+        let name = base(path);
+        if uses.get(&name) == Some(&1) { name } else { (*path).to_owned() }
+    };
+    paths.iter().map(short).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_go_by_their_last_part_unless_two_share_it() {
+        assert_eq!(short_names(&["in/a.pcap", "in/b.pcap", "b.pcap"]), ["a.pcap", "in/b.pcap", "b.pcap"]);
+        assert_eq!(short_names(&["-"]), ["-"]);
+    }
+
+    #[test]
+    fn many_come_after_every_host() {
+        let low = Party::One(Addr::v4([10, 0, 0, 9]));
+        let high = Party::One(Addr::v4([10, 0, 0, 10]));
+        let v6 = Party::One(Addr::v6([0; 16]));
+        let mut parties = [Party::Many, v6, high, low];
+        parties.sort_unstable();
+        assert_eq!(parties, [low, high, v6, Party::Many]);
+        assert_eq!(format!("{:>3}|{low}", Party::Many), "  *|10.0.0.9");
+    }
+}

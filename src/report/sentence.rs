@@ -1,0 +1,252 @@
+//! Findings in words: who, to whom, what happened how often, what the documents say, what to look at next.
+//!
+//! Honest by construction: silence has several causes, and all of them are named.
+
+use std::fmt::Write as _;
+
+use crate::classify::judge::Collapse;
+use crate::classify::verdict::By;
+use crate::classify::verdict::FindingKind;
+use crate::classify::verdict::Outcome;
+use crate::classify::verdict::Reason;
+use crate::classify::verdict::Standing;
+use crate::classify::verdict::Why;
+use crate::model::time::Timestamp;
+use crate::model::transport::Transport;
+use crate::report::findings::Group;
+use crate::report::findings::Story;
+use crate::report::moment::Moment;
+use crate::report::names::Names;
+use crate::report::names::Party;
+use crate::report::names::ServiceKey;
+use crate::report::pairs::Row;
+use crate::report::words::count;
+
+/// Rows named in a sentence; the finding itself lists all.
+const ROWS_MAX: usize = 3;
+
+/// Why an answer may not have been seen.
+pub(crate) const SILENCE: &str =
+    "packet filter, Windows stealth mode, host down, loss, or a return path that was not captured";
+
+/// Writes findings in words.
+#[derive(Debug)]
+pub(crate) struct Sentence<'a> {
+    names: &'a Names<'a>,
+    dated: bool,
+}
+
+impl<'a> Sentence<'a> {
+    /// Times are told with their day if `dated`.
+    pub(crate) fn new(names: &'a Names<'a>, dated: bool) -> Self {
+        Self { names, dated }
+    }
+
+    /// A finding made of flows; `row` is all that passed between the two on this service.
+    pub(crate) fn flows(&self, story: &Story, group: &Group, row: Option<&Row>) -> String {
+        let mut text = self.event(story, group);
+        if story.outcome != Outcome::Open
+            && let Some(row) = row
+            && let Some(worked) = row.worked
+        {
+            let (open, flows) = (row.open(), count(row.flows, "flow"));
+            let at = self.clock(worked);
+            let _ = write!(text, " {open} of {flows} of this service between the two worked, the last at {at}.");
+        }
+        text.push(' ');
+        text.push_str(&self.documents(story, group));
+        if let Some(doubt) = self.inferred(story, group) {
+            text.push(' ');
+            text.push_str(&doubt);
+        }
+        text.push(' ');
+        text.push_str(advice(story));
+        text
+    }
+
+    /// A scan or flood.
+    pub(crate) fn collapse(&self, collapse: &Collapse, service: ServiceKey) -> String {
+        let client = self.who(collapse.client.into());
+        let targets = match collapse.server {
+            Some(server) => self.who(Party::One(server)),
+            None => count(collapse.targets, "host"),
+        };
+        let what = match collapse.port {
+            Some(port) => self.what(service, collapse.transport, Some(port)),
+            None => format!("{} ports", collapse.ports),
+        };
+        let when = self.when(collapse.first, collapse.last);
+        let attempts = count(collapse.attempts, "attempt");
+        let most = collapse.outcome.name();
+        match collapse.kind {
+            FindingKind::Flood => {
+                let sources = count(collapse.sources, "source");
+                format!(
+                    "{targets} was flooded on {what}: {attempts} from {sources} {when}, nearly none completed. \
+                     Real clients that failed meanwhile may have failed because of it. Look for spoofed sources, or \
+                     for a client gone wild."
+                )
+            }
+            _ => format!(
+                "{client} tried {what} on {targets}: {attempts} {when}, most of them {most}. Its attempts are not \
+                 listed one by one. If it is an inventory or vulnerability scanner, name it under judge.scanners in \
+                 the site file; if not, find out what runs on it."
+            ),
+        }
+    }
+
+    fn event(&self, story: &Story, group: &Group) -> String {
+        let (client, server) = (self.who(story.client), self.who(story.server));
+        let what = self.what(group.row.service, story.transport, story.port);
+        let tries = count(group.attempts, if story.transport == Transport::Tcp { "attempt" } else { "request" });
+        let when = self.when(group.first, group.last);
+        let flows = count(group.flows, "flow");
+        let tried = format!("{client} tried {what} on {server} {when}: {tries} in {flows}");
+        match story.outcome {
+            Outcome::Dropped => format!("{tried}, and no answer was seen at this capture point ({SILENCE})."),
+            Outcome::Unanswered => format!("{tried}, and no reply was seen at this capture point ({SILENCE})."),
+            Outcome::Refused => format!("{tried}, {}.", refusal(story)),
+            Outcome::Rejected => format!("{tried}, {}.", self.rejection(story, group)),
+            Outcome::ReplyLost => format!(
+                "{tried}. The server answered, and the client did not take the answer up: it was lost between this \
+                 capture point and the client, or the client is gone."
+            ),
+            Outcome::Stalled => format!(
+                "{client} connected to {what} on {server} {when}, {flows}; then the server was not heard again, \
+                 although the client repeated its data."
+            ),
+            Outcome::Reset => format!("{tried}; the connection was cut at its first data."),
+            Outcome::OneWay => format!("{client} used {what} of {server} {when}, {flows}, seen in one direction only."),
+            Outcome::Open => format!("{client} used {what} of {server} {when}, {flows}, and it worked."),
+            Outcome::Pending | Outcome::Unknown => format!("{tried}; how it ended cannot be said."),
+        }
+    }
+
+    fn rejection(&self, story: &Story, group: &Group) -> String {
+        let icmp = group.icmp.map(|meaning| format!(" (ICMP: {})", meaning.words())).unwrap_or_default();
+        match story.by {
+            Some(By::Address(addr)) => format!("rejected by {}{icmp}", self.who(Party::One(addr))),
+            Some(By::Host) => format!("rejected by the host itself{icmp}"),
+            Some(By::Middlebox) => "answered by a RST that is not the server's own: something on the way rejects \
+                                    them"
+                .to_owned(),
+            Some(By::Unknown) | None => format!("rejected on the way{icmp}"),
+        }
+    }
+
+    fn documents(&self, story: &Story, group: &Group) -> String {
+        let named: Vec<&str> = group.rows.iter().take(ROWS_MAX).map(|&row| self.names.row(row)).collect();
+        let mut rows = named.join(", ");
+        if group.rows.len() > ROWS_MAX {
+            let _ = write!(rows, " and {} more", group.rows.len() - ROWS_MAX);
+        }
+        match (&group.standing, story.port) {
+            (Standing::Expected(_), _) => format!("Expected by {rows}."),
+            (Standing::ExpectedRange(_), _) => {
+                format!("Nothing but the wide range of {rows} allows it; no row names this port.")
+            }
+            (Standing::Unexpected(Why::NoRow), Some(port)) => {
+                format!("No row of the chosen profiles names {}/{port}.", story.transport)
+            }
+            (Standing::Unexpected(Why::NoRow), None) => {
+                format!("No row of the chosen profiles names {}.", story.transport)
+            }
+            (Standing::Unexpected(Why::RolePair), _) => {
+                "Rows name it for hosts of other roles than these two.".to_owned()
+            }
+            (Standing::Unexpected(Why::Direction), _) => "Rows allow it in the other direction only.".to_owned(),
+            (Standing::Uncatalogued, _) => "The catalogue does not know it.".to_owned(),
+            (Standing::NotJudged(why), _) => format!("It is not judged ({}).", why.name()),
+        }
+    }
+
+    /// Says so if what the documents say rests on roles that nobody declared.
+    fn inferred(&self, story: &Story, group: &Group) -> Option<String> {
+        if matches!(group.standing, Standing::Uncatalogued | Standing::NotJudged(_)) {
+            return None;
+        }
+        let guessed: Vec<String> = [story.client, story.server]
+            .into_iter()
+            .filter_map(|party| match party {
+                Party::One(addr) => Some(addr),
+                Party::Many => None,
+            })
+            .filter(|&addr| {
+                let roles = self.names.roles(addr);
+                !roles.is_empty() && roles.iter().all(|role| !role.by_site)
+            })
+            .map(|addr| addr.to_string())
+            .collect();
+        let whose = guessed.join(" and ");
+        (!guessed.is_empty())
+            .then(|| format!("The role of {whose} is inferred from this capture; a site file would make it certain."))
+    }
+
+    /// A party with its name and roles: `dc1.corp (10.0.0.10, domain-controller)`.
+    fn who(&self, party: Party) -> String {
+        let Party::One(addr) = party else { return "many hosts".to_owned() };
+        let roles: Vec<&str> = self.names.roles(addr).iter().map(|role| self.names.role_name(role)).collect();
+        match (self.names.site_name(addr), roles.join(", ")) {
+            (Some(name), roles) if roles.is_empty() => format!("{name} ({addr})"),
+            (Some(name), roles) => format!("{name} ({addr}, {roles})"),
+            (None, roles) if roles.is_empty() => addr.to_string(),
+            (None, roles) => format!("{addr} ({roles})"),
+        }
+    }
+
+    /// A service with its port: `Kerberos (tcp/88)`, or the port alone.
+    fn what(&self, service: ServiceKey, transport: Transport, port: Option<u16>) -> String {
+        let title = self.names.service_title(service, transport);
+        match (service, port) {
+            (ServiceKey::Known(_), Some(port)) => format!("{title} ({transport}/{port})"),
+            (ServiceKey::Known(_), None) => format!("{title} ({transport})"),
+            _ => title.to_string(),
+        }
+    }
+
+    fn clock(&self, at: Timestamp) -> String {
+        Moment(at).clock(self.dated)
+    }
+
+    fn when(&self, first: Timestamp, last: Timestamp) -> String {
+        let (from, to) = (self.clock(first), self.clock(last));
+        if from == to { format!("at {from}") } else { format!("between {from} and {to}") }
+    }
+}
+
+fn refusal(story: &Story) -> &'static str {
+    match (story.reason, story.by) {
+        (Some(Reason::IcmpClosed | Reason::Icmp { .. }), _) => "refused by the host itself (ICMP: port unreachable)",
+        (_, Some(By::Host)) => "refused by the host itself (RST)",
+        _ => "refused by a RST; whether the host or a filter sent it cannot be told from this capture",
+    }
+}
+
+/// What else to look at.
+fn advice(story: &Story) -> &'static str {
+    match (story.kind, story.outcome) {
+        (FindingKind::Blocked, Outcome::Dropped | Outcome::Unanswered) => {
+            "Check whether the request arrives at the server: if it does, look at the host's own firewall and at the \
+             service; if not, at the filters on the way."
+        }
+        (FindingKind::Blocked, Outcome::Refused) => {
+            "Check whether the service runs on the server and listens on this address and port."
+        }
+        (FindingKind::Blocked, Outcome::Rejected) => "Check the rules and the routes of what rejected it.",
+        (FindingKind::Blocked, Outcome::ReplyLost) => {
+            "Check the way back: filters for traffic from the server to the client, and asymmetric routes."
+        }
+        (FindingKind::Blocked, Outcome::Stalled) => {
+            "Check for large packets that do not get through (MTU), and for a firewall that forgot the connection."
+        }
+        (FindingKind::Blocked, _) => "Check both ends.",
+        (FindingKind::Unexpected, _) => {
+            "If it is needed, say so in the site file (a row or an exception); if not, close it."
+        }
+        (FindingKind::Attempt, _) => "If it should work, it lacks a row; if not, find out what on the client tries it.",
+        (FindingKind::RangeOnly, _) => {
+            "Check which program listens there before relying on it: the range alone proves nothing."
+        }
+        (FindingKind::Scan | FindingKind::Flood, _) => "",
+    }
+}
