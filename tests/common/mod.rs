@@ -219,7 +219,7 @@ fn flow(record: &Value) -> Flow {
         conn_state: word(record, "conn_state"),
         dir_basis: word(record, "dir_basis"),
         flags: texts("flags"),
-        icmp_from: record.get("icmp.from").and_then(Value::as_str).map(|text| text.parse().unwrap()),
+        icmp_from: record["icmp"]["from"].as_str().map(|text| text.parse().unwrap()),
         packets: number(record, "orig_pkts") + number(record, "resp_pkts"),
     }
 }
@@ -228,7 +228,6 @@ fn flow(record: &Value) -> Flow {
 fn nanoseconds(time: &Value) -> i128 {
     match time {
         Value::Number(seconds) => decimal_nanoseconds(&seconds.to_string()),
-        Value::String(text) if !text.contains('T') => decimal_nanoseconds(text),
         Value::String(text) => text.parse::<jiff::Timestamp>().unwrap().as_nanosecond(),
         other => panic_with(&format!("a time is {other}")),
     }
