@@ -16,7 +16,33 @@ use portolan::capture::source::Source;
 type Row = (u64, u64, u32, u32);
 
 /// Files where tshark and this reader count differently by decision: end of the name, frames here, why.
-const DIFFERENT: &[(&str, u64, &str)] = &[];
+const DIFFERENT: &[(&str, u64, &str)] = &[
+    ("be/test017.pcapng", 0, CUSTOM),
+    ("be/test018.pcapng", 4, CUSTOM),
+    ("be/test102.pcapng", 5, CUSTOM),
+    ("be/test202.pcapng", 8, CUSTOM),
+    ("le/test017.pcapng", 0, CUSTOM),
+    ("le/test018.pcapng", 4, CUSTOM),
+    ("le/test102.pcapng", 5, CUSTOM),
+    ("le/test202.pcapng", 8, CUSTOM),
+    ("solaris.snoop", 0, "snoop is not read; the damage names it and editcap"),
+    (
+        "clusterfuzz-testcase-minimized-FuzzTarget-5766899836387328",
+        1,
+        "version 2.3 was written with both orders of lengths; taking the smaller as the captured one, as libpcap does, its frame is whole",
+    ),
+    (
+        "crash-exception-cast-constructed-record",
+        2,
+        "tshark tries other record headers once the third record is nonsense, and loses the second, which is whole",
+    ),
+    ("filter/brcm-tag-stp.pcap", 4, UNKNOWN_LINK),
+    ("filter/brcm-tag.pcap", 15, UNKNOWN_LINK),
+    ("tests/vtp_asan.pcap", 5, UNKNOWN_LINK),
+];
+
+const CUSTOM: &str = "tshark shows custom blocks as records; they take numbers here too, but are no frames";
+const UNKNOWN_LINK: &str = "tshark 4.0 refuses files of this link type; reading needs no knowledge of it";
 
 fn collection() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures");
@@ -104,7 +130,7 @@ fn time_and_lengths_of_every_frame_are_those_of_tshark() {
             .collect();
         let (rows, facts) = read(&collection.join(file));
         seen += 1;
-        if rows != truth {
+        if DIFFERENT.iter().all(|(end, ..)| !file.ends_with(end)) && rows != truth {
             let at = rows.iter().zip(&truth).position(|(ours, theirs)| ours != theirs);
             let both = at.map(|at| (rows[at], truth[at]));
             wrong.push(format!(
@@ -137,4 +163,36 @@ fn crafted_captures_give_every_whole_frame_and_then_say_what_is_wrong() {
     }
     assert!(seen > 250, "only {seen} captures were compared");
     assert!(wrong.is_empty(), "{} of {seen}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn crafted_captures_survive_being_cut_and_changed() {
+    let Some(collection) = collection() else { return };
+    let list = fs::read_to_string(collection.join("bad_inputs.tsv")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut mutants = 0;
+    for row in table(&list) {
+        let file = row("file");
+        let bytes = fs::read(collection.join(&file)).unwrap();
+        if bytes.len() > 100_000 {
+            continue;
+        }
+        let (whole, _) = read(&collection.join(&file));
+        let step = (bytes.len() / 24).max(7);
+        for place in (0..bytes.len()).step_by(step) {
+            // Writing over a file waits for the disk on some file systems, so each gets a new one.
+            let path = folder.path().join(format!("{mutants}.cut"));
+            fs::write(&path, &bytes[..place]).unwrap();
+            let (cut, _) = read(&path);
+            assert!(cut.len() <= whole.len() + 1, "{file} cut at {place}");
+            let mut changed = bytes.clone();
+            changed[place] = !changed[place];
+            let path = folder.path().join(format!("{mutants}.changed"));
+            fs::write(&path, &changed).unwrap();
+            let (_, facts) = read(&path);
+            assert!(facts.damage.is_none_or(|damage| damage.offset <= bytes.len() as u64), "{file} changed at {place}");
+            mutants += 2;
+        }
+    }
+    assert!(mutants > 5_000, "only {mutants} mutants were read");
 }

@@ -1,5 +1,12 @@
 //! Builds capture files in memory for the tests of this room, right or wrong in any byte.
 
+use crate::capture::batch::FrameBatch;
+use crate::capture::facts::InputFacts;
+use crate::capture::input::ARENA_BYTES;
+use crate::capture::input::Input;
+use crate::capture::stream::Stream;
+use crate::capture::walk::BATCH_FRAMES;
+
 /// Builds a pcap file.
 pub(super) struct PcapFile {
     big: bool,
@@ -128,4 +135,77 @@ impl NgFile {
         let body = [&self.u32(wire)[..], bytes].concat();
         self.block(3, &body)
     }
+}
+
+/// What one frame was: number, nanoseconds, link type, length on the wire, bytes.
+pub(super) type Seen = (u64, u64, u16, u32, Vec<u8>);
+
+/// Everything that reading gave.
+pub(super) struct Outcome {
+    pub(super) frames: Vec<Seen>,
+    pub(super) facts: InputFacts,
+    /// How large the arena became.
+    pub(super) arena: usize,
+}
+
+impl Outcome {
+    pub(super) fn times(&self) -> Vec<u64> {
+        self.frames.iter().map(|frame| frame.1).collect()
+    }
+
+    /// The frame and the place of the damage; zeros if there is none.
+    pub(super) fn damage_at(&self) -> (u64, u64) {
+        self.facts.damage.as_ref().map_or((0, 0), |damage| (damage.frame, damage.offset))
+    }
+
+    pub(super) fn message(&self) -> &str {
+        self.facts.damage.as_ref().map_or("", |damage| &damage.message)
+    }
+}
+
+/// Reads a file that is in memory, in pieces as large as a file on disk would give.
+pub(super) fn read(bytes: &[u8]) -> Outcome {
+    read_from(std::io::Cursor::new(bytes.to_vec()), false)
+}
+
+/// Reads from anything; with `trickles` each batch takes what one read gives.
+pub(super) fn read_from(reader: impl std::io::Read + Send + 'static, trickles: bool) -> Outcome {
+    let mut outcome = Outcome { frames: Vec::new(), facts: InputFacts::default(), arena: 0 };
+    let Ok(mut stream) = Stream::new(reader, None) else { return outcome };
+    stream.trickles = trickles;
+    let mut input = Input::new(0, "x".to_owned(), stream, ARENA_BYTES);
+    let mut batch = FrameBatch::default();
+    while input.fill(&mut batch) {
+        assert!(batch.frames.len() <= BATCH_FRAMES);
+        for frame in &batch.frames {
+            let bytes = batch.bytes(frame);
+            assert_eq!(bytes.len(), frame.captured as usize);
+            outcome.frames.push((frame.id.number(), frame.ts.0, frame.link.0, frame.wire_len, bytes.to_vec()));
+        }
+    }
+    outcome.arena = batch.arena.len();
+    input.tell(&mut outcome.facts);
+    outcome
+}
+
+/// A small pcap file: five frames of different lengths, one of them empty.
+pub(super) fn small_pcap() -> Vec<u8> {
+    let mut file = PcapFile::new(0xa1b2_c3d4, false);
+    for (number, length) in [60, 0, 1, 61, 300].into_iter().enumerate() {
+        let number = u8::try_from(number).unwrap_or_default();
+        file.record(1_000 + u32::from(number), 5, &vec![number; length]);
+    }
+    file.bytes
+}
+
+/// A small pcapng file with every kind of block, in two sections of different byte order.
+pub(super) fn small_pcapng() -> Vec<u8> {
+    let mut file = NgFile::new(false);
+    file.interface(1, 0, &[]).packet(0, 1_000_000, &[1; 61]).simple(5, &[2; 5]);
+    let drops = file.option(5, &file.u64(7));
+    let statistics = [&file.u32(0)[..], &[0; 8], &drops].concat();
+    file.block(5, &statistics).block(0x0bad, &[0; 8]).block(4, b"names").section(true);
+    let nanoseconds = file.option(9, &[9]);
+    file.interface(101, 128, &nanoseconds).packet(0, 2_000_000_000, &[3; 40]);
+    file.bytes
 }

@@ -9,6 +9,8 @@ use pcap::Linktype;
 use crate::capture::batch::LinkType;
 use crate::capture::error::CaptureError;
 
+const ETHERNET: LinkType = LinkType(1);
+
 /// Programs kept. More link types than this in one run is a hostile file; their frames do not match.
 const PROGRAMS_MAX: usize = 64;
 
@@ -37,7 +39,7 @@ impl Filter {
     /// # Errors
     /// [`CaptureError::Filter`] with libpcap's message.
     pub fn compile(expression: &str) -> Result<Self, CaptureError> {
-        let ethernet = program(expression, LinkType::ETHERNET);
+        let ethernet = program(expression, ETHERNET);
         if let Err(message) = &ethernet.compiled {
             return Err(CaptureError::Filter { expression: expression.to_owned(), message: message.clone() });
         }
@@ -104,6 +106,7 @@ fn program(expression: &str, link: LinkType) -> Program {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop here")]
 
+    use super::ETHERNET;
     use super::Filter;
     use crate::capture::batch::LinkType;
 
@@ -127,19 +130,19 @@ mod tests {
     #[test]
     fn each_link_type_gets_its_own_program() {
         let mut filter = Filter::compile("tcp dst port 389").unwrap();
-        assert!(filter.matches(LinkType::ETHERNET, &ethernet(), 54));
+        assert!(filter.matches(ETHERNET, &ethernet(), 54));
         assert!(filter.matches(LinkType(101), IP, 40));
-        assert!(!filter.matches(LinkType::ETHERNET, IP, 40));
-        assert!(!filter.matches(LinkType::ETHERNET, &[], 0));
+        assert!(!filter.matches(ETHERNET, IP, 40));
+        assert!(!filter.matches(ETHERNET, &[], 0));
         let mut filter = Filter::compile("tcp dst port 88").unwrap();
-        assert!(!filter.matches(LinkType::ETHERNET, &ethernet(), 54));
+        assert!(!filter.matches(ETHERNET, &ethernet(), 54));
         assert!(filter.notes().is_empty());
     }
 
     #[test]
     fn a_link_type_without_meaning_matches_nothing_and_says_so() {
         let mut filter = Filter::compile("ether host 00:00:00:00:00:00").unwrap();
-        assert!(filter.matches(LinkType::ETHERNET, &ethernet(), 54));
+        assert!(filter.matches(ETHERNET, &ethernet(), 54));
         assert!(!filter.matches(LinkType(101), IP, 40));
         let notes = filter.notes();
         assert!(notes.len() == 1 && notes.iter().all(|note| note.contains("RAW: 1 frames left out")), "{notes:?}");
@@ -157,6 +160,6 @@ mod tests {
     #[test]
     fn length_is_the_captured_length() {
         let mut filter = Filter::compile("greater 1000").unwrap();
-        assert!(!filter.matches(LinkType::ETHERNET, &ethernet(), 1500));
+        assert!(!filter.matches(ETHERNET, &ethernet(), 1500));
     }
 }

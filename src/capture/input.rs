@@ -22,6 +22,9 @@ pub(super) const ARENA_BYTES: usize = 256 << 10;
 /// The smallest, and the first.
 const PIECE_BYTES: usize = 32 << 10;
 
+/// Read beyond the expected size of a batch, for frames a little larger than the last ones.
+const SPARE_BYTES: usize = 2 << 10;
+
 /// What is being walked.
 enum Walker {
     /// The first bytes are not at hand yet.
@@ -120,7 +123,7 @@ impl Input {
             }
         }
         if let Some(bytes_per_frame) = at.checked_div(frames.len()) {
-            self.piece = (bytes_per_frame * BATCH_FRAMES + PIECE_BYTES / 2).clamp(PIECE_BYTES, self.piece_max);
+            self.piece = (bytes_per_frame * BATCH_FRAMES + SPARE_BYTES).clamp(PIECE_BYTES, self.piece_max);
         }
         self.offset += at as u64;
         if !self.done {
@@ -234,5 +237,105 @@ impl Input {
 fn make_room(arena: &mut Vec<u8>, want: usize) {
     if arena.len() < want {
         arena.resize(want, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use crate::capture::craft::NgFile;
+    use crate::capture::craft::PcapFile;
+    use crate::capture::craft::Seen;
+    use crate::capture::craft::read;
+    use crate::capture::craft::read_from;
+    use crate::capture::craft::small_pcap;
+    use crate::capture::craft::small_pcapng;
+
+    /// Gives one byte a time.
+    struct Drip(std::io::Cursor<Vec<u8>>);
+
+    impl Read for Drip {
+        fn read(&mut self, space: &mut [u8]) -> std::io::Result<usize> {
+            let one = space.len().min(1);
+            self.0.read(space.get_mut(..one).unwrap_or_default())
+        }
+    }
+
+    /// Thousands of frames, most small, some larger than a piece.
+    fn varied() -> Vec<Vec<u8>> {
+        let length = |number: usize| match number % 97 {
+            0 => 70_000,
+            1..=9 => 1_500,
+            _ => number % 60,
+        };
+        (0..4_000_usize).map(|number| vec![number.to_le_bytes()[0]; length(number)]).collect()
+    }
+
+    fn same(frames: &[Seen], expected: &[Vec<u8>]) {
+        assert_eq!(frames.len(), expected.len());
+        for (number, (frame, bytes)) in (1..).zip(frames.iter().zip(expected)) {
+            assert_eq!((frame.0, &frame.4), (number, bytes));
+        }
+    }
+
+    #[test]
+    fn frames_that_straddle_pieces_come_out_whole() {
+        let expected = varied();
+        let mut pcap = PcapFile::new(0xa1b2_c3d4, true);
+        let mut pcapng = NgFile::new(true);
+        pcapng.interface(1, 0, &[]);
+        for (number, bytes) in (0_u32..).zip(&expected) {
+            pcap.record(number, 0, bytes);
+            pcapng.packet(0, u64::from(number), bytes);
+        }
+        for file in [pcap.bytes, pcapng.bytes] {
+            let outcome = read(&file);
+            same(&outcome.frames, &expected);
+            assert!(outcome.arena <= super::ARENA_BYTES);
+            same(&read_from(std::io::Cursor::new(file), true).frames, &expected);
+        }
+    }
+
+    #[test]
+    fn a_stream_that_drips_gives_the_same_frames() {
+        for file in [small_pcap(), small_pcapng()] {
+            let whole = read(&file);
+            for trickles in [false, true] {
+                let outcome = read_from(Drip(std::io::Cursor::new(file.clone())), trickles);
+                assert_eq!(outcome.frames, whole.frames);
+                assert_eq!(outcome.facts, whole.facts);
+            }
+        }
+    }
+
+    #[test]
+    fn flipped_bytes_never_panic_and_allocate_little() {
+        for file in [small_pcap(), small_pcapng()] {
+            for at in 0..file.len() {
+                for flip in [0x01, 0x80, 0xff] {
+                    let mut file = file.clone();
+                    file[at] ^= flip;
+                    let outcome = read(&file);
+                    assert!(outcome.frames.len() <= 40 && outcome.arena <= 64 << 10, "{at} {flip:#x}");
+                    assert!(outcome.damage_at().1 <= file.len() as u64);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn garbage_is_named_and_not_read_as_frames() {
+        let mut seed = 7_u32;
+        for _ in 0..200 {
+            let bytes: Vec<u8> = (0..500)
+                .map(|_| {
+                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    seed.to_be_bytes()[0]
+                })
+                .collect();
+            let outcome = read(&bytes);
+            assert!(outcome.frames.is_empty() && outcome.damage_at() == (1, 0));
+        }
     }
 }

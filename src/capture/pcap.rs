@@ -15,16 +15,22 @@ use crate::capture::walk::words;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 
-/// Magic number, nanoseconds?, length of the file header, length of a record header.
-///
+/// What a magic number says of the rest.
+struct Variant {
+    magic: u32,
+    ns_per_tick: u64,
+    file_header_bytes: usize,
+    record_header_bytes: usize,
+}
+
 /// The third is Alexey Kuznetsov's patch of 1999 (interface, protocol and packet type follow the lengths); the last two are
 /// Ixia's, with the file's length behind the usual header.
-const VARIANTS: &[(u32, bool, usize, usize)] = &[
-    (0xa1b2_c3d4, false, 24, 16),
-    (0xa1b2_3c4d, true, 24, 16),
-    (0xa1b2_cd34, false, 24, 24),
-    (0x1c00_01ab, false, 28, 16),
-    (0x1c00_01ac, true, 28, 16),
+const VARIANTS: &[Variant] = &[
+    Variant { magic: 0xa1b2_c3d4, ns_per_tick: 1_000, file_header_bytes: 24, record_header_bytes: 16 },
+    Variant { magic: 0xa1b2_3c4d, ns_per_tick: 1, file_header_bytes: 24, record_header_bytes: 16 },
+    Variant { magic: 0xa1b2_cd34, ns_per_tick: 1_000, file_header_bytes: 24, record_header_bytes: 24 },
+    Variant { magic: 0x1c00_01ab, ns_per_tick: 1_000, file_header_bytes: 28, record_header_bytes: 16 },
+    Variant { magic: 0x1c00_01ac, ns_per_tick: 1, file_header_bytes: 28, record_header_bytes: 16 },
 ];
 
 /// In which order a record header gives the captured length and the length on the wire.
@@ -56,21 +62,19 @@ pub(super) fn is_magic(four: [u8; 4]) -> bool {
     variant(four).is_some()
 }
 
-fn variant(four: [u8; 4]) -> Option<(bool, &'static (u32, bool, usize, usize))> {
-    let (little, big) = (u32::from_le_bytes(four), u32::from_be_bytes(four));
-    VARIANTS
-        .iter()
-        .find(|row| row.0 == little)
-        .map(|row| (false, row))
-        .or_else(|| VARIANTS.iter().find(|row| row.0 == big).map(|row| (true, row)))
+/// The variant, and whether the file is big-endian.
+fn variant(four: [u8; 4]) -> Option<(&'static Variant, bool)> {
+    let with = |magic| VARIANTS.iter().find(|variant| variant.magic == magic);
+    let little = with(u32::from_le_bytes(four)).map(|variant| (variant, false));
+    little.or_else(|| with(u32::from_be_bytes(four)).map(|variant| (variant, true)))
 }
 
 impl Pcap {
     /// Reads the file header and moves `at` behind it. `None` if these are not the first bytes of a pcap file.
     pub(super) fn begin(input: u16, bytes: &[u8], at: &mut usize) -> Option<Result<Self, Step>> {
-        let (big, &(_, nanos, file_header, record_header)) = variant(*bytes.first_chunk::<4>()?)?;
-        if bytes.len() < file_header {
-            return Some(Err(Step::More(file_header)));
+        let (variant, big) = variant(*bytes.first_chunk::<4>()?)?;
+        if bytes.len() < variant.file_header_bytes {
+            return Some(Err(Step::More(variant.file_header_bytes)));
         }
         let (major, minor, snaplen, network) = if big {
             (u16_at::<true>(bytes, 4), u16_at::<true>(bytes, 6), u32_at::<true>(bytes, 16), u32_at::<true>(bytes, 20))
@@ -93,13 +97,13 @@ impl Pcap {
                 "the file header's link type field is {network:#010x}, with reserved bits set"
             ))));
         }
-        *at = file_header;
+        *at = variant.file_header_bytes;
         Some(Ok(Self {
             input,
             number: 0,
             big,
-            ns_per_tick: if nanos { 1 } else { 1_000 },
-            record_header,
+            ns_per_tick: variant.ns_per_tick,
+            record_header: variant.record_header_bytes,
             lengths: match (major, minor) {
                 (2, 0..=2) | (543, _) => Lengths::WireFirst,
                 (2, 3) => Lengths::Either,
@@ -224,4 +228,129 @@ fn short(have: usize, need: usize, eof: bool) -> Step {
 #[cold]
 fn cut(have: usize, captured: u32) -> Step {
     Step::Cut(format!("the capture ends inside this frame: {have} of its {captured} captured bytes are there"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::capture::craft::PcapFile;
+    use crate::capture::craft::read;
+    use crate::capture::craft::small_pcap;
+    use crate::capture::walk::RECORD_BYTES_MAX;
+
+    #[test]
+    fn every_variant_is_read_in_both_byte_orders() {
+        for (magic, ns_per_tick) in [(0xa1b2_c3d4, 1_000), (0xa1b2_3c4d, 1), (0xa1b2_cd34, 1_000)] {
+            for big in [false, true] {
+                let mut file = PcapFile::new(magic, big);
+                file.record(1_700_000_000, 999_999, b"abc").claim(4_294_967_295, 1, 2, 1500, b"de");
+                let outcome = read(&file.bytes);
+                let first = (1, 1_700_000_000_000_000_000 + 999_999 * ns_per_tick, 1, 3, b"abc".to_vec());
+                let second = (2, 4_294_967_295_000_000_000 + ns_per_tick, 1, 1500, b"de".to_vec());
+                assert_eq!(outcome.frames, [first, second], "{magic:x} {big}");
+                assert_eq!((outcome.facts.snaplen, outcome.damage_at()), (Some(65_535), (0, 0)));
+            }
+        }
+    }
+
+    #[test]
+    fn ixia_files_have_four_more_bytes_in_their_header() {
+        let mut file = PcapFile::new(0x1c00_01ac, false);
+        file.bytes.extend([0xee; 4]);
+        file.record(1, 2, b"abc");
+        assert_eq!(read(&file.bytes).times(), [1_000_000_002]);
+    }
+
+    #[test]
+    fn old_versions_have_the_lengths_the_other_way_round() {
+        for (version, captured, wire) in
+            [((2, 2), 9, 3), ((2, 3), 9, 3), ((2, 3), 3, 9), ((543, 0), 9, 3), ((2, 4), 3, 9), ((2, 77), 3, 9)]
+        {
+            let mut file = PcapFile::with(0xa1b2_c3d4, false, version, 0, 1);
+            file.claim(0, 0, captured, wire, b"abc");
+            let outcome = read(&file.bytes);
+            assert_eq!(outcome.frames, [(1, 0, 1, 9, b"abc".to_vec())], "{version:?}");
+            assert_eq!(outcome.facts.snaplen, None);
+        }
+    }
+
+    #[test]
+    fn the_upper_bits_of_the_link_type_tell_of_the_fcs_or_are_wrong() {
+        let with = |network| {
+            let mut file = PcapFile::with(0xa1b2_c3d4, false, (2, 4), 0, network);
+            file.record(0, 0, b"abc");
+            read(&file.bytes)
+        };
+        assert_eq!(with(0x2400_0001).frames.first().map(|frame| frame.2), Some(1));
+        let wrong = with(0x0020_2020);
+        assert!(wrong.frames.is_empty() && wrong.message().contains("0x00202020"), "{}", wrong.message());
+        let mut old = PcapFile::with(0xa1b2_c3d4, false, (1, 2), 0, 1);
+        assert!(read(&old.record(0, 0, b"abc").bytes).message().contains("version 1.2"));
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_gives_every_whole_frame_and_says_where_it_ends() {
+        let file = small_pcap();
+        let starts = [24, 100, 116, 133, 210, 526];
+        assert_eq!(file.len(), 526);
+        for length in 0..=file.len() {
+            let outcome = read(file.get(..length).unwrap_or_default());
+            let whole = starts.iter().filter(|start| **start <= length).count().saturating_sub(1);
+            assert_eq!(outcome.frames.len(), whole, "{length}");
+            let expected = match starts.iter().rfind(|start| **start <= length) {
+                None => (1, 0),
+                Some(start) if *start == length => (0, 0),
+                Some(start) => (whole as u64 + 1, *start as u64),
+            };
+            assert_eq!(outcome.damage_at(), expected, "{length} {}", outcome.message());
+        }
+        assert!(
+            read(&file[..300]).message().contains("74 of its 300 captured bytes"),
+            "{}",
+            read(&file[..300]).message()
+        );
+        assert!(read(&file[..105]).message().contains("5 of 16 bytes"));
+        assert!(read(&file[..10]).message().contains("10 of 24 bytes"));
+        assert!(read(&[]).message().contains("empty"));
+    }
+
+    #[test]
+    fn nonsense_lengths_end_the_file_and_allocate_nothing() {
+        for captured in [u32::MAX, 0x8000_0000, RECORD_BYTES_MAX + 1, RECORD_BYTES_MAX, 262_145, 1_000] {
+            let mut file = PcapFile::with(0xa1b2_c3d4, false, (2, 4), 0, 1);
+            file.record(1, 1, b"abc").claim(2, 2, captured, u32::MAX, &[7; 500]).record(3, 3, b"def");
+            let outcome = read(&file.bytes);
+            assert_eq!((outcome.frames.len(), outcome.damage_at()), (1, (2, 43)), "{captured}");
+            assert!(outcome.arena <= 64 << 10, "{captured}: {}", outcome.arena);
+        }
+    }
+
+    #[test]
+    fn a_frame_above_the_usual_limit_is_taken_if_its_bytes_are_there() {
+        let large: Vec<u8> = (0..2_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
+        for (snaplen, behind, taken) in
+            [(0, &b""[..], 3), (4_000_000, b"", 3), (65_535, b"", 3), (65_535, &[0xff; 40], 2)]
+        {
+            let mut file = PcapFile::with(0xa1b2_c3d4, false, (2, 4), snaplen, 1);
+            file.record(1, 1, b"abc").record(2, 2, b"def");
+            file.record(3, 3, &large).bytes.extend(behind);
+            let outcome = read(&file.bytes);
+            assert_eq!(outcome.frames.len(), taken, "{snaplen} {}", outcome.message());
+            if taken == 3 {
+                assert!(outcome.frames.last().is_some_and(|frame| frame.4 == large));
+            } else {
+                assert!(outcome.message().contains("no record follows"), "{}", outcome.message());
+            }
+        }
+        // More captured than was on the wire, and that much, is a wrong header.
+        let mut file = PcapFile::with(0xa1b2_c3d4, false, (2, 4), 0, 1);
+        file.claim(1, 1, 2_000_000, 60, &large);
+        assert!(read(&file.bytes).message().contains("of a frame of 60 bytes"));
+    }
+
+    #[test]
+    fn more_captured_than_on_the_wire_counts_as_what_was_captured() {
+        let mut file = PcapFile::new(0xa1b2_c3d4, false);
+        file.claim(1, 1, 3, 2, b"abc");
+        assert_eq!(read(&file.bytes).frames, [(1, 1_000_001_000, 1, 3, b"abc".to_vec())]);
+    }
 }

@@ -368,7 +368,7 @@ impl Pcapng {
         self.push(frames, ts, at + 28, captured, wire, link);
         if drops != 0 && drops != DROPS_UNKNOWN {
             self.lose(interface, |known| {
-                known.lost_by_packets = known.lost_by_packets.saturating_add(u64::from(drops))
+                known.lost_by_packets = known.lost_by_packets.saturating_add(u64::from(drops));
             });
         }
         Block::Done
@@ -466,4 +466,217 @@ fn overfull(captured: u32, room: usize) -> Block {
 #[cold]
 fn no_interface(interface: u32, known: usize) -> Block {
     Block::Bad(format!("the frame belongs to interface {interface}, and its section describes {known}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Clock;
+    use crate::capture::craft::NgFile;
+    use crate::capture::craft::read;
+    use crate::capture::craft::small_pcapng;
+
+    #[test]
+    fn sections_and_interfaces_keep_their_own_ways() {
+        let outcome = read(&small_pcapng());
+        let expected = [
+            (1, 1_000_000_000, 1, 61, vec![1; 61]),
+            (2, 1_000_000_000, 1, 5, vec![2; 5]),
+            // The custom block took number 3.
+            (4, 2_000_000_000, 101, 40, vec![3; 40]),
+        ];
+        assert_eq!(outcome.frames, expected, "{}", outcome.message());
+        assert_eq!((outcome.facts.dropped, outcome.facts.snaplen), (7, Some(128)));
+        assert_eq!(outcome.facts.damage, None);
+    }
+
+    /// Appends something wrong.
+    type Break<'a> = &'a dyn Fn(&mut NgFile);
+
+    #[test]
+    fn the_clock_of_an_interface_is_its_own() {
+        let resolutions: [(u8, u64, u64); 9] = [
+            (6, 1_000_001, 1_000_001_000),
+            (9, 1_000_001, 1_000_001),
+            (0, 3, 3_000_000_000),
+            (3, 1_500, 1_500_000_000),
+            (12, 1_500_000_000_999, 1_500_000_000),
+            (0x80, 3, 3_000_000_000),
+            (0x8a, 1536, 1_500_000_000),
+            (0xbf, 1 << 63, 1_000_000_000),
+            (127, u64::MAX, 1),
+        ];
+        for big in [false, true] {
+            for (resolution, ticks, ns) in resolutions {
+                let mut file = NgFile::new(big);
+                let option = file.option(9, &[resolution]);
+                file.interface(1, 0, &option).packet(0, ticks, b"abc");
+                assert_eq!(read(&file.bytes).times(), [ns], "{big} {resolution:#x}");
+            }
+        }
+        assert_eq!(Clock::of(0).ns(u64::MAX), u64::MAX);
+        assert_eq!(Clock::of(0xff).ns(u64::MAX), 0);
+        assert_eq!(Clock::of(0x80).ns(u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn the_time_offset_is_signed_and_in_the_order_of_the_section() {
+        for big in [false, true] {
+            for (seconds, ns) in
+                [(5_i64, 6_000_000_000), (-1, 0), (-2, 0), (i64::MAX, i64::MAX.unsigned_abs() + 1_000_000_000)]
+            {
+                let mut file = NgFile::new(big);
+                let option = file.option(14, &file.u64(seconds.cast_unsigned()));
+                file.interface(1, 0, &option).packet(0, 1_000_000, b"abc");
+                assert_eq!(read(&file.bytes).times(), [ns], "{big} {seconds}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_simple_packet_is_cut_at_the_snap_length_of_interface_zero() {
+        let mut file = NgFile::new(true);
+        file.interface(1, 4, &[]).interface(101, 0, &[]).simple(9, &[5; 4]).packet(1, 7, b"").simple(2, &[6; 2]);
+        let expected = [(1, 0, 1, 9, vec![5; 4]), (2, 7_000, 101, 0, vec![]), (3, 7_000, 1, 2, vec![6; 2])];
+        assert_eq!(read(&file.bytes).frames, expected);
+    }
+
+    #[test]
+    fn the_obsolete_packet_block_is_read_with_its_drops() {
+        for big in [false, true] {
+            let mut file = NgFile::new(big);
+            file.interface(1, 0, &[]);
+            for drops in [3, 0xffff, 0, 2] {
+                let mut body = [file.u16(0), file.u16(drops)].concat();
+                body.extend([0, 1_000, 3, 90].iter().flat_map(|value| file.u32(*value)));
+                body.extend(b"abc");
+                file.block(2, &body);
+            }
+            let outcome = read(&file.bytes);
+            assert_eq!(outcome.frames.first(), Some(&(1, 1_000_000, 1, 90, b"abc".to_vec())));
+            assert_eq!((outcome.frames.len(), outcome.facts.dropped), (4, 5));
+        }
+    }
+
+    #[test]
+    fn the_newest_statistics_of_each_interface_count_and_packet_drops_only_if_more() {
+        let mut file = NgFile::new(false);
+        file.interface(1, 0, &[]).interface(1, 0, &[]);
+        let statistics = |file: &mut NgFile, interface: u32, by_interface: u64, by_system: u64| {
+            let options = [file.option(5, &file.u64(by_interface)), file.option(7, &file.u64(by_system))].concat();
+            let body = [&file.u32(interface)[..], &[0; 8], &options].concat();
+            file.block(5, &body);
+        };
+        statistics(&mut file, 0, 10, 1);
+        statistics(&mut file, 1, 5, 0);
+        statistics(&mut file, 0, 20, 2);
+        statistics(&mut file, 9, 1_000, 0);
+        assert_eq!(read(&file.bytes).facts.dropped, 27);
+        let drop_count = file.option(4, &file.u64(30));
+        file.packet_with(1, 1, b"abc", 3, &drop_count);
+        assert_eq!(read(&file.bytes).facts.dropped, 22 + 30);
+        file.section(true).interface(1, 0, &[]);
+        statistics(&mut file, 0, 1, 1);
+        assert_eq!(read(&file.bytes).facts.dropped, 52 + 2);
+    }
+
+    #[test]
+    fn a_block_that_cannot_be_read_ends_the_file_with_its_reason() {
+        let start = |file: &mut NgFile| {
+            file.interface(1, 0, &[]).packet(0, 1, b"abc");
+            file.bytes.len() as u64
+        };
+        let broken: [(&str, Break); 11] = [
+            ("interface 7, and its section describes 1", &|file| {
+                file.packet(7, 1, b"abc").packet(0, 1, b"abc");
+            }),
+            ("has room for 4", &|file| {
+                let body: Vec<u8> = [0, 0, 0, 65_536, 65_536, 1].iter().flat_map(|value| file.u32(*value)).collect();
+                file.block(6, &body);
+            }),
+            ("too few for its fixed fields", &|file| {
+                file.block(6, &[0; 8]);
+            }),
+            ("Simple Packet Block is only 12 bytes", &|file| {
+                file.block(3, &[]);
+            }),
+            ("Packet Block is only", &|file| {
+                file.block(2, &[0; 12]);
+            }),
+            ("Interface Description Block is only", &|file| {
+                file.block(1, &[0; 4]);
+            }),
+            ("option 9 says it is 200 bytes long", &|file| {
+                let mut option = file.option(9, &[9]);
+                option[2] = 200;
+                file.interface(1, 0, &option);
+            }),
+            ("is 8 bytes long, which cannot be", &|file| file.bytes.extend([9, 0, 0, 0, 8, 0, 0, 0, 8, 0, 0, 0])),
+            ("is 4294967295 bytes long", &|file| file.bytes.extend([[9, 0, 0, 0], [0xff; 4], [0xff; 4]].concat())),
+            ("at its beginning and 99 at its end", &|file| {
+                file.block(77, &[0; 8]);
+                let end = file.bytes.len() - 4;
+                file.bytes[end] = 99;
+            }),
+            ("no byte-order magic", &|file| {
+                file.block(0x0a0d_0d0a, &[9; 16]);
+            }),
+        ];
+        for (words, breaks) in broken {
+            let mut file = NgFile::new(false);
+            let offset = start(&mut file);
+            breaks(&mut file);
+            let outcome = read(&file.bytes);
+            assert_eq!((outcome.frames.len(), outcome.damage_at()), (1, (2, offset)), "{words}");
+            assert!(outcome.message().contains(words), "{words}: {}", outcome.message());
+        }
+    }
+
+    #[test]
+    fn a_section_without_interfaces_has_no_frames() {
+        let mut file = NgFile::new(false);
+        file.interface(1, 0, &[]).packet(0, 1, b"abc").section(false).simple(3, b"abc");
+        assert!(read(&file.bytes).message().contains("interface 0, and its section describes 0"));
+    }
+
+    #[test]
+    fn only_version_one_is_known() {
+        for (major, minor, known) in [(1, 0, true), (1, 2, true), (1, 1, false), (0, 1, false), (2, 0, false)] {
+            let mut file = NgFile::new(false);
+            file.bytes[12] = major;
+            file.bytes[14] = minor;
+            assert_eq!(read(&file.bytes).facts.damage.is_none(), known, "{major}.{minor}");
+        }
+    }
+
+    #[test]
+    fn a_length_that_forgot_its_padding_is_forgiven() {
+        let mut file = NgFile::new(false);
+        file.interface(1, 0, &[]);
+        let at = file.bytes.len();
+        file.packet(0, 1, b"abcde").packet(0, 2, b"f");
+        for place in [at + 4, at + 36] {
+            assert_eq!(file.bytes[place], 40);
+            file.bytes[place] = 37;
+        }
+        assert_eq!(read(&file.bytes).times(), [1_000, 2_000]);
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_gives_every_whole_frame() {
+        let file = small_pcapng();
+        let whole = read(&file).frames;
+        let mut given = 0;
+        let mut clean = 0;
+        for length in 0..=file.len() {
+            let outcome = read(file.get(..length).unwrap_or_default());
+            assert!(outcome.frames.len() >= given, "{length}: a longer file gives no fewer frames");
+            given = outcome.frames.len();
+            assert_eq!(Some(&outcome.frames[..]), whole.get(..given), "{length}");
+            clean += usize::from(outcome.facts.damage.is_none());
+            let (_, offset) = outcome.damage_at();
+            assert!(offset <= length as u64);
+        }
+        // Ten blocks end in ten places.
+        assert_eq!((given, clean), (3, 10));
+    }
 }

@@ -108,8 +108,8 @@ pub(super) fn describe(path: &str, bytes: &[u8]) -> String {
     } else if bytes.len() < 4 {
         format!("the input is only {} bytes long, too short for any capture", bytes.len())
     } else {
-        let beginning: String = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        format!("neither pcap nor pcapng: it begins with {beginning}; if capinfos knows the format, {EDITCAP}")
+        let beginning = bytes.get(..8).unwrap_or(bytes);
+        format!("neither pcap nor pcapng: it begins with {beginning:02x?}; if capinfos knows the format, {EDITCAP}")
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
             ("trace.ETL", &[0, 0, 1, 0, 9, 9], "Windows event trace"),
             ("x", b"hello, world\n", "it is text"),
             ("x", b"PK\x03\x04....", "a ZIP archive; unpack"),
-            ("x", &[1, 2, 3, 4, 5], "begins with 0102030405"),
+            ("x", &[1, 2, 3, 4, 5], "begins with [01, 02, 03, 04, 05]"),
             ("x", &[0xff, 0, 1], "only 3 bytes"),
             ("x", b"", "empty"),
         ];

@@ -213,9 +213,9 @@ impl Source {
             let Some(first) = self.active.peek() else { return false };
             let alone = self.active.len() == 1 && first.head().is_none();
             if alone {
-                self.alone(batch)
+                self.alone(batch);
             } else {
-                self.merge(batch)
+                self.merge(batch);
             }
             if !batch.frames.is_empty() {
                 return true;
@@ -235,6 +235,7 @@ impl Source {
             let Some(mut active) = begun else { continue };
             // Beside another, its first frames must be at hand.
             if self.active.is_empty() || active.head().is_some() || active.stage() {
+                self.tell(&active.input);
                 self.active.push(active);
             } else {
                 self.finish(&active);
@@ -437,20 +438,20 @@ impl Tally {
         let mut first = facts.first.unwrap_or(Timestamp(u64::MAX));
         let mut last = facts.last.unwrap_or_default();
         let (mut bytes, mut out_of_order, mut cut) = (0, 0, 0);
+        let (mut before, mut link) = (newest.ts, newest.link);
         for frame in run {
             bytes += u64::from(frame.wire_len);
-            out_of_order += u64::from(frame.ts < newest.ts);
+            out_of_order += u64::from(frame.ts < before);
             cut += u64::from(frame.captured < frame.wire_len);
             first = first.min(frame.ts);
             last = last.max(frame.ts);
-            newest.ts = frame.ts;
-            if newest.link != Some(frame.link) {
-                newest.link = Some(frame.link);
-                if !facts.link_types.contains(&frame.link) && facts.link_types.len() < LINK_TYPES_MAX {
-                    facts.link_types.push(frame.link);
-                }
+            before = frame.ts;
+            if link != Some(frame.link) {
+                link = Some(frame.link);
+                list(&mut facts.link_types, frame.link);
             }
         }
+        *newest = Newest { ts: before, link };
         // A pcapng frame at zero is a Simple Packet Block before any time was told.
         if first == Timestamp(0) && facts.format == Some(Format::Pcapng) {
             let timed = run.iter().map(|frame| frame.ts).filter(|ts| *ts != Timestamp(0)).min();
@@ -463,5 +464,279 @@ impl Tally {
         facts.out_of_order += out_of_order;
         facts.cut_frames += cut;
         self.frames += run.len() as u64;
+    }
+}
+
+#[cold]
+fn list(link_types: &mut Vec<LinkType>, link: LinkType) {
+    if !link_types.contains(&link) && link_types.len() < LINK_TYPES_MAX {
+        link_types.push(link);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
+    use std::fs;
+    use std::path::PathBuf;
+
+    use tempfile::TempDir;
+
+    use super::Options;
+    use super::Source;
+    use crate::capture::batch::FrameBatch;
+    use crate::capture::craft::NgFile;
+    use crate::capture::craft::PcapFile;
+    use crate::capture::facts::Format;
+    use crate::capture::facts::InputFacts;
+    use crate::capture::filter::Filter;
+    use crate::capture::walk::BATCH_FRAMES;
+    use crate::model::time::Timestamp;
+
+    /// A pcap file whose frames carry these times (seconds), each twice: as time and as bytes.
+    fn pcap(times: impl IntoIterator<Item = u32>) -> Vec<u8> {
+        let mut file = PcapFile::new(0xa1b2_c3d4, false);
+        for seconds in times {
+            file.record(seconds, 0, &seconds.to_be_bytes());
+        }
+        file.bytes
+    }
+
+    fn write(folder: &TempDir, files: &[(&str, Vec<u8>)]) -> Vec<PathBuf> {
+        let paths = files.iter().map(|(name, bytes)| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, bytes).unwrap();
+            path
+        });
+        paths.collect()
+    }
+
+    /// Reads to the end: input, number and seconds of each frame.
+    fn drain(source: &mut Source) -> Vec<(u16, u64, u32)> {
+        let mut batch = FrameBatch::default();
+        let mut seen = Vec::new();
+        while source.next_batch(&mut batch).unwrap() {
+            assert!((1..=BATCH_FRAMES).contains(&batch.frames.len()));
+            for frame in &batch.frames {
+                let seconds = u32::from_be_bytes(*batch.bytes(frame).first_chunk().unwrap());
+                assert_eq!(frame.ts.0, u64::from(seconds) * 1_000_000_000);
+                seen.push((frame.id.input(), frame.id.number(), seconds));
+            }
+        }
+        assert!(!source.next_batch(&mut batch).unwrap() && batch.frames.is_empty());
+        seen
+    }
+
+    fn read(paths: &[PathBuf], options: Options) -> (Vec<(u16, u64, u32)>, Source) {
+        let mut source = Source::open(paths, options).unwrap();
+        let seen = drain(&mut source);
+        (seen, source)
+    }
+
+    /// What a merge must give: always the earliest next frame of any input, the first input on a tie.
+    fn merged(files: &[Vec<u32>]) -> Vec<(u16, u64, u32)> {
+        let mut at = vec![0; files.len()];
+        let mut all = Vec::new();
+        while let Some((seconds, input)) =
+            files.iter().enumerate().filter_map(|(input, file)| Some((*file.get(at[input])?, input))).min()
+        {
+            at[input] += 1;
+            all.push((u16::try_from(input).unwrap(), at[input] as u64, seconds));
+        }
+        all
+    }
+
+    fn check_merge(files: &[Vec<u32>]) {
+        let folder = tempfile::tempdir().unwrap();
+        let named: Vec<_> = files
+            .iter()
+            .enumerate()
+            .map(|(number, times)| (format!("{number:04}"), pcap(times.iter().copied())))
+            .collect();
+        let named: Vec<_> = named.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
+        let paths = write(&folder, &named);
+        let (seen, source) = read(&paths, Options::default());
+        assert!(seen == merged(files), "{} frames", seen.len());
+        let progress = source.progress();
+        assert_eq!((Some(progress.bytes_read), progress.frames), (progress.bytes_total, seen.len() as u64));
+    }
+
+    #[test]
+    fn files_in_any_order_come_out_in_the_order_of_time() {
+        check_merge(&[(5_000..9_000).collect(), (0..3_000).collect(), (3_000..5_000).collect()]);
+    }
+
+    #[test]
+    fn overlapping_files_are_merged() {
+        check_merge(&[(0..4_000).collect(), (3_900..8_000).collect()]);
+        check_merge(&[(0..9_000).step_by(2).collect(), (1..9_000).step_by(2).collect(), (4_000..4_100).collect()]);
+        check_merge(&[vec![5, 5, 5], vec![5, 5], vec![5]]);
+        check_merge(&[vec![1, 9, 2, 8], vec![], vec![3, 3, 7], vec![0, 100]]);
+        check_merge(&[(0..10).collect(), vec![1_000], vec![500, 20, 30], (11..40).collect()]);
+    }
+
+    #[test]
+    fn a_crowd_of_overlapping_files_is_merged() {
+        let files: Vec<Vec<u32>> = (0..150).map(|first| (first..6_000 + first).step_by(97).collect()).collect();
+        check_merge(&files);
+    }
+
+    #[test]
+    fn facts_tell_what_was_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ng = NgFile::new(true);
+        ng.interface(1, 0, &[]).interface(101, 96, &[]).simple(3, b"abc");
+        ng.packet_with(1, 5_000_000, b"abcd", 90, &[]).packet(1, 3_000_000, b"").packet(0, 4_000_000, b"abc");
+        let paths =
+            write(&folder, &[("a.pcap", pcap([7, 9])), ("b.pcapng", ng.bytes), ("c.txt", b"hello there".to_vec())]);
+        let mut source = Source::open(&paths, Options::default()).unwrap();
+        let mut batch = FrameBatch::default();
+        while source.next_batch(&mut batch).unwrap() {}
+        let [a, b, c]: &[InputFacts; 3] = source.facts().first_chunk().unwrap();
+        assert_eq!((a.format, a.frames, a.bytes, a.snaplen), (Some(Format::Pcap), 2, 8, Some(65_535)));
+        assert_eq!((a.first, a.last), (Some(Timestamp(7_000_000_000)), Some(Timestamp(9_000_000_000))));
+        assert_eq!((b.format, b.frames, b.bytes, b.snaplen), (Some(Format::Pcapng), 4, 96, Some(96)));
+        assert_eq!(b.link_types.iter().map(|link| link.0).collect::<Vec<_>>(), [1, 101]);
+        assert_eq!((b.first, b.last), (Some(Timestamp(3_000_000_000)), Some(Timestamp(5_000_000_000))));
+        assert_eq!((b.out_of_order, b.cut_frames), (1, 1));
+        assert_eq!(
+            (c.format, c.frames, c.first, c.damage.as_ref().map(|damage| damage.frame)),
+            (None, 0, None, Some(1))
+        );
+    }
+
+    #[test]
+    fn a_source_may_go_to_a_thread() {
+        fn goes<T: Send>(_: &T) {}
+        let folder = tempfile::tempdir().unwrap();
+        let paths = write(&folder, &[("a", pcap([1]))]);
+        let filter = Filter::compile("ip").unwrap();
+        goes(&Source::open(&paths, Options { filter: Some(filter), count: None }).unwrap());
+    }
+
+    #[test]
+    fn a_pipe_is_read_once_and_merged() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = write(&folder, &[("a", pcap((0..4_000).step_by(2)))]);
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let bytes = pcap((1..4_000).step_by(2));
+        let writer = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::write(pipe, bytes)
+        });
+        let (seen, source) = read(&[paths[0].clone(), pipe], Options::default());
+        writer.join().unwrap().unwrap();
+        assert!(seen.iter().map(|(_, _, seconds)| *seconds).eq(0..4_000));
+        assert_eq!(source.progress().bytes_total, None);
+        assert_eq!(source.facts()[1].format, Some(Format::Pcap));
+    }
+
+    #[test]
+    fn a_folder_is_every_capture_in_it_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let compressed = zstd::encode_all(&pcap([3])[..], 1).unwrap();
+        let tar = zstd::encode_all(&[b'a'; 600][..], 1).unwrap();
+        let files = [
+            ("b/2.pcap", pcap([2])),
+            ("b/1.cap", pcap([1])),
+            ("a.zst", compressed),
+            ("c.pcapng", NgFile::new(false).bytes),
+            ("notes.txt", b"nothing".to_vec()),
+            ("d.tar.zst", tar),
+            ("empty", vec![]),
+        ];
+        write(&folder, &files);
+        let (seen, source) = read(&[folder.path().to_owned()], Options::default());
+        let paths: Vec<_> = source.facts().iter().map(|facts| facts.path.clone()).collect();
+        let expected =
+            ["a.zst", "b/1.cap", "b/2.pcap", "c.pcapng"].map(|name| folder.path().join(name).display().to_string());
+        assert_eq!(paths, expected);
+        assert_eq!(seen, [(1, 1, 1), (2, 1, 2), (0, 1, 3)]);
+    }
+
+    #[test]
+    fn what_cannot_begin_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder, &[("notes.txt", b"nothing".to_vec())]);
+        let fails = |paths: &[PathBuf]| Source::open(paths, Options::default()).err().unwrap().to_string();
+        assert!(fails(&[]).contains("no capture given"));
+        assert!(fails(&[folder.path().to_owned()]).contains("none of its 1 files"));
+        assert!(fails(&["-".into(), "-".into()]).contains("twice"));
+        let missing = fails(&[folder.path().join("missing.pcap")]);
+        assert!(missing.contains("cannot open") && missing.contains("missing.pcap"), "{missing}");
+        assert!(fails(&[folder.path().join("notes.txt"), folder.path().join("gone")]).contains("gone"));
+    }
+
+    #[test]
+    fn damage_in_one_input_does_not_end_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut cut = pcap([1, 2, 3]);
+        cut.pop();
+        let paths = write(&folder, &[("cut", cut), ("empty", vec![]), ("whole", pcap([2, 4]))]);
+        let (seen, source) = read(&paths, Options::default());
+        assert_eq!(seen, [(0, 1, 1), (0, 2, 2), (2, 1, 2), (2, 2, 4)]);
+        let damage: Vec<_> =
+            source.facts().iter().map(|facts| facts.damage.as_ref().map(|damage| damage.frame)).collect();
+        assert_eq!(damage, [Some(3), Some(1), None]);
+    }
+
+    #[test]
+    fn a_file_that_vanishes_after_the_first_look_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = write(&folder, &[("a", pcap([1])), ("b", pcap([2]))]);
+        let mut source = Source::open(&paths, Options::default()).unwrap();
+        fs::remove_file(&paths[1]).unwrap();
+        assert_eq!(drain(&mut source), [(0, 1, 1)]);
+        assert!(
+            source.facts()[1].damage.as_ref().is_some_and(|damage| damage.message.contains("was there at the start"))
+        );
+    }
+
+    #[test]
+    fn a_filter_drops_frames_and_counts_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = write(&folder, &[("a", pcap(0..3_000)), ("b", pcap(2_000..2_500))]);
+        // The second-lowest byte of the time is the third byte of each frame.
+        let filter = || Some(Filter::compile("ether[2] == 8 and ether[3] < 10").unwrap());
+        let (seen, source) = read(&paths, Options { filter: filter(), count: None });
+        let expected: Vec<_> = merged(&[(0..3_000).collect(), (2_000..2_500).collect()]);
+        let expected: Vec<_> =
+            expected.into_iter().filter(|(_, _, seconds)| (2_048..2_058).contains(seconds)).collect();
+        assert_eq!(seen, expected);
+        assert_eq!((source.filtered(), source.facts()[0].frames), (3_500 - 20, 3_000));
+        let (seen, source) = read(&paths, Options { filter: filter(), count: Some(3) });
+        assert_eq!(seen, expected[..3]);
+        let read: u64 = source.facts().iter().map(|facts| facts.frames).sum();
+        assert_eq!(source.filtered() + 3, read);
+        assert_eq!(read, 2_048 + 48 + 3);
+    }
+
+    #[test]
+    fn a_count_ends_the_run_before_damage_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut cut = pcap(0..10);
+        cut.pop();
+        let paths = write(&folder, &[("cut", cut)]);
+        for count in 0..=10 {
+            let (seen, source) = read(&paths, Options { filter: None, count: Some(count) });
+            assert_eq!((seen.len() as u64, source.facts()[0].frames), (count.min(9), count.min(9)));
+            assert_eq!(source.facts()[0].damage.is_some(), count > 9, "{count}");
+        }
+    }
+
+    #[test]
+    fn reading_on_allocates_nothing_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = write(&folder, &[("a", pcap(0..50_000))]);
+        let mut source = Source::open(&paths, Options::default()).unwrap();
+        let mut batch = FrameBatch::default();
+        let mut sizes = Vec::new();
+        while source.next_batch(&mut batch).unwrap() {
+            sizes.push((batch.arena.capacity(), batch.frames.capacity()));
+        }
+        assert!(sizes.len() > 40 && sizes[5..].windows(2).all(|pair| pair[0] == pair[1]), "{sizes:?}");
     }
 }

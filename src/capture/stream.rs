@@ -168,7 +168,7 @@ struct Lz4<R: Read> {
 /// Remembers whether the last reads of four bytes ended an LZ4 frame: a zero word, or one and a checksum behind it.
 struct Words<R> {
     reader: R,
-    /// The two last reads: were they a zero word, or a word at all?
+    /// The two last reads.
     last: [Word; 2],
     legacy: bool,
     met_end: bool,
@@ -178,12 +178,12 @@ struct Words<R> {
 enum Word {
     Zero,
     Other,
-    NoWord,
+    Longer,
 }
 
 impl<R: Read> Lz4<R> {
     fn new(reader: R) -> Self {
-        let words = Words { reader, last: [Word::NoWord; 2], legacy: false, met_end: false };
+        let words = Words { reader, last: [Word::Longer; 2], legacy: false, met_end: false };
         Self { decoder: lz4_flex::frame::FrameDecoder::new(words) }
     }
 }
@@ -203,13 +203,14 @@ impl<R: Read> Read for Words<R> {
         if count == 0 {
             self.met_end = true;
         } else {
-            let word = match space {
-                [0, 0, 0, 0] => Word::Zero,
-                [_, _, _, _] => Word::Other,
-                _ => Word::NoWord,
+            let word = match space.get(..count) {
+                Some([0, 0, 0, 0]) => Word::Zero,
+                Some([_, _, _, _]) => Word::Other,
+                _ => Word::Longer,
             };
             self.legacy |= *space == [0x02, 0x21, 0x4c, 0x18];
-            self.last = [self.last[1], word];
+            let [_, before] = self.last;
+            self.last = [before, word];
         }
         Ok(count)
     }
@@ -229,5 +230,198 @@ impl<R: Read> Read for Lz4<R> {
                 return if whole { Ok(0) } else { Err(ErrorKind::UnexpectedEof.into()) };
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
+    use std::io::Cursor;
+    use std::io::Read;
+    use std::io::Write;
+
+    use crate::capture::craft::PcapFile;
+    use crate::capture::craft::read;
+    use crate::capture::facts::Compression;
+
+    /// Some 300 KiB of frames that compress, but not to nothing.
+    fn plain() -> Vec<u8> {
+        let mut file = PcapFile::new(0xa1b2_c3d4, false);
+        let mut seed = 1_u32;
+        for number in 0..3_000 {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            file.record(number, 0, &[&seed.to_le_bytes()[..], &[0x55; 80]].concat());
+        }
+        file.bytes
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn xz(bytes: &[u8]) -> Vec<u8> {
+        let mut compressed = Vec::new();
+        liblzma::read::XzEncoder::new(bytes, 1).read_to_end(&mut compressed).unwrap();
+        compressed
+    }
+
+    fn lz4_with(info: lz4_flex::frame::FrameInfo, bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn lz4(bytes: &[u8]) -> Vec<u8> {
+        let info = lz4_flex::frame::FrameInfo::new().block_size(lz4_flex::frame::BlockSize::Max64KB);
+        lz4_with(info, bytes)
+    }
+
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        zstd::encode_all(bytes, 1).unwrap()
+    }
+
+    type Compress = fn(&[u8]) -> Vec<u8>;
+
+    const ALL: [(Compression, Compress); 4] =
+        [(Compression::Gzip, gzip), (Compression::Zstd, zstd), (Compression::Lz4, lz4), (Compression::Xz, xz)];
+
+    #[test]
+    fn each_compression_gives_the_frames_of_the_plain_file() {
+        let plain = plain();
+        let expected = read(&plain);
+        for (compression, compress) in ALL {
+            let outcome = read(&compress(&plain));
+            assert_eq!(outcome.facts.compression, Some(compression));
+            assert_eq!(outcome.facts.damage, None);
+            assert!(outcome.frames == expected.frames, "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn many_members_are_one_stream() {
+        let plain = plain();
+        let expected = read(&plain).frames;
+        let (one, rest) = plain.split_at(100_001);
+        let (two, three) = rest.split_at(3);
+        for (compression, compress) in ALL {
+            let outcome = read(&[compress(one), compress(two), compress(&[]), compress(three)].concat());
+            assert_eq!(outcome.facts.damage, None, "{compression:?}");
+            assert!(outcome.frames == expected, "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn lz4_with_checksums_is_read() {
+        let info = lz4_flex::frame::FrameInfo::new().content_checksum(true).block_checksums(true);
+        let compressed = lz4_with(info, &plain());
+        let outcome = read(&compressed);
+        assert_eq!((outcome.frames.len(), outcome.facts.damage), (3_000, None));
+        let cut = read(&compressed[..compressed.len() - 4]);
+        assert!(cut.frames.len() == 3_000 && cut.message().contains("lz4 stream is cut short"), "{}", cut.message());
+    }
+
+    #[test]
+    fn a_stream_cut_anywhere_gives_what_was_before_and_says_so() {
+        let plain = plain();
+        let expected = read(&plain).frames;
+        for (compression, compress) in ALL {
+            let compressed = compress(&plain);
+            let mut given = 0;
+            for length in (7..compressed.len()).step_by(997).chain([compressed.len() - 1]) {
+                let outcome = read(&compressed[..length]);
+                let name = compression.name();
+                assert!(
+                    outcome.message().contains(&format!("{name} stream is cut short")),
+                    "{length}: {}",
+                    outcome.message()
+                );
+                assert!(outcome.frames.len() >= given, "{name} {length}");
+                given = outcome.frames.len();
+                assert!(expected.starts_with(&outcome.frames), "{name} {length}");
+            }
+            assert!(given > 2_000, "{compression:?}: {given}");
+        }
+    }
+
+    #[test]
+    fn lz4_cut_between_two_blocks_is_cut() {
+        let compressed = lz4(&plain());
+        let size = |at: usize| u32::from_le_bytes(*compressed[at..].first_chunk().unwrap()) & 0x7fff_ffff;
+        let mut at = 7;
+        let mut blocks = 0;
+        while size(at) != 0 {
+            at += 4 + size(at) as usize;
+            blocks += 1;
+            let outcome = read(&compressed[..at]);
+            assert!(outcome.message().contains("cut short"), "{at}: {}", outcome.message());
+        }
+        assert!(blocks > 3);
+    }
+
+    #[test]
+    fn a_damaged_stream_never_panics() {
+        for (compression, compress) in ALL {
+            let compressed = compress(&plain());
+            let mut damaged = 0;
+            for at in (0..compressed.len()).step_by(1_009) {
+                let mut compressed = compressed.clone();
+                compressed[at] ^= 0x55;
+                damaged += usize::from(read(&compressed).facts.damage.is_some());
+            }
+            assert!(damaged > 3, "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn damage_in_the_middle_loses_little_of_what_was_before() {
+        let compressed = gzip(&plain());
+        for place in (1..10).map(|tenth| compressed.len() * tenth / 10) {
+            let before = read(&compressed[..place]).frames.len();
+            let mut compressed = compressed.clone();
+            compressed[place..].fill(0xff);
+            let given = read(&compressed).frames.len();
+            // Some 16 KiB may go with the block that is damaged.
+            assert!(given + 200 > before, "{place}: {given} of {before}");
+        }
+    }
+
+    #[test]
+    fn headers_that_ask_for_gigabytes_are_refused() {
+        // A zstd frame whose window is 2^31 bytes, and an xz stream whose block wants a dictionary of 4 GiB less one.
+        let zstd = [&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8][..], &[0; 64]].concat();
+        let block = [2, 0, 0x21, 1, 40, 0, 0, 0];
+        let mut crc = flate2::Crc::new();
+        crc.update(&block);
+        let header = [0xfd, b'7', b'z', b'X', b'Z', 0, 0, 1, 0x69, 0x22, 0xde, 0x36];
+        let xz = [&header[..], &block, &crc.sum().to_le_bytes(), &[0; 64]].concat();
+        for (name, words, bytes) in [("zstd", "", zstd), ("xz", "memory", xz)] {
+            let outcome = read(&bytes);
+            let message = outcome.message().to_lowercase();
+            assert!(message.contains(&format!("{name} stream is damaged")) && message.contains(words), "{message}");
+        }
+    }
+
+    #[test]
+    fn compression_in_compression_is_named() {
+        let outcome = read(&gzip(&zstd(&plain())));
+        assert!(outcome.frames.is_empty() && outcome.message().contains("zstd data inside other compression"));
+    }
+
+    #[test]
+    fn an_error_of_the_system_is_damage_after_the_frames_before_it() {
+        struct Fails;
+        impl Read for Fails {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("disk on fire"))
+            }
+        }
+        let mut file = PcapFile::new(0xa1b2_c3d4, false);
+        file.record(1, 0, b"abc");
+        let outcome = crate::capture::craft::read_from(Cursor::new(file.bytes).chain(Fails), false);
+        assert_eq!((outcome.frames.len(), outcome.damage_at()), (1, (2, 43)));
+        assert_eq!(outcome.message(), "reading failed: disk on fire; what followed is lost");
     }
 }

@@ -213,7 +213,7 @@ impl Names<'_> {
     fn inference(&mut self, entry: &RoleEntry) -> Vec<RoleInference> {
         let mut found = Vec::new();
         let Some(role) = self.known_role(&entry.id.text) else { return found };
-        if let Some(answers) = &entry.answers {
+        for answers in &entry.answers {
             let all: Vec<_> = answers.all.iter().filter_map(|word| self.service_id(word)).collect();
             let any: Vec<_> = answers.any.iter().filter_map(|word| self.service_id(word)).collect();
             if answers.all.is_empty() && answers.any.is_empty() {

@@ -24,11 +24,11 @@ pub(crate) struct RoleEntry {
     pub(crate) id: Word,
     pub(crate) title: Word,
     pub(crate) implies: Vec<Word>,
-    pub(crate) answers: Option<AnswersEntry>,
+    pub(crate) answers: Vec<AnswersEntry>,
     pub(crate) asks: Option<AsksEntry>,
 }
 
-/// `[role.answers]`
+/// One `[[role.answers]]` of a role
 pub(crate) struct AnswersEntry {
     pub(crate) at: At,
     pub(crate) all: Vec<Word>,
@@ -150,7 +150,7 @@ pub(crate) fn read_site(source: u32, text: &str, faults: &mut Faults) -> SiteFil
 }
 
 fn read_role(mut fields: Fields<'_, '_>) -> RoleEntry {
-    let answers = fields.table("answers").map(|mut answers| {
+    let answers = fields.each("answers", |mut answers| {
         let entry = AnswersEntry {
             at: answers.at,
             all: answers.words("all").unwrap_or_default(),

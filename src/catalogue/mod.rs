@@ -321,7 +321,7 @@ document = "The document"
 id = "dc"
 title = "Domain controller"
 implies = ["dns"]
-[role.answers]
+[[role.answers]]
 all = ["kerberos"]
 any = ["smb", "dns-tcp"]
 [[role]]

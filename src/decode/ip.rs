@@ -38,6 +38,7 @@ const EXTENSIONS_MAX: usize = 8;
 const V6_HEADER_LEN: usize = 40;
 
 /// What the IP layer says of a packet.
+#[derive(Clone, Copy)]
 pub(super) struct Ip {
     pub(super) src: Addr,
     pub(super) dst: Addr,
@@ -51,8 +52,10 @@ pub(super) struct Ip {
     pub(super) len: usize,
     /// Where the protocol above begins, from the frame's start.
     pub(super) at: usize,
-    /// Where the packet ends on the wire, from the frame's start.
+    /// Where the packet ends by its own header, from the frame's start.
     pub(super) end: usize,
+    /// Where it ends at the latest: a header may claim more than the frame or tunnel around it had room for.
+    pub(super) limit: usize,
     /// Whether it is a piece of a larger datagram.
     pub(super) fragment: Option<Piece>,
     /// Where an authentication header began that was passed.
@@ -70,8 +73,8 @@ pub(super) struct Piece {
 }
 
 impl Ip {
-    /// The IPv4 packet at `at` of a frame or tunnel that ends at `end` on the wire.
-    #[inline]
+    /// The header of the IPv4 packet at `at` of a frame or tunnel that ends at `end` on the wire.
+    #[inline(always)]
     pub(super) fn v4(bytes: &[u8], at: usize, end: usize) -> Result<Self, SkipReason> {
         let header = Ipv4HeaderSlice::from_slice(bytes.get(at..).unwrap_or_default()).map_err(|error| match error {
             V4Error::Len(_) => SkipReason::CutShort,
@@ -96,6 +99,7 @@ impl Ip {
             len,
             at: at + header_len,
             end: at + len,
+            limit: end.min(at + len),
             fragment: None,
             ah_at: None,
         };
@@ -106,14 +110,11 @@ impl Ip {
                 first: header.fragments_offset().value() == 0,
             });
         }
-        if ip.protocol == protocol::AH {
-            ip.pass_extensions(bytes)?;
-        }
         Ok(ip)
     }
 
-    /// The IPv6 packet at `at` of a frame or tunnel that ends at `end` on the wire.
-    #[inline]
+    /// The header of the IPv6 packet at `at` of a frame or tunnel that ends at `end` on the wire.
+    #[inline(always)]
     pub(super) fn v6(bytes: &[u8], at: usize, end: usize) -> Result<Self, SkipReason> {
         let header = Ipv6HeaderSlice::from_slice(bytes.get(at..).unwrap_or_default()).map_err(|error| match error {
             V6Error::Len(_) => SkipReason::CutShort,
@@ -124,7 +125,7 @@ impl Ip {
             0 => end.saturating_sub(at).max(V6_HEADER_LEN),
             payload => V6_HEADER_LEN + payload,
         };
-        let mut ip = Self {
+        Ok(Self {
             src: Addr::v6(header.source()),
             dst: Addr::v6(header.destination()),
             protocol: header.next_header().0,
@@ -134,13 +135,10 @@ impl Ip {
             len,
             at: at + V6_HEADER_LEN,
             end: at + len,
+            limit: end.min(at + len),
             fragment: None,
             ah_at: None,
-        };
-        if !matches!(ip.protocol, protocol::TCP | protocol::UDP) {
-            ip.pass_extensions(bytes)?;
-        }
-        Ok(ip)
+        })
     }
 
     /// Why `need` bytes at `at` are not there: the packet itself is too short, or the capture is.
@@ -152,11 +150,11 @@ impl Ip {
     /// Bytes of the packet from `at` to its end, by the headers.
     #[inline]
     pub(super) fn rest(&self, at: usize) -> usize {
-        self.end.saturating_sub(at)
+        self.limit.saturating_sub(at)
     }
 
-    #[cold]
-    fn pass_extensions(&mut self, bytes: &[u8]) -> Result<(), SkipReason> {
+    /// Moves past authentication and IPv6 extension headers, and finds out whether an IPv6 packet is a fragment.
+    pub(super) fn pass_extensions(&mut self, bytes: &[u8]) -> Result<(), SkipReason> {
         for _ in 0..EXTENSIONS_MAX {
             if !self.pass_extension(bytes)? {
                 return Ok(());
@@ -187,7 +185,7 @@ impl Ip {
             protocol::AH => {
                 let len = (usize::from(units) + 2) * 4;
                 // A header shorter than its fixed part, longer than the packet, or cut hides what follows it.
-                if len < 12 || self.rest(at) < len || bytes.len() < at + len {
+                if len < 12 || self.end < at + len || bytes.len() < at + len {
                     return Ok(false);
                 }
                 self.ah_at = Some(at);
@@ -205,7 +203,7 @@ impl Ip {
             }
             _ => (usize::from(units) + 1) * 8,
         };
-        if self.rest(at) < len {
+        if self.end < at + len {
             return Err(SkipReason::Malformed);
         }
         self.at = at + len;

@@ -14,3 +14,6 @@ mod transport;
 mod tunnel;
 mod walk;
 mod wire;
+
+#[cfg(test)]
+mod samples;

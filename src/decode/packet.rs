@@ -15,6 +15,16 @@ pub enum Decoded {
     Skip(SkipReason),
 }
 
+impl From<Result<Packet, SkipReason>> for Decoded {
+    #[inline]
+    fn from(result: Result<Packet, SkipReason>) -> Self {
+        match result {
+            Ok(packet) => Self::Packet(packet),
+            Err(reason) => Self::Skip(reason),
+        }
+    }
+}
+
 /// A packet of a flow: the innermost IP layer's, where tunnels were opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet {

@@ -12,7 +12,7 @@ use crate::model::addr::Side;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 
-/// What one frame's decoding knows on its way. Copied before a tunnel is tried, so that a failure changes nothing.
+/// What one frame's decoding knows on its way. A value, so that a tunnel that fails to open changes nothing.
 #[derive(Clone, Copy)]
 pub(super) struct Walk<'a> {
     /// The captured bytes of the frame, up to the end of the layer reached.
@@ -21,8 +21,6 @@ pub(super) struct Walk<'a> {
     pub(super) end: usize,
     /// Link headers met between Ethernet and IP, over all tunnels.
     pub(super) link_headers: u8,
-    /// IP headers read.
-    pub(super) ip_layers: u8,
     /// Tunnels opened.
     pub(super) tunnels: u8,
     /// The innermost link header that has an address names a group.
@@ -39,7 +37,6 @@ impl<'a> Walk<'a> {
             bytes,
             end: bytes.len().max(frame.wire_len as usize),
             link_headers: 0,
-            ip_layers: 0,
             tunnels: 0,
             group: false,
             frame: frame.id,

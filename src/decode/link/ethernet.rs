@@ -25,26 +25,24 @@ const PPPOE_SESSION: u16 = 0x8864;
 const PROVIDER_BACKBONE: u16 = 0x88e7;
 const MACSEC: u16 = 0x88e5;
 /// Network service header (RFC 8300).
-const NSH: u16 = 0x894f;
-/// Cisco metadata, the security group tag of TrustSec.
-const METADATA: u16 = 0x8909;
-
+pub(in crate::decode) const NSH: u16 = 0x894f;
 /// From here on the field is a type; below it is an 802.3 length (IEEE 802.3 clause 3.2.6).
 const TYPE_MIN: u16 = 0x0600;
 
 /// Tags of fixed length that end in the next Ethernet type: their own type, and how far that next one is.
-const TAGS: [(u16, usize); 6] = [
+const TAGS: [(u16, usize); 7] = [
     (0x8100, 2), // 802.1Q
     (0x88a8, 2), // 802.1ad
     (0x9100, 2), // double tags before 802.1ad
     (0x9200, 2), // the same, other vendors
     (0x8926, 4), // Cisco VN-tag
     (0x893f, 6), // 802.1BR E-tag
+    (0x8909, 6), // Cisco metadata, the security group tag of TrustSec
 ];
 
 /// An Ethernet header.
 #[inline]
-pub(super) fn strip(bytes: &[u8]) -> Result<Place, SkipReason> {
+pub(in crate::decode) fn strip(bytes: &[u8]) -> Result<Place, SkipReason> {
     let header = Ethernet2HeaderSlice::from_slice(bytes).map_err(|_| SkipReason::CutShort)?;
     let [first, ..] = header.destination();
     let inside = Inside::EtherType(header.ether_type().0);
@@ -65,10 +63,6 @@ pub(super) fn after_type(number: u16, rest: &[u8]) -> Result<Place, SkipReason> 
         PROVIDER_BACKBONE => Ok(Place::new(Inside::Ethernet, 4)),
         PPP => Ok(Place::new(Inside::Ppp, 0)),
         PPPOE_SESSION => ppp::strip_session(rest),
-        METADATA => {
-            let words = u8_at(rest, 1).ok_or(SkipReason::CutShort)?;
-            typed(rest, 2 + 4 * usize::from(words))
-        }
         NSH => after_nsh(rest),
         MACSEC => after_macsec(rest),
         ARP | RARP => Err(SkipReason::Arp),

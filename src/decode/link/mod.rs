@@ -59,7 +59,7 @@ impl Place {
 pub type Strip = fn(&[u8]) -> Result<Place, SkipReason>;
 
 /// Ethernet, of which nearly all captures are.
-const ETHERNET: LinkType = LinkType(1);
+pub(super) const ETHERNET: LinkType = LinkType(1);
 
 /// Every link type that can be read: its number and name in the tcpdump.org registry, and its first header.
 pub const LINK_TYPES: &[(u16, &str, Strip)] = &[
@@ -98,12 +98,7 @@ fn row(link: LinkType) -> Option<&'static (u16, &'static str, Strip)> {
 }
 
 /// Takes off the first header of a frame of this link type.
-#[inline]
 pub(super) fn strip(link: LinkType, bytes: &[u8]) -> Result<Place, SkipReason> {
-    if link == ETHERNET { ethernet::strip(bytes) } else { strip_by_table(link, bytes) }
-}
-
-fn strip_by_table(link: LinkType, bytes: &[u8]) -> Result<Place, SkipReason> {
     let (_, _, strip) = row(link).ok_or(SkipReason::LinkType)?;
     strip(bytes)
 }

@@ -43,5 +43,5 @@ fn behind(bytes: &[u8], at: usize, dlt: u32) -> Result<Place, SkipReason> {
         return Err(SkipReason::TooDeep);
     }
     let link = LinkType(u16::try_from(dlt).map_err(|_| SkipReason::LinkType)?);
-    link::strip_by_table(link, bytes.get(at..).unwrap_or_default()).map(|place| place.moved(at))
+    link::strip(link, bytes.get(at..).unwrap_or_default()).map(|place| place.moved(at))
 }

@@ -12,12 +12,17 @@ const ROUTING: u16 = 0x4000;
 const KEY: u16 = 0x2000;
 const SEQUENCE: u16 = 0x1000;
 const VERSION: u16 = 0x0007;
+/// `MikroTik`'s Ethernet over IP: flags and version, then a key field of length and tunnel number.
+const EOIP: (u16, u16) = (KEY | 1, 0x6400);
 const ERSPAN: u16 = 0x88be;
 const ERSPAN_3: u16 = 0x22eb;
 
 /// The inside of a GRE packet; `None` for PPTP (version 1), source routes and what is neither IP nor Ethernet.
 pub(in crate::decode) fn open(bytes: &[u8]) -> Option<Opening> {
     let (flags, protocol) = (be16(bytes, 0)?, be16(bytes, 2)?);
+    if (flags, protocol) == EOIP {
+        return Some(Opening { kind: TunnelKind::Gre, inside: Inside::Ethernet, at: 8 });
+    }
     if flags & (VERSION | ROUTING) != 0 {
         return None;
     }

@@ -22,6 +22,7 @@ mod port {
     pub(super) const GTP_USER: u16 = 2152;
     pub(super) const TEREDO: u16 = 3544;
     pub(super) const VXLAN: u16 = 4789;
+    pub(super) const VXLAN_GENERIC: u16 = 4790;
     pub(super) const GENEVE: u16 = 6081;
     pub(super) const VXLAN_LINUX: u16 = 8472;
 }
@@ -37,12 +38,17 @@ pub(super) struct Opening {
 /// Which tunnel a UDP datagram between these ports (source, destination) may be.
 #[inline]
 pub(super) fn of_ports([src, dst]: [u16; 2]) -> Option<TunnelKind> {
-    // VXLAN and GENEVE choose their source port by the inner flow; GTP and Teredo answer from their own.
-    match (src, dst) {
-        (_, port::VXLAN | port::VXLAN_LINUX) => Some(TunnelKind::Vxlan),
-        (_, port::GENEVE) => Some(TunnelKind::Geneve),
-        (_, port::GTP_USER) | (port::GTP_USER, _) => Some(TunnelKind::Gtp),
-        (_, port::TEREDO) | (port::TEREDO, _) => Some(TunnelKind::Teredo),
+    // One end is the tunnel's; answers of some implementations come from it.
+    kind(dst).or_else(|| kind(src))
+}
+
+#[inline]
+fn kind(port: u16) -> Option<TunnelKind> {
+    match port {
+        port::VXLAN | port::VXLAN_LINUX | port::VXLAN_GENERIC => Some(TunnelKind::Vxlan),
+        port::GENEVE => Some(TunnelKind::Geneve),
+        port::GTP_USER => Some(TunnelKind::Gtp),
+        port::TEREDO => Some(TunnelKind::Teredo),
         _ => None,
     }
 }
