@@ -188,7 +188,19 @@ fn sources() -> Vec<(String, String)> {
         })
         .collect();
     assert!(all.len() > 5, "the source was not found");
-    all
+    let for_tests: Vec<String> = all.iter().flat_map(|(path, text)| test_files(path, text)).collect();
+    all.into_iter().filter(|(path, _)| !for_tests.contains(path)).collect()
+}
+
+/// Files that `text` takes in for tests only: `#[cfg(test)]`, then `mod name;`.
+fn test_files(path: &str, text: &str) -> Vec<String> {
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let after = text.split("#[cfg(test)]\n").skip(1);
+    let names = after.filter_map(|rest| rest.strip_prefix("mod ")?.split_once(';').map(|(name, _)| name));
+    names
+        .filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        .map(|name| format!("{folder}/{name}.rs"))
+        .collect()
 }
 
 fn room_of(path: &str) -> &str {

@@ -174,8 +174,11 @@ impl<'a> Judge<'a> {
             let (orig, dir_basis) = directions.of(flow);
             Seen { flow, table, orig, dir_basis }
         };
-        let mut flows: Vec<Seen<'a>> =
-            tables.iter().flat_map(|table| table.flows().map(move |flow| (flow, table))).map(|(flow, table)| see(flow, table)).collect();
+        let mut flows: Vec<Seen<'a>> = tables
+            .iter()
+            .flat_map(|table| table.flows().map(move |flow| (flow, table)))
+            .map(|(flow, table)| see(flow, table))
+            .collect();
         flows.sort_unstable_by_key(|seen| (seen.flow.first, seen.flow.first_frame, seen.flow.last_frame));
         let context = Context::new(&flows, facts, answers, catalogue);
         let roles = Roles::new(&flows, &context, catalogue, options.infer);

@@ -1,6 +1,7 @@
 //! Which hosts hold which roles: what the site file says, and what hosts are seen to do (data: `rules/roles.toml`).
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::role::RoleBasis;
@@ -53,7 +54,7 @@ impl Roles {
         roles.serving = targets.filter(|role| !asking.contains(*role)).collect();
         if infer {
             roles.infer_servers(context, catalogue);
-            roles.infer_clients(flows, catalogue);
+            roles.infer_clients(flows, context, catalogue);
         }
         roles
     }
@@ -125,16 +126,18 @@ impl Roles {
         }
     }
 
-    fn infer_clients(&mut self, flows: &[Seen<'_>], catalogue: &Catalogue) {
-        let servers: std::collections::BTreeSet<Addr> = self.hosts.keys().copied().collect();
+    fn infer_clients(&mut self, flows: &[Seen<'_>], context: &Context, catalogue: &Catalogue) {
+        let servers: BTreeSet<Addr> = self.hosts.keys().copied().collect();
         for inference in catalogue.inference() {
             let RoleBasis::Asks { of, any } = &inference.basis else { continue };
+            let halfway = answering_like(*of, context, catalogue);
             for seen in flows.iter().filter(|seen| both_ways(seen.flow)) {
                 if seen.flow.key.transport == Transport::Tcp && seen.flow.marks.has(Mark::Refused) {
                     continue;
                 }
                 let ends = seen.flow.five_tuple(seen.orig);
-                if servers.contains(&ends.orig.addr) || self.hosts.contains_key(&ends.orig.addr) {
+                let known = servers.contains(&ends.orig.addr) || self.hosts.contains_key(&ends.orig.addr);
+                if known || halfway.contains(&ends.orig.addr) {
                     continue;
                 }
                 if !self.of(ends.resp.addr, catalogue).set.contains(*of) {
@@ -157,6 +160,21 @@ impl Roles {
             }
         }
     }
+}
+
+/// Hosts that answered something which tells a host of this role, and not enough to be sure: no clients either.
+fn answering_like(role: RoleId, context: &Context, catalogue: &Catalogue) -> BTreeSet<Addr> {
+    let telling: Vec<ServiceId> = catalogue
+        .inference()
+        .iter()
+        .filter(|inference| inference.role == role)
+        .flat_map(|inference| match &inference.basis {
+            RoleBasis::Answers { all, .. } => all.clone(),
+            RoleBasis::Asks { .. } => Vec::new(),
+        })
+        .collect();
+    let tells = |listener: &Listener| telling.iter().any(|service| covers(catalogue, *service, *listener));
+    context.answers().iter().filter(|(listener, _)| tells(listener)).map(|(listener, _)| listener.addr).collect()
 }
 
 /// What each host answered.

@@ -30,12 +30,6 @@ use crate::cli::exit::Stop;
 use crate::cli::output::to_file;
 use crate::cli::output::to_stdout;
 use crate::cli::progress::Bar;
-use crate::decode::counts::DecodeCounts;
-use crate::decode::counts::TunnelKind;
-use crate::decode::packet::SkipReason;
-use crate::flow::fold::Folds;
-use crate::flow::limits::Counters;
-use crate::flow::limits::Limits;
 use crate::learn::knowledge::Knowledge;
 use crate::model::time::Timestamp;
 use crate::pipeline::run::Captured;
@@ -76,8 +70,7 @@ struct Plan {
 pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let plan = decide(args)?;
     let filter = plan.filter.as_deref().map(Filter::compile).transpose().map_err(Stop::usage)?;
-    let mut source =
-        Source::open(&plan.inputs, SourceOptions { filter, count: args.count }).map_err(Stop::io)?;
+    let mut source = Source::open(&plan.inputs, SourceOptions { filter, count: args.count }).map_err(Stop::io)?;
     let knowledge = Knowledge::new();
     let stop = interrupt_flag()?;
     let bar = Bar::new(!args.quiet && std::io::stderr().is_terminal());
@@ -94,12 +87,10 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     })?;
     let read_in = began.elapsed();
     let facts = source.facts();
-    let counters = sum_counters(&captured);
-    let whole = capture_facts(&captured, facts, &counters);
+    let whole = capture_facts(&captured, facts);
     let judge = Judge::new(&captured.tables, whole, &knowledge, &plan.catalogue, plan.judge);
-    let health = health(&captured, &source, &counters, &knowledge);
-    let folds = merge_folds(&captured);
-    let report = Report::build(run_facts(args, &plan, facts), health, &judge, &plan.catalogue, &folds);
+    let health = health(&captured, &source, &knowledge);
+    let report = Report::build(run_facts(args, &plan, facts), health, &judge, &plan.catalogue, &captured.folds());
     let pages = |color| Pages { report: &report, judge: &judge, catalogue: &plan.catalogue, style: Style { color } };
     for (path, format) in &plan.files {
         to_file(path, |out| (format.write)(&pages(false), out))?;
@@ -204,25 +195,9 @@ fn interrupt_flag() -> Result<Arc<AtomicBool>, Stop> {
     Ok(stop)
 }
 
-fn sum_counters(captured: &Captured) -> Counters {
-    let mut sum = Counters::default();
-    for table in &captured.tables {
-        sum.add(&table.counters);
-    }
-    sum
-}
-
-fn merge_folds(captured: &Captured) -> Folds {
-    let mut folds = Folds::default();
-    for table in &captured.tables {
-        folds.merge(table.folds(), Limits::default().folds_max);
-    }
-    folds
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
-fn capture_facts(captured: &Captured, facts: &[InputFacts], counters: &Counters) -> CaptureFacts {
-    let lost = facts.iter().map(|input| input.dropped).sum::<u64>() + counters.acked_unseen;
+fn capture_facts(captured: &Captured, facts: &[InputFacts]) -> CaptureFacts {
+    let lost = facts.iter().map(|input| input.dropped).sum::<u64>() + captured.counters().acked_unseen;
     let seen = facts.iter().map(|input| input.frames).sum::<u64>();
     CaptureFacts {
         first: facts.iter().filter_map(|input| input.first).min().unwrap_or_default(),
@@ -232,11 +207,10 @@ fn capture_facts(captured: &Captured, facts: &[InputFacts], counters: &Counters)
     }
 }
 
-fn health(captured: &Captured, source: &Source, counters: &Counters, knowledge: &Knowledge) -> Health {
+fn health(captured: &Captured, source: &Source, knowledge: &Knowledge) -> Health {
     let facts = source.facts();
+    let counters = captured.counters();
     let sum = |count: fn(&InputFacts) -> u64| facts.iter().map(count).sum::<u64>();
-    let decode: &DecodeCounts = &captured.decode;
-    let skipped = SkipReason::ALL.iter().map(|reason| (reason.name(), decode.skipped(*reason)));
     let mut notes: Vec<Shown> = source.filter_notes().iter().map(|note| Shown::text(note)).collect();
     if captured.interrupted {
         notes.push(Shown::text("stopped by an interrupt: what came later was not read"));
@@ -249,10 +223,10 @@ fn health(captured: &Captured, source: &Source, counters: &Counters, knowledge: 
     }
     Health {
         frames: sum(|input| input.frames),
-        decoded: decode.decoded,
-        skipped: skipped.filter(|(_, count)| *count > 0).collect(),
+        decoded: captured.decode.decoded,
+        skipped: captured.skipped(),
         duplicates: counters.duplicates,
-        fragments: decode.fragments,
+        fragments: captured.decode.fragments,
         dropped_by_kernel: sum(|input| input.dropped),
         flows: counters.flows,
         flows_evicted: counters.flows_evicted,
@@ -260,7 +234,7 @@ fn health(captured: &Captured, source: &Source, counters: &Counters, knowledge: 
         filtered: source.filtered(),
         cut_frames: sum(|input| input.cut_frames),
         out_of_order: sum(|input| input.out_of_order),
-        tunnels: TunnelKind::ALL.iter().map(|kind| decode.tunnels(*kind)).sum(),
+        tunnels: captured.tunnels(),
         icmp_unmatched: counters.icmp_unmatched,
         bad_replies: counters.bad_replies,
         acked_unseen: counters.acked_unseen,
