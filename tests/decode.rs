@@ -88,9 +88,10 @@ fn agrees(row: &Row<'_>, quoted: Option<&Value>, fragment: bool, decoded: &Decod
                 && row.flags.is_some_and(|flags| flags & 0xff == u16::from(tcp.flags))
                 && row.tcp_len.is_none_or(|len| len == packet.payload_len)
         }
-        ("udp", Layer::Udp { .. }) => row.ports == Some((src.port, dst.port)),
         // tshark joins fragments: the last piece is the datagram, the others are bare IP.
-        ("tcp" | "udp", Layer::Fragment) => row.ports == Some((src.port, dst.port)),
+        ("udp", Layer::Udp { .. } | Layer::Fragment) | ("tcp", Layer::Fragment) => {
+            row.ports == Some((src.port, dst.port))
+        }
         ("", _) => fragment && row.protocols.ends_with(":data"),
         ("icmp" | "icmpv6", Layer::EchoRequest | Layer::EchoReply | Layer::Fragment) => {
             packet.key.transport == Transport::Icmp
@@ -116,8 +117,7 @@ fn skip_agrees(row: &Row<'_>, quoted: Option<&Value>, reason: SkipReason) -> boo
         SkipReason::IpProtocol => !row.src.is_empty() && !FOLLOWED.contains(&row.l4),
         SkipReason::Fragment => row.l4.is_empty() && row.protocols.ends_with(":data"),
         SkipReason::Arp => row.protocols.contains("arp"),
-        SkipReason::NotIp | SkipReason::LinkControl | SkipReason::LinkType => row.src.is_empty(),
-        SkipReason::CutShort => row.src.is_empty(),
+        SkipReason::NotIp | SkipReason::LinkControl | SkipReason::LinkType | SkipReason::CutShort => row.src.is_empty(),
         SkipReason::Malformed => row.src.is_empty() || row.malformed,
         SkipReason::TooDeep => false,
     }
@@ -371,8 +371,11 @@ fn random_frame(choices: &mut Choices) -> Vec<u8> {
     frame
 }
 
-/// What etherparse's tolerant parser says of a frame: addresses, ports, TCP fields, captured payload.
-fn by_etherparse(bytes: &[u8]) -> Option<(IpAddr, IpAddr, [u16; 2], Option<Tcp>, usize)> {
+/// Addresses, ports, TCP fields and captured payload bytes of a frame.
+type Said = (IpAddr, IpAddr, [u16; 2], Option<Tcp>, usize);
+
+/// What etherparse's tolerant parser says of a frame.
+fn by_etherparse(bytes: &[u8]) -> Option<Said> {
     let sliced = LaxSlicedPacket::from_ethernet(bytes).ok()?;
     let (src, dst) = match sliced.net? {
         LaxNetSlice::Ipv4(ip) => (ip.header().source_addr().into(), ip.header().destination_addr().into()),
