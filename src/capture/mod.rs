@@ -1,5 +1,26 @@
 //! WHERE BYTES COME FROM: files and streams become batches of frames, with time and link type, nothing more.
 //!
+//! A [`source::Source`] is opened on paths (files, folders, `-`) and fills a [`batch::FrameBatch`] again and again. Below it
+//! `expand` lists files, `stream` undoes compression, `pcap` and `pcapng` walk records, `input` joins those for one input,
+//! and `facts` is what is known about each input afterwards.
+//!
+//! Nothing here trusts a length: what cannot be read ends that input with a [`facts::Damage`], and every frame before counts.
+//!
 //! This room must never know what the bytes mean, nor that flows and rules exist.
 
 pub mod batch;
+pub mod error;
+pub mod facts;
+pub mod filter;
+pub mod source;
+
+#[cfg(test)]
+mod craft;
+mod expand;
+mod input;
+mod link_types;
+mod pcap;
+mod pcapng;
+mod sniff;
+mod stream;
+mod walk;
