@@ -61,7 +61,7 @@ pub type Strip = fn(&[u8]) -> Result<Place, SkipReason>;
 /// Ethernet, of which nearly all captures are.
 pub(super) const ETHERNET: LinkType = LinkType(1);
 
-/// Every link type that can be read: its number and name in the tcpdump.org registry, and its first header.
+/// Every link type that can be read: its number and name in the tcpdump.org registry, and what takes its header off.
 pub const LINK_TYPES: &[(u16, &str, Strip)] = &[
     (0, "NULL", loopback::strip),
     (1, "EN10MB", ethernet::strip),
@@ -87,11 +87,6 @@ pub const LINK_TYPES: &[(u16, &str, Strip)] = &[
     (258, "PKTAP", wrapped::strip_pktap),
     (276, "LINUX_SLL2", linux::strip_sll2),
 ];
-
-/// The registry's name of a link type that can be read.
-pub fn name(link: LinkType) -> Option<&'static str> {
-    row(link).map(|(_, name, _)| *name)
-}
 
 fn row(link: LinkType) -> Option<&'static (u16, &'static str, Strip)> {
     LINK_TYPES.iter().find(|(number, _, _)| *number == link.0)
