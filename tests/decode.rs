@@ -148,6 +148,9 @@ const KNOWN: &[(&str, u64, &str)] = &[
     ),
 ];
 
+/// Not a format that captures are read from.
+const SNOOP: &str = "PcapPlusPlus__solaris.snoop";
+
 #[test]
 fn agrees_with_tshark() {
     let Some(shared) = shared() else { return };
@@ -187,7 +190,7 @@ fn agrees_with_tshark() {
             }
         }
         compared += decoder.counts().frames();
-        assert!(lines.next().is_none() || name.ends_with(".snoop"), "{name}: frames are missing");
+        assert!(lines.next().is_none() || name == SNOOP, "{name}: frames are missing");
     }
     differing.sort();
     let known: Vec<(String, u64)> = KNOWN.iter().map(|(name, number, _)| ((*name).to_string(), *number)).collect();
