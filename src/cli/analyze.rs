@@ -8,6 +8,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use crate::capture::batch::LinkType;
+use crate::capture::facts::Compression;
+use crate::capture::facts::Format as Container;
 use crate::capture::facts::InputFacts;
 use crate::capture::facts::Progress;
 use crate::capture::filter::Filter;
@@ -281,8 +283,8 @@ fn input_row(facts: &InputFacts) -> InputRow {
     let moment = |at: Option<Timestamp>| at.map(Moment);
     InputRow {
         path: Shown::text(&facts.path),
-        format: facts.format.map(|format| format.name()),
-        compression: facts.compression.map(|compression| compression.name()),
+        format: facts.format.map(Container::name),
+        compression: facts.compression.map(Compression::name),
         link_types: facts.link_types.iter().map(link_type).collect(),
         frames: facts.frames,
         bytes: facts.bytes,
@@ -324,7 +326,7 @@ fn say_speed(progress: &Progress, read_in: std::time::Duration, all_in: std::tim
         "portolan: read {} frames in {:.3} s ({rate:.2} million a second), judged and written in {:.3} s",
         progress.frames,
         read_in.as_secs_f64(),
-        (all_in - read_in).as_secs_f64()
+        all_in.saturating_sub(read_in).as_secs_f64()
     );
 }
 

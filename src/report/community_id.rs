@@ -53,6 +53,8 @@ pub(crate) fn octets(addr: Addr) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
     use super::*;
     use crate::model::addr::Endpoint;
 
@@ -81,8 +83,7 @@ mod tests {
         }
         let echo = id(Transport::Icmp, ("192.168.0.89", 5), ("192.168.0.1", 5));
         assert_eq!(echo, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=");
-        let echo_v6 =
-            id(Transport::Icmp, ("3ffe:507:0:1:200:86ff:fe05:80da", 5), ("3ffe:501:0:1001::2", 5));
+        let echo_v6 = id(Transport::Icmp, ("3ffe:507:0:1:200:86ff:fe05:80da", 5), ("3ffe:501:0:1001::2", 5));
         assert_eq!(echo_v6, "1:+TW+HtLHvV1xnGhV1lv7XoJrqQg=");
     }
 }

@@ -9,6 +9,7 @@ use serde::Serializer;
 use crate::catalogue::policy::RowId;
 use crate::classify::judge::Collapse;
 use crate::classify::judge::Judged;
+use crate::classify::judge::tries;
 use crate::classify::verdict::By;
 use crate::classify::verdict::Confidence;
 use crate::classify::verdict::FindingKind;
@@ -16,8 +17,6 @@ use crate::classify::verdict::Outcome;
 use crate::classify::verdict::Reason;
 use crate::classify::verdict::Standing;
 use crate::flow::icmp::IcmpMeaning;
-use crate::flow::record::Flow;
-use crate::model::addr::Side;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
@@ -29,6 +28,7 @@ use crate::report::names::Party;
 use crate::report::names::ServiceKey;
 use crate::report::pairs::Pairs;
 use crate::report::pairs::RowKey;
+use crate::report::sanitise::Shown;
 use crate::report::sentence::Sentence;
 
 /// Frames named for one finding; the display filter finds the others.
@@ -84,7 +84,7 @@ pub struct Finding {
     pub spread: Option<Spread>,
     /// The service's title, for people.
     #[serde(skip)]
-    pub title: String,
+    pub title: Shown,
 }
 
 /// How far a scan or flood reaches.
@@ -98,6 +98,7 @@ pub struct Spread {
     pub ports: u64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn kind_name<S: Serializer>(kind: &FindingKind, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(kind.name())
 }
@@ -142,6 +143,8 @@ pub(crate) struct Group {
     pub(crate) last: Timestamp,
     pub(crate) icmp: Option<IcmpMeaning>,
     pub(crate) rows: BTreeSet<RowId>,
+    /// Whether what the documents say rests on roles that were inferred.
+    pub(crate) roles_inferred: bool,
     frames: BTreeSet<FrameId>,
 }
 
@@ -179,13 +182,15 @@ impl Findings {
             last: flow.last_seen(),
             icmp: judged.icmp.map(|icmp| IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code)),
             rows: BTreeSet::new(),
+            roles_inferred: false,
             frames: BTreeSet::new(),
         });
         group.flows += 1;
-        group.attempts += attempts(flow, judged.orig);
+        group.attempts += tries(flow, judged.orig);
         group.confidence = group.confidence.max(verdict.confidence);
         group.first = group.first.min(flow.first);
         group.last = group.last.max(flow.last_seen());
+        group.roles_inferred |= judged.roles_inferred;
         group.rows.extend(judged.standing.rows());
         let room = FRAMES_MAX.saturating_sub(group.frames.len());
         group.frames.extend(verdict.frames.iter().take(room));
@@ -252,7 +257,7 @@ impl Group {
                 _ => None,
             },
             spread: None,
-            title: names.service_title(self.row.service, story.transport).to_string(),
+            title: names.service_title(self.row.service, story.transport),
         }
     }
 }
@@ -286,17 +291,8 @@ fn tell_collapse(collapse: &Collapse, story: &Story, names: &Names<'_>, sentence
         text: sentence.collapse(collapse, service),
         standing_why: None,
         spread: Some(Spread { sources: collapse.sources, targets: collapse.targets, ports: collapse.ports }),
-        title: names.service_title(service, collapse.transport).to_string(),
+        title: names.service_title(service, collapse.transport),
     }
-}
-
-/// SYNs, or the client's packets where there are none; at least one.
-fn attempts(flow: &Flow, orig: Side) -> u64 {
-    let tries = match flow.key.transport {
-        Transport::Tcp => u64::from(flow.syns[orig.index()]),
-        _ => flow.packets[orig.index()],
-    };
-    tries.max(1)
 }
 
 /// What makes a run fail (`--fail-on`).
@@ -314,12 +310,8 @@ pub enum FailOn {
 
 impl FailOn {
     /// All, with the names used on the command line.
-    pub const ALL: [(&'static str, Self); 4] = [
-        ("blocked", Self::Blocked),
-        ("unexpected", Self::Unexpected),
-        ("attempt", Self::Attempt),
-        ("any", Self::Any),
-    ];
+    pub const ALL: [(&'static str, Self); 4] =
+        [("blocked", Self::Blocked), ("unexpected", Self::Unexpected), ("attempt", Self::Attempt), ("any", Self::Any)];
 
     /// Whether a finding of this kind is meant.
     pub fn means(self, kind: FindingKind) -> bool {

@@ -6,6 +6,7 @@ use sha1::Sha1;
 
 use crate::classify::judge::Collapse;
 use crate::classify::judge::Judged;
+use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Standing;
 use crate::flow::state::ConnState;
 use crate::model::addr::FiveTuple;
@@ -146,7 +147,7 @@ impl FlowRecord {
             rule_id: judged.standing.rows().first().map(|&row| names.row(row).to_owned()),
             src_role: names.role_names(ends.orig.addr),
             dst_role: names.role_names(ends.resp.addr),
-            finding: judged.finding.or(whole.map(|whole| whole.kind)).map(|kind| kind.name()),
+            finding: judged.finding.or(whole.map(|whole| whole.kind)).map(FindingKind::name),
             rpc: None,
             icmp: judged.icmp.map(|icmp| IcmpRecord {
                 kind: icmp.kind,

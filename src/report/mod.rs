@@ -74,7 +74,8 @@ pub struct Tool {
 impl Report {
     /// Goes once over all flows. Memory grows with pairs and findings, not with flows.
     pub fn build(run: RunFacts, mut health: Health, judge: &Judge<'_>, catalogue: &Catalogue, folds: &Folds) -> Self {
-        health.one_way_share = judge.one_way_share();
+        // Four digits are all that such a share is worth.
+        health.one_way_share = (judge.one_way_share() * 1e4).round() / 1e4;
         health.asymmetric = judge.asymmetric();
         let names = Names::new(catalogue, judge.hosts(), &run);
         Self::of(run, health, judge.flows(), judge.collapses(), &names, folds)
@@ -122,5 +123,161 @@ impl Report {
     /// Whether there is a finding that `fail_on` means.
     pub fn has(&self, fail_on: FailOn) -> bool {
         self.findings.iter().any(|finding| fail_on.means(finding.kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::report::format::csv;
+    use crate::report::format::json;
+    use crate::report::format::markdown;
+    use crate::report::format::text;
+    use crate::report::sample::Made;
+
+    fn value(report: &Report) -> Value {
+        let mut out = Vec::new();
+        json::write(report, &mut out).unwrap();
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    fn strings<'a>(value: &'a Value, list: &str, key: &str) -> Vec<&'a str> {
+        value[list].as_array().unwrap().iter().map(|item| item[key].as_str().unwrap()).collect()
+    }
+
+    /// The schema as it was promised: place, and the keys found there.
+    const PROMISED: &[(&str, &str)] = &[
+        ("", "schema tool run health hosts pairs findings rpc_endpoints readiness"),
+        ("/tool", "name version"),
+        ("/run", "inputs filter site profiles"),
+        ("/run/inputs/0", "path format compression link_types frames bytes first last snaplen error"),
+        ("/run/inputs/0/error", "frame offset message"),
+        (
+            "/health",
+            "frames decoded skipped duplicates fragments dropped_by_kernel dropped_by_queue flows flows_evicted \
+             one_way_share asymmetric notes",
+        ),
+        ("/hosts/0", "address names roles"),
+        ("/hosts/0/roles/0", "role basis because frames"),
+        ("/pairs/0", "client server worst services"),
+        (
+            "/pairs/0/services/1",
+            "service title transport ports flows outcomes standings packets_to_server packets_to_client \
+             bytes_to_server bytes_to_client first last handshake_us",
+        ),
+        ("/pairs/0/services/1/handshake_us", "count p50 p99 max"),
+        (
+            "/findings/0",
+            "finding client server transport port service outcome standing confidence reason by flows attempts first \
+             last frames rows interface wireshark text",
+        ),
+    ];
+
+    #[test]
+    fn the_schema_keeps_its_promise() {
+        let value = value(&sample::hurt_report());
+        assert_eq!(value["schema"], "portolan/report/1");
+        for (place, keys) in PROMISED {
+            let found: BTreeSet<&str> =
+                value.pointer(place).unwrap().as_object().unwrap().keys().map(String::as_str).collect();
+            for key in keys.split_whitespace() {
+                assert!(found.contains(key), "no {key} in {place}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_gravest_comes_first() {
+        let value = value(&sample::report());
+        assert_eq!(
+            strings(&value, "findings", "finding"),
+            ["blocked", "blocked", "blocked", "unexpected", "scan", "attempt", "range_only"]
+        );
+        assert_eq!(strings(&value, "pairs", "worst"), ["blocked", "blocked", "unexpected", "attempt", "not_judged"]);
+        assert_eq!(strings(&value, "pairs", "server")[3], "*");
+        let kerberos = &value["findings"][0];
+        assert_eq!((&kerberos["flows"], &kerberos["attempts"]), (&2.into(), &8.into()));
+        assert_eq!(kerberos["frames"], serde_json::json!([12, 19]));
+        let ldap = &value["pairs"][0]["services"][1];
+        assert_eq!(ldap["outcomes"], serde_json::json!({"open": 2, "refused": 1}));
+        assert_eq!(ldap["handshake_us"], serde_json::json!({"count": 2, "p50": 310, "p99": 420, "max": 420}));
+        assert_eq!(ldap["ports"], serde_json::json!([389]));
+        assert_eq!(value["hosts"][1]["roles"][0]["basis"], "inferred");
+    }
+
+    #[test]
+    fn frames_name_their_file_where_there_are_several() {
+        let value = value(&sample::hurt_report());
+        assert_eq!(value["findings"][0]["frames"], serde_json::json!(["a.pcap:12", "a.pcap:19"]));
+    }
+
+    #[test]
+    fn what_a_run_may_fail_on() {
+        let report = sample::report();
+        assert!(FailOn::ALL.into_iter().all(|(_, fail_on)| report.has(fail_on)));
+        let catalogue = sample::catalogue();
+        let open = |made: &[Made]| {
+            Report::of(
+                sample::run(),
+                sample::health(),
+                made.iter().map(|made| made.judged(&catalogue)),
+                &[],
+                &sample::names(&catalogue, &sample::run()),
+                &Folds::default(),
+            )
+        };
+        let quiet = open(&sample::flows(&catalogue)[2..4]);
+        assert!(!FailOn::ALL.into_iter().any(|(_, fail_on)| quiet.has(fail_on)));
+        let doubtful = open(&sample::flows(&catalogue)[7..8]);
+        assert!(doubtful.has(FailOn::Any) && !doubtful.has(FailOn::Unexpected) && !doubtful.has(FailOn::Blocked));
+    }
+
+    #[test]
+    fn flows_that_were_given_up_still_count() {
+        let report = sample::report();
+        let pair = report.pairs.last().unwrap();
+        assert_eq!(pair.client.to_string(), "10.0.5.5");
+        assert_eq!(pair.services[0].service, "dns");
+        assert_eq!((pair.services[0].flows, pair.services[0].packets_to_client), (1, 3));
+        assert_eq!(pair.services[0].outcomes, [("open", 1)].into());
+        assert_eq!(pair.services[0].standings, [("not_judged", 1)].into());
+    }
+
+    #[test]
+    fn the_order_of_flows_does_not_matter_to_sums() {
+        let catalogue = sample::catalogue();
+        let mut made = sample::flows(&catalogue);
+        let page = |made: &[Made]| {
+            let report = sample::report_of(&catalogue, sample::run(), sample::health(), made, &Folds::default());
+            let mut out = Vec::new();
+            json::write(&report, &mut out).unwrap();
+            out
+        };
+        let forth = page(&made);
+        made.reverse();
+        assert_eq!(String::from_utf8(page(&made)).unwrap(), String::from_utf8(forth).unwrap());
+    }
+
+    #[test]
+    fn nothing_from_outside_reaches_a_terminal_or_a_browser_as_it_was() {
+        let report = sample::hurt_report();
+        let mut pages = Vec::new();
+        text::write(&report, crate::report::format::Style::default(), &mut pages).unwrap();
+        csv::write(&report, &mut pages).unwrap();
+        json::write(&report, &mut pages).unwrap();
+        let mut page = Vec::new();
+        markdown::write(&report, &mut page).unwrap();
+        assert!(!String::from_utf8_lossy(&page).contains("<script>"));
+        pages.extend(page);
+        let pages = String::from_utf8(pages).unwrap();
+        let bad = pages.chars().find(|&char| (char.is_control() && !"\r\n".contains(char)) || char == '\u{202e}');
+        assert_eq!(bad, None);
+        assert!(pages.contains("\\u{1b}[2J") && pages.contains("\\u{202e}evil"));
     }
 }

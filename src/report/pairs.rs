@@ -20,6 +20,7 @@ use crate::report::moment::Moment;
 use crate::report::names::Names;
 use crate::report::names::Party;
 use crate::report::names::ServiceKey;
+use crate::report::sanitise::Shown;
 
 /// The gravest thing that flows of a pair showed. In the order of the report.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -86,7 +87,7 @@ pub struct PairService {
     /// The service's id; `tcp/8080` for a port without service, `tcp/*` for many ports.
     pub service: String,
     /// The service's title.
-    pub title: String,
+    pub title: Shown,
     /// The transport.
     pub transport: &'static str,
     /// The ports used, ascending; none where there are many or the transport has none.
@@ -157,7 +158,7 @@ impl Row {
         let [bytes_to_server, bytes_to_client] = self.bytes;
         PairService {
             service: names.service_id(key.service, key.transport),
-            title: names.service_title(key.service, key.transport).to_string(),
+            title: names.service_title(key.service, key.transport),
             transport: key.transport.name(),
             ports: self.ports,
             flows: self.flows,

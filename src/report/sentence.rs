@@ -25,6 +25,9 @@ use crate::report::words::count;
 /// Rows named in a sentence; the finding itself lists all.
 const ROWS_MAX: usize = 3;
 
+/// Roles of a host named in a sentence; the list of hosts has all.
+const ROLES_MAX: usize = 3;
+
 /// Why an answer may not have been seen.
 pub(crate) const SILENCE: &str =
     "packet filter, Windows stealth mode, host down, loss, or a return path that was not captured";
@@ -105,7 +108,7 @@ impl<'a> Sentence<'a> {
         match story.outcome {
             Outcome::Dropped => format!("{tried}, and no answer was seen at this capture point ({SILENCE})."),
             Outcome::Unanswered => format!("{tried}, and no reply was seen at this capture point ({SILENCE})."),
-            Outcome::Refused => format!("{tried}, {}.", refusal(story)),
+            Outcome::Refused => format!("{tried}, {}.", refusal(story, group)),
             Outcome::Rejected => format!("{tried}, {}.", self.rejection(story, group)),
             Outcome::ReplyLost => format!(
                 "{tried}. The server answered, and the client did not take the answer up: it was lost between this \
@@ -162,7 +165,7 @@ impl<'a> Sentence<'a> {
 
     /// Says so if what the documents say rests on roles that nobody declared.
     fn inferred(&self, story: &Story, group: &Group) -> Option<String> {
-        if matches!(group.standing, Standing::Uncatalogued | Standing::NotJudged(_)) {
+        if !group.roles_inferred {
             return None;
         }
         let guessed: Vec<String> = [story.client, story.server]
@@ -185,7 +188,11 @@ impl<'a> Sentence<'a> {
     /// A party with its name and roles: `dc1.corp (10.0.0.10, domain-controller)`.
     fn who(&self, party: Party) -> String {
         let Party::One(addr) = party else { return "many hosts".to_owned() };
-        let roles: Vec<&str> = self.names.roles(addr).iter().map(|role| self.names.role_name(role)).collect();
+        let all = self.names.roles(addr);
+        let mut roles: Vec<&str> = all.iter().take(ROLES_MAX).map(|role| self.names.role_name(role)).collect();
+        if all.len() > ROLES_MAX {
+            roles.push("…");
+        }
         match (self.names.site_name(addr), roles.join(", ")) {
             (Some(name), roles) if roles.is_empty() => format!("{name} ({addr})"),
             (Some(name), roles) => format!("{name} ({addr}, {roles})"),
@@ -214,11 +221,12 @@ impl<'a> Sentence<'a> {
     }
 }
 
-fn refusal(story: &Story) -> &'static str {
-    match (story.reason, story.by) {
-        (Some(Reason::IcmpClosed | Reason::Icmp { .. }), _) => "refused by the host itself (ICMP: port unreachable)",
-        (_, Some(By::Host)) => "refused by the host itself (RST)",
-        _ => "refused by a RST; whether the host or a filter sent it cannot be told from this capture",
+fn refusal(story: &Story, group: &Group) -> String {
+    let by_icmp = matches!(story.reason, Some(Reason::IcmpClosed | Reason::Icmp { .. }));
+    match (by_icmp, group.icmp, story.by) {
+        (true, Some(meaning), _) => format!("refused by the host itself (ICMP: {})", meaning.words()),
+        (_, _, Some(By::Host)) => "refused by the host itself".to_owned(),
+        _ => "refused by a RST; whether the host or a filter sent it cannot be told from this capture".to_owned(),
     }
 }
 

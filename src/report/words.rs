@@ -38,6 +38,9 @@ mod tests {
         assert_eq!(count(1, "flow"), "1 flow");
         assert_eq!(count(0, "flow"), "0 flows");
         assert_eq!([7, 999, 1000, 1_234_567].map(thousands), ["7", "999", "1,000", "1,234,567"]);
-        assert_eq!(shares(&BTreeMap::from([("dropped", 1), ("open", 2), ("refused", 1)])), "open 2, dropped 1, refused 1");
+        assert_eq!(
+            shares(&BTreeMap::from([("dropped", 1), ("open", 2), ("refused", 1)])),
+            "open 2, dropped 1, refused 1"
+        );
     }
 }

@@ -29,8 +29,7 @@ const OUTCOMES: [Outcome; 11] = [
 ];
 
 /// Standings with a column of their own.
-const STANDINGS: [&str; 6] =
-    ["expected", "expected_rpc", "expected_range", "unexpected", "uncatalogued", "not_judged"];
+const STANDINGS: [&str; 6] = ["expected", "expected_rpc", "expected_range", "unexpected", "uncatalogued", "not_judged"];
 
 const FRONT: [&str; 9] =
     ["client", "client_name", "server", "server_name", "worst", "service", "title", "transport", "ports"];
@@ -94,7 +93,7 @@ fn row(
         name(pair.server),
         service.worst.name().to_owned(),
         service.service.clone(),
-        service.title.clone(),
+        service.title.to_string(),
         service.transport.to_owned(),
         joined(&service.ports),
         service.flows.to_string(),
@@ -149,7 +148,10 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
     use super::*;
+    use crate::report::sample;
 
     #[test]
     fn cells_are_quoted_and_formulas_become_text() {
@@ -168,5 +170,23 @@ mod tests {
         for (text, expected) in rows {
             assert_eq!(cell(text), expected);
         }
+    }
+
+    #[test]
+    fn every_row_has_the_cells_of_the_header() {
+        let mut out = Vec::new();
+        write(&sample::report(), &mut out).unwrap();
+        let page = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> = page.split_terminator("\r\n").collect();
+        assert_eq!(lines.len(), 9);
+        // The last row is not quoted anywhere: commas count cells.
+        assert_eq!(lines[8].split(',').count(), lines[0].split(',').count());
+        assert!(
+            lines[0]
+                .starts_with("client,client_name,server,server_name,worst,service,title,transport,ports,flows,open,")
+        );
+        assert!(lines[2].starts_with("10.0.1.20,,10.0.0.10,dc1.corp.example,blocked,ldap,LDAP,tcp,389,3,2,0,0,1,"));
+        assert!(lines[2].contains(",2,310,420,420,blocked,refused,rst_host,host,confirmed,1,site/ldap,40,ip.addr == "));
+        assert!(lines[6].starts_with("10.0.3.7,'=cmd|'x'!A0 <script>,10.0.0.10,"), "{}", lines[6]);
     }
 }

@@ -94,3 +94,29 @@ impl Formatter for Lines {
         out.write_all(b": ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn hosts_pairs_and_findings_have_a_line_each() {
+        let report = sample::report();
+        let mut out = Vec::new();
+        write(&report, &mut out).unwrap();
+        let page = String::from_utf8(out).unwrap();
+        let starting = |words: &str| page.lines().filter(|line| line.starts_with(words)).count();
+        assert_eq!(starting("    {\"address\": "), report.hosts.len());
+        assert_eq!(starting("    {\"client\": "), report.pairs.len());
+        assert_eq!(starting("    {\"finding\": "), report.findings.len());
+        assert!(
+            page.starts_with("{\n  \"schema\": \"portolan/report/1\",\n  \"tool\": {\n    \"name\": \"portolan\",\n")
+        );
+        assert!(page.ends_with("  \"rpc_endpoints\": [],\n  \"readiness\": []\n}\n"));
+        let value: serde_json::Value = serde_json::from_str(&page).unwrap();
+        assert_eq!(value, serde_json::to_value(&report).unwrap());
+    }
+}

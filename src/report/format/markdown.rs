@@ -1,7 +1,8 @@
-//! Markdown (CommonMark with GitHub's tables): the page for tickets and wikis.
+//! Markdown (`CommonMark` with GitHub's tables): the page for tickets and wikis.
 
 use std::io;
 use std::io::Write;
+use std::time::Duration;
 
 use crate::report::Report;
 use crate::report::findings::Finding;
@@ -35,9 +36,11 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         }
         remainder(out, findings.len())?;
     }
-    let (blocked, unexpected) = (KINDS[0], KINDS[1]);
-    if summary::of_kind(report, blocked) + summary::of_kind(report, unexpected) == 0 {
+    if summary::is_clean(report) {
         writeln!(out, "\n## Nothing blocked, nothing unexpected\n\n{}", escape(&summary::silence(report)))?;
+    }
+    if report.pairs.is_empty() {
+        return Ok(());
     }
     writeln!(out, "\n## Pairs ({})\n", thousands(report.pairs.len() as u64))?;
     table(out, &["Client", "Server", "Service", "Port", "Flows", "Outcomes", "Standings", "Handshake p50", "Worst"])?;
@@ -54,7 +57,7 @@ fn finding_cells(finding: &Finding) -> Vec<String> {
     vec![
         finding.client.to_string(),
         finding.server.to_string(),
-        finding.title.clone(),
+        finding.title.to_string(),
         port,
         format!("{}, {}", finding.outcome, finding.confidence),
         thousands(finding.flows),
@@ -64,11 +67,11 @@ fn finding_cells(finding: &Finding) -> Vec<String> {
 }
 
 fn pair_cells(pair: &Pair, service: &PairService) -> Vec<String> {
-    let p50 = service.handshake_us.map_or(String::new(), |us| span(std::time::Duration::from_micros(us.p50)));
+    let p50 = service.handshake_us.map_or(String::new(), |us| span(Duration::from_micros(us.p50)));
     vec![
         pair.client.to_string(),
         pair.server.to_string(),
-        service.title.clone(),
+        service.title.to_string(),
         ports(service),
         thousands(service.flows),
         shares(&service.outcomes),
@@ -110,11 +113,13 @@ fn title(name: &str) -> String {
     first.into_iter().chain(chars.map(|char| if char == '_' { ' ' } else { char })).collect()
 }
 
-/// Text that stays text: no markup, no HTML, no end of a cell.
+/// Text that stays text: no markup, no HTML, no end of a cell, no address that becomes a link by itself.
 fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for char in text.chars() {
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
         match char {
+            ':' if chars.as_str().starts_with("//") => safe.push_str("&#58;"),
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
             '&' => safe.push_str("&amp;"),
@@ -130,7 +135,10 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
     use super::*;
+    use crate::report::sample;
 
     #[test]
     fn text_stays_text() {
@@ -140,10 +148,38 @@ mod tests {
             ("[x](javascript:y)", "\\[x\\](javascript:y)"),
             ("*b* _i_ `c`", "\\*b\\* \\_i\\_ \\`c\\`"),
             ("C:\\x", "C:\\\\x"),
+            ("http://evil.example 10:02", "http&#58;//evil.example 10:02"),
         ];
         for (text, expected) in rows {
             assert_eq!(escape(text), expected);
         }
         assert_eq!(title("range_only"), "Range only");
+    }
+
+    #[test]
+    fn tables_have_as_many_cells_in_every_row() {
+        let mut out = Vec::new();
+        write(&sample::report(), &mut out).unwrap();
+        let page = String::from_utf8(out).unwrap();
+        let cells = |line: &str| line.replace("\\|", "").matches('|').count();
+        let mut rows = 0;
+        let mut header = 0;
+        for line in page.lines() {
+            if !line.starts_with('|') {
+                header = 0;
+                continue;
+            }
+            if header == 0 {
+                header = cells(line);
+            }
+            assert_eq!(cells(line), header, "{line}");
+            rows += 1;
+        }
+        assert_eq!(rows, 6 * 2 + 7 + 8);
+        assert!(page.starts_with("# portolan 0.1.0: 3 blocked, 1 unexpected, 1 scan, 1 attempt, 1 range\\_only\n"));
+        assert!(page.contains(
+            "\n| 10.0.1.20 | 10.0.0.10 | LDAP | tcp/389 | 3 | open 2, refused 1 | expected 3 | 310 us | blocked |\n"
+        ));
+        assert!(page.contains("\n| 10.0.9.9 | \\* | SMB | tcp/445 | 2 | "));
     }
 }

@@ -34,14 +34,14 @@ pub struct Style {
     pub color: bool,
 }
 
-/// A format. Writing fails only if the writer does.
+/// A format.
 #[derive(Clone, Copy, Debug)]
 pub struct Format {
     /// Its name on the command line.
     pub name: &'static str,
     /// The ending of its files.
     pub extension: &'static str,
-    /// Writes it.
+    /// Writes it, in many small pieces: the writer should have a buffer. Fails only if the writer does.
     pub write: fn(&Pages<'_>, &mut dyn Write) -> io::Result<()>,
 }
 

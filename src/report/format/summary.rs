@@ -46,11 +46,8 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
         (health.bad_replies, "reply", "with numbers that fit no request: ignored."),
     ];
     for (number, noun, rest) in counted.into_iter().filter(|(number, ..)| *number > 0) {
-        let counted = if noun == "reply" && number != 1 {
-            format!("{} replies", thousands(number))
-        } else {
-            count(number, noun)
-        };
+        let counted =
+            if noun == "reply" && number != 1 { format!("{} replies", thousands(number)) } else { count(number, noun) };
         all.push(format!("{counted} {rest}"));
     }
     all.extend(health.notes.iter().map(ToString::to_string));
@@ -65,7 +62,7 @@ pub(crate) fn facts(report: &Report) -> Vec<String> {
         all.push(format!("… and {} more", count(more as u64, "capture")));
     }
     if let Some((first, last)) = run.span() {
-        all.push(format!("from {first} to {last} ({})", span(last.0.since(first.0))));
+        all.push(format!("from {first} to {last} ({}); times below are UTC", span(last.0.since(first.0))));
     }
     let mut frames = format!("{}, {} decoded", count(health.frames, "frame"), thousands(health.decoded));
     let skipped: u64 = health.skipped.values().sum();
@@ -88,7 +85,7 @@ pub(crate) fn facts(report: &Report) -> Vec<String> {
     if let Some(filter) = &run.filter {
         all.push(format!("filter: {filter}"));
     }
-    let site = run.site.as_ref().map_or("no site file: roles are inferred".to_owned(), |site| format!("site: {site}"));
+    let site = run.site.as_ref().map_or("no site file".to_owned(), |site| format!("site: {site}"));
     all.push(format!("judged by {}; {site}", run.profiles.join(", ")));
     all
 }
@@ -116,8 +113,14 @@ pub(crate) fn tally(report: &Report) -> String {
     if words.is_empty() { "no findings".to_owned() } else { words.join(", ") }
 }
 
+/// How many findings are of that kind.
 pub(crate) fn of_kind(report: &Report, kind: FindingKind) -> usize {
     report.findings.iter().filter(|finding| finding.kind == kind).count()
+}
+
+/// Whether nothing is blocked and nothing unexpected works.
+pub(crate) fn is_clean(report: &Report) -> bool {
+    of_kind(report, FindingKind::Blocked) + of_kind(report, FindingKind::Unexpected) == 0
 }
 
 /// What it means that nothing was found.

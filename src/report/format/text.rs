@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::io::Write;
+use std::time::Duration;
 
 use crate::classify::verdict::FindingKind;
 use crate::report::Report;
@@ -11,6 +12,7 @@ use crate::report::findings::KINDS;
 use crate::report::format::Style;
 use crate::report::format::summary;
 use crate::report::format::summary::ROWS_MAX;
+use crate::report::moment::span;
 use crate::report::names::Party;
 use crate::report::pairs::Pair;
 use crate::report::pairs::PairService;
@@ -43,7 +45,7 @@ pub fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<(
     for kind in KINDS {
         page.findings(report, kind)?;
     }
-    if !report.findings.iter().any(|f| matches!(f.kind, FindingKind::Blocked | FindingKind::Unexpected)) {
+    if summary::is_clean(report) {
         page.heading("NOTHING BLOCKED, NOTHING UNEXPECTED", BOLD)?;
         page.paragraph("  ", "  ", &summary::silence(report))?;
     }
@@ -140,11 +142,8 @@ impl Page<'_> {
         self.heading(&format!("PAIRS: {}", thousands(report.pairs.len() as u64)), BOLD)?;
         let header = columns("service", "port", "flows", "handshake", "outcomes; standings");
         header.iter().try_for_each(|line| writeln!(self.out, "{line}"))?;
-        let names: BTreeMap<Party, &str> = report
-            .hosts
-            .iter()
-            .filter_map(|host| Some((host.address, host.names.first()?.as_str())))
-            .collect();
+        let names: BTreeMap<Party, &str> =
+            report.hosts.iter().filter_map(|host| Some((host.address, host.names.first()?.as_str()))).collect();
         let total = report.pairs.iter().map(|pair| pair.services.len()).sum();
         let rows = report.pairs.iter().flat_map(|pair| pair.services.iter().map(move |service| (pair, service)));
         let mut shown: Option<&Pair> = None;
@@ -165,19 +164,17 @@ impl Page<'_> {
 fn headline(finding: &Finding) -> String {
     let port = finding.port.map(|port| format!("{}/{port}", finding.transport));
     let place = match port {
-        Some(port) if port == finding.title => port,
+        Some(port) if port == finding.title.as_str() => port,
         Some(port) => format!("{}, {port}", finding.title),
-        None => finding.title.clone(),
+        None => finding.title.to_string(),
     };
     format!("{} -> {} {place}: {}", finding.client, finding.server, finding.outcome)
 }
 
 fn row(service: &PairService) -> Vec<String> {
-    let p50 = service.handshake_us.map_or("-".to_owned(), |us| {
-        crate::report::moment::span(std::time::Duration::from_micros(us.p50))
-    });
+    let p50 = service.handshake_us.map_or("-".to_owned(), |us| span(Duration::from_micros(us.p50)));
     let outcomes = format!("{}; {}", shares(&service.outcomes), shares(&service.standings));
-    columns(&service.title, &ports(service), &thousands(service.flows), &p50, &outcomes)
+    columns(service.title.as_str(), &ports(service), &thousands(service.flows), &p50, &outcomes)
 }
 
 /// `tcp/389,3268`, the first ports and how many more.
@@ -249,7 +246,12 @@ fn wrap(first: &str, rest: &str, words: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop here")]
+
     use super::*;
+    use crate::flow::fold::Folds;
+    use crate::model::transport::Transport;
+    use crate::report::sample;
 
     #[test]
     fn words_break_between_lines_and_long_ones_inside() {
@@ -259,5 +261,63 @@ mod tests {
         assert_eq!(lines[3], format!("  {} c c", "b".repeat(54)));
         assert!(lines.iter().all(|line| line.chars().count() <= COLUMNS_MAX));
         assert_eq!(wrap("  ", "  ", "one two"), ["  one two"]);
+    }
+
+    fn page(report: &Report, color: bool) -> String {
+        let mut out = Vec::new();
+        write(report, Style { color }, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    const SAMPLE: &str = include_str!("text_sample.txt");
+
+    #[test]
+    fn the_sample_reads_so() {
+        let page = page(&sample::report(), false);
+        for (got, expected) in page.lines().zip(SAMPLE.lines()) {
+            assert_eq!(got, expected);
+        }
+        assert_eq!(page.len(), SAMPLE.len());
+    }
+
+    #[test]
+    fn no_line_is_wider_than_a_hundred_columns() {
+        for report in [sample::report(), sample::hurt_report()] {
+            for line in page(&report, false).lines() {
+                assert!(line.chars().count() <= COLUMNS_MAX, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn weakness_comes_first() {
+        let page = page(&sample::hurt_report(), false);
+        let place = |words: &str| page.find(words).unwrap_or_else(|| panic!("no {words}"));
+        assert!(place("One direction only: 40 %") < place("damaged at frame 91, byte offset 7788"));
+        assert!(place("damaged at frame") < place("CAPTURE"));
+        assert!(place("CAPTURE") < place("BLOCKED") && place("BLOCKED") < place("UNEXPECTED"));
+        assert!(place("UNEXPECTED") < place("SCAN") && place("ATTEMPT") < place("PAIRS"));
+    }
+
+    #[test]
+    fn colors_come_only_when_asked_for() {
+        let report = sample::report();
+        let colored = page(&report, true);
+        assert!(colored.contains("\x1b[1;31mBLOCKED: 3 findings\x1b[0m"));
+        let plain = colored.replace("\x1b[1;31m", "").replace("\x1b[1;33m", "").replace("\x1b[1m", "");
+        assert_eq!(plain.replace("\x1b[0m", ""), page(&report, false));
+    }
+
+    #[test]
+    fn a_long_list_is_cut_and_counted() {
+        let catalogue = sample::catalogue();
+        let host = |number: usize| format!("10.1.{}.{}", number / 256, number % 256);
+        let made: Vec<sample::Made> =
+            (0..1_434).map(|number| sample::open(&host(number), "10.0.0.10", Transport::Tcp, 443, 1)).collect();
+        let report = sample::report_of(&catalogue, sample::run(), sample::health(), &made, &Folds::default());
+        let page = page(&report, false);
+        assert!(page.ends_with("  … and 1,234 more: see --format json\n"), "{page}");
+        assert!(page.contains("NOTHING BLOCKED, NOTHING UNEXPECTED\n") && page.contains(" 0 of 1,434 flows could"));
+        assert_eq!(page.matches(" -> 10.0.0.10").count(), ROWS_MAX);
     }
 }
