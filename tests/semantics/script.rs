@@ -440,10 +440,18 @@ impl Script {
             last: self.until.map_or(Timestamp(last.0 + 60_000_000_000), time),
             first_frame: first.frame,
             lost_share: self.lost,
+            gaps: gaps(&self.packets),
         };
         assert!(facts.last >= last, "the script goes on after the end of its capture");
         with_catalogue(self.site.as_deref(), |catalogue| World::new(table, facts, &knowledge, catalogue, self.options))
     }
+}
+
+/// Between the last packet of an input and the first of the next, nobody watched.
+fn gaps(packets: &[Packet]) -> Vec<(Timestamp, Timestamp)> {
+    let own: Vec<&Packet> = packets.iter().filter(|packet| packet.frame.input() != BACKGROUND).collect();
+    let pairs = own.iter().zip(own.iter().skip(1));
+    pairs.filter(|(one, next)| one.frame.input() != next.frame.input()).map(|(one, next)| (one.ts, next.ts)).collect()
 }
 
 /// Counts one packet, and tells what it tells, as a worker does.
