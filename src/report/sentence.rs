@@ -21,9 +21,10 @@ use crate::report::names::Party;
 use crate::report::names::ServiceKey;
 use crate::report::pairs::Row;
 use crate::report::words::count;
+use crate::report::words::some;
 
 /// Rows named in a sentence; the finding itself lists all.
-const ROWS_MAX: usize = 3;
+pub(crate) const ROWS_MAX: usize = 3;
 
 /// Roles of a host named in a sentence; the list of hosts has all.
 const ROLES_MAX: usize = 3;
@@ -138,11 +139,8 @@ impl<'a> Sentence<'a> {
     }
 
     fn documents(&self, story: &Story, group: &Group) -> String {
-        let named: Vec<&str> = group.rows.iter().take(ROWS_MAX).map(|&row| self.names.row(row)).collect();
-        let mut rows = named.join(", ");
-        if group.rows.len() > ROWS_MAX {
-            let _ = write!(rows, " and {} more", group.rows.len() - ROWS_MAX);
-        }
+        let named: Vec<&str> = group.rows.iter().map(|&row| self.names.row(row)).collect();
+        let rows = some(&named, ROWS_MAX);
         match (&group.standing, story.port) {
             (Standing::Expected(_), _) => format!("Expected by {rows}."),
             (Standing::ExpectedRange(_), _) => {
@@ -180,9 +178,12 @@ impl<'a> Sentence<'a> {
             })
             .map(|addr| addr.to_string())
             .collect();
-        let whose = guessed.join(" and ");
-        (!guessed.is_empty())
-            .then(|| format!("The role of {whose} is inferred from this capture; a site file would make it certain."))
+        let (whose, are) = match guessed.as_slice() {
+            [] => return None,
+            [one] => (format!("role of {one}"), "is"),
+            all => (format!("roles of {}", all.join(" and ")), "are"),
+        };
+        Some(format!("The {whose} {are} inferred from this capture; a site file would make it certain."))
     }
 
     /// A party with its name and roles: `dc1.corp (10.0.0.10, domain-controller)`.

@@ -16,8 +16,10 @@ use crate::report::moment::span;
 use crate::report::names::Party;
 use crate::report::pairs::Pair;
 use crate::report::pairs::PairService;
+use crate::report::sentence;
 use crate::report::words::count;
 use crate::report::words::shares;
+use crate::report::words::some;
 use crate::report::words::thousands;
 
 /// Widest line, in characters.
@@ -116,7 +118,7 @@ impl Page<'_> {
         let flows = count(finding.flows, "flow");
         let line = match finding.standing_why {
             Some(why) => format!("{}, {flows}, {} ({why})", headline(finding), count(finding.attempts, "attempt")),
-            None => format!("{}, {flows} ({})", headline(finding), finding.rows.join(", ")),
+            None => format!("{}, {flows} ({})", headline(finding), some(&finding.rows, sentence::ROWS_MAX)),
         };
         self.paragraph("  ", "      ", &line)
     }
