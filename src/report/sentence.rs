@@ -20,6 +20,7 @@ use crate::report::names::Names;
 use crate::report::names::Party;
 use crate::report::names::ServiceKey;
 use crate::report::pairs::Row;
+use crate::report::sanitise::Shown;
 use crate::report::words::count;
 use crate::report::words::some;
 
@@ -139,7 +140,7 @@ impl<'a> Sentence<'a> {
     }
 
     fn documents(&self, story: &Story, group: &Group) -> String {
-        let named: Vec<&str> = group.rows.iter().map(|&row| self.names.row(row)).collect();
+        let named: Vec<Shown> = group.rows.iter().map(|&row| self.names.row(row)).collect();
         let rows = some(&named, ROWS_MAX);
         match (&group.standing, story.port) {
             (Standing::Expected(_), _) => format!("Expected by {rows}."),

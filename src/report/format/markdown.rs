@@ -74,8 +74,8 @@ fn pair_cells(pair: &Pair, service: &PairService) -> Vec<String> {
         service.title.to_string(),
         ports(service),
         thousands(service.flows),
-        shares(&service.outcomes),
-        shares(&service.standings),
+        shares(service.outcomes.iter()),
+        shares(service.standings.iter()),
         p50,
         service.worst.name().to_owned(),
     ]

@@ -67,7 +67,14 @@ pub(crate) fn facts(report: &Report) -> Vec<String> {
     let mut frames = format!("{}, {} decoded", count(health.frames, "frame"), thousands(health.decoded));
     let skipped: u64 = health.skipped.values().sum();
     let parts = [
-        (skipped, format!("{} skipped ({})", thousands(skipped), shares(&health.skipped))),
+        (
+            skipped,
+            format!(
+                "{} skipped ({})",
+                thousands(skipped),
+                shares(health.skipped.iter().map(|(reason, number)| (*reason, *number)))
+            ),
+        ),
         (health.filtered, format!("{} left out by the filter", thousands(health.filtered))),
         (health.duplicates, format!("{} copies", thousands(health.duplicates))),
         (health.fragments, format!("{} later fragments", thousands(health.fragments))),
@@ -133,8 +140,7 @@ pub(crate) fn silence(report: &Report) -> String {
     let mut judged = 0;
     for service in report.pairs.iter().flat_map(|pair| &pair.services) {
         flows += service.flows;
-        let known = |name: &str| service.standings.get(name).copied().unwrap_or(0);
-        judged += service.flows - known("not_judged") - known("uncatalogued");
+        judged += service.flows - service.standings.get("not_judged") - service.standings.get("uncatalogued");
     }
     let mut text = format!(
         "Nothing blocked and nothing unexpected was found. {} of {} could be judged by the documents",
