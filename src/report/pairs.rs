@@ -297,3 +297,71 @@ impl Pairs {
         pairs
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classify::verdict::By;
+    use crate::classify::verdict::Reason;
+    use crate::classify::verdict::WhyNot;
+    use crate::report::sample;
+    use crate::report::sample::Made;
+
+    fn worst(made: &[Made]) -> Worst {
+        let catalogue = sample::catalogue();
+        let names = sample::names(&catalogue, &sample::run());
+        let mut pairs = Pairs::default();
+        for made in made {
+            let judged = made.judged(&catalogue);
+            pairs.add(Pairs::key_of(&judged, &[]), &judged);
+        }
+        pairs.finish(&names)[0].worst
+    }
+
+    #[test]
+    fn a_pair_is_well_only_if_something_expected_worked() {
+        let open = || sample::open("10.0.1.20", "10.0.0.10", Transport::Tcp, 88, 1);
+        let expected = || Standing::Expected(Vec::new());
+        let not_judged = Standing::NotJudged(WhyNot::RoleUnknown);
+        let well = || open().told(None, expected(), None);
+        let unknown = || open().failed(Outcome::Unknown, Reason::EdgeEnd, By::Unknown, 1).told(None, expected(), None);
+        assert_eq!(worst(&[well()]), Worst::Ok);
+        assert_eq!(worst(&[unknown()]), Worst::NotJudged);
+        assert_eq!(worst(&[unknown(), well()]), Worst::Ok);
+        assert_eq!(worst(&[open().told(None, not_judged, None)]), Worst::NotJudged);
+        assert_eq!(worst(&[well(), open().told(None, expected(), Some(FindingKind::Blocked))]), Worst::Blocked);
+        assert_eq!(worst(&[well(), open().told(None, expected(), Some(FindingKind::RangeOnly))]), Worst::RangeOnly);
+    }
+
+    #[test]
+    fn ports_are_listed_once_in_order() {
+        let catalogue = sample::catalogue();
+        let names = sample::names(&catalogue, &sample::run());
+        let mut pairs = Pairs::default();
+        for port in [49_700, 49_668, 49_700] {
+            let made = sample::open("10.0.1.20", "10.0.0.10", Transport::Tcp, port, 1);
+            let made = made.told(Some("rpc-dynamic"), Standing::Uncatalogued, None);
+            let judged = made.judged(&catalogue);
+            pairs.add(Pairs::key_of(&judged, &[]), &judged);
+        }
+        let pair = &pairs.finish(&names)[0];
+        assert_eq!(pair.services.len(), 1);
+        assert_eq!((pair.services[0].flows, &pair.services[0].ports), (3, &vec![49_668, 49_700]));
+    }
+
+    #[test]
+    fn services_without_a_name_go_by_their_port() {
+        let catalogue = sample::catalogue();
+        let names = sample::names(&catalogue, &sample::run());
+        let mut pairs = Pairs::default();
+        for (transport, port) in [(Transport::Tcp, 8080), (Transport::Udp, 8080), (Transport::Gre, 0)] {
+            let made = sample::open("10.0.1.20", "10.0.0.10", transport, port, 1);
+            let judged = made.judged(&catalogue);
+            pairs.add(Pairs::key_of(&judged, &[]), &judged);
+        }
+        let pair = &pairs.finish(&names)[0];
+        let told: Vec<(&str, usize)> =
+            pair.services.iter().map(|service| (service.service.as_str(), service.ports.len())).collect();
+        assert_eq!(told, [("gre", 0), ("tcp/8080", 1), ("udp/8080", 1)]);
+    }
+}
