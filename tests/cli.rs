@@ -214,15 +214,23 @@ fn a_damaged_capture_is_3_with_the_report_up_to_the_damage() {
 }
 
 #[test]
-fn what_cannot_be_read_is_4() {
+fn what_cannot_be_opened_is_4() {
+    let ran = Desk::new().run(&["analyze", "absent.pcap"]);
+    assert_eq!(ran.code, Some(4), "{}", ran.stderr);
+    assert!(ran.stderr.contains("absent.pcap") && one_line(&ran.stderr), "{}", ran.stderr);
+    assert!(ran.stdout.is_empty());
+}
+
+#[test]
+fn what_is_no_capture_is_damaged_from_its_first_byte() {
     let desk = Desk::new();
     desk.put("noise.pcap", b"this is no capture at all, only some words");
-    for name in ["absent.pcap", "noise.pcap"] {
-        let ran = desk.run(&["analyze", name]);
-        assert_eq!(ran.code, Some(4), "{name}: {}", ran.stderr);
-        assert!(ran.stderr.contains(name) && one_line(&ran.stderr), "{}", ran.stderr);
-        assert!(ran.stdout.is_empty());
-    }
+    let ran = desk.run(&["analyze", "noise.pcap", "--format", "json"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(ran.stderr.contains("noise.pcap") && one_line(&ran.stderr), "{}", ran.stderr);
+    let report = ran.json();
+    assert_eq!(number(&list(&report["run"], "inputs")[0]["error"], "offset"), 0);
+    assert_eq!(number(&report["health"], "frames"), 0);
 }
 
 #[test]

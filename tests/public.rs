@@ -25,7 +25,18 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Disagreements that were looked at: capture, transport, tshark's stream, and why portolan's view stands.
-const ALLOWED: &[(&str, &str, u64, &str)] = &[];
+const ALLOWED: &[(&str, &str, u64, &str)] = &[
+    (
+        "PCAP-ATTACK__LM_WMI_ProcessCallCreate.pcapng",
+        "udp",
+        3,
+        "an LLMNR answer to a multicast question: the port tells its direction, and the ICMP error met the answer",
+    ),
+    ("nDPI__fuzz-2006-09-29-28586.pcap", "tcp", 23, "a frame of 0xaa bytes whose TCP header ends behind the frame"),
+];
+
+/// Captures in a container that this program does not read.
+const UNREAD: &[(&str, &str)] = &[("PcapPlusPlus__solaris.snoop", "snoop, RFC 1761")];
 
 /// One conversation as tshark saw it.
 struct Conversation {
@@ -119,6 +130,9 @@ fn captures(folder: &Path) -> Vec<(String, Value, PathBuf)> {
     {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let truth: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        if UNREAD.iter().any(|(unread, _)| *unread == name) {
+            continue;
+        }
         if let Some(capture) = shared(&format!("captures/{}", word(&truth["source"], "file"))) {
             found.push((name, truth, capture));
         }
@@ -139,6 +153,34 @@ fn every_frame_is_counted_as_tshark_counts() {
             faults.push(format!("{name}: tshark {}, health {health}", truth["totals"]["frames"]));
         }
     }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+/// Domain controllers of the recorded domains, by the descriptions that the data sets publish with the captures.
+const CONTROLLERS: &[(&str, &str)] = &[("Security-Datasets__", "172.18.38.5"), ("Security-Datasets__", "10.0.0.4")];
+
+/// What every member asks of a domain controller.
+const ASKED: &[u64] = &[53, 88, 123, 135, 389, 445, 464, 636, 3268, 3269];
+
+/// A capture that shows little of a domain controller must not make its daily work unexpected.
+#[test]
+fn what_a_domain_controller_is_for_is_never_unexpected() {
+    let Some(folder) = shared("captures/truth") else { return };
+    let mut faults = Vec::new();
+    let mut asked = 0;
+    for (name, _, capture) in captures(&folder) {
+        for (_, controller) in CONTROLLERS.iter().filter(|(data_set, _)| name.starts_with(data_set)) {
+            let report = report(&capture, &[]);
+            asked += list(&report, "pairs").iter().filter(|pair| word(pair, "server") == *controller).count();
+            for finding in list(&report, "findings").iter().filter(|finding| word(finding, "server") == *controller) {
+                let daily = finding["port"].as_u64().is_some_and(|port| ASKED.contains(&port));
+                if daily && ["unexpected", "attempt"].contains(&word(finding, "finding").as_str()) {
+                    faults.push(format!("{name}: {} {}", word(finding, "transport"), finding["port"]));
+                }
+            }
+        }
+    }
+    assert!(asked > 10, "no capture asks a domain controller");
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
@@ -178,6 +220,8 @@ fn judge(conversation: &Conversation, record: Option<&Flow>) -> Result<(), Strin
         "refused" => one_of(&["refused", "rejected"]),
         "icmp-unreach" => one_of(&["rejected", "refused"]),
         "syn-unanswered" => one_of(&["dropped", "unknown", "pending", "one_way"]),
+        // tshark says so whenever the SYN is missing; where the client speaks on, the connection works.
+        "synack-only" if !conversation.packets.contains(&0) => one_of(&["open"]),
         "synack-only" => one_of(&["one_way", "unknown"]),
         "syn-then-odd" => one_of(&["dropped", "unknown", "pending", "one_way", "open"]),
         "midstream" => {

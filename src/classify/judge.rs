@@ -36,7 +36,7 @@ use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 
 /// What the capture as a whole says of itself.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct CaptureFacts {
     /// Time of the first frame.
     pub first: Timestamp,
@@ -46,6 +46,8 @@ pub struct CaptureFacts {
     pub first_frame: FrameId,
     /// Share of packets that the capture is known to have lost, 0.0 to 1.0.
     pub lost_share: f64,
+    /// Times between captures when nobody watched, in order: from the last frame before to the first frame after.
+    pub gaps: Vec<(Timestamp, Timestamp)>,
 }
 
 /// How to judge.
@@ -174,8 +176,11 @@ impl<'a> Judge<'a> {
             let (orig, dir_basis) = directions.of(flow);
             Seen { flow, table, orig, dir_basis }
         };
-        let mut flows: Vec<Seen<'a>> =
-            tables.iter().flat_map(|table| table.flows().map(move |flow| (flow, table))).map(|(flow, table)| see(flow, table)).collect();
+        let mut flows: Vec<Seen<'a>> = tables
+            .iter()
+            .flat_map(|table| table.flows().map(move |flow| (flow, table)))
+            .map(|(flow, table)| see(flow, table))
+            .collect();
         flows.sort_unstable_by_key(|seen| (seen.flow.first, seen.flow.first_frame, seen.flow.last_frame));
         let context = Context::new(&flows, facts, answers, catalogue);
         let roles = Roles::new(&flows, &context, catalogue, options.infer);
@@ -260,12 +265,20 @@ impl<'a> Judge<'a> {
             dir_basis,
             notes: notes(flow, seen.icmp(), &verdict),
             verdict,
+            service: self.service(&standing, flow.key.transport, port),
             standing,
-            service: self.catalogue.service_at(flow.key.transport, port),
             finding,
             collapse,
             roles_inferred: from.inferred || to.inferred,
         })
+    }
+
+    /// What the port means. That it lies in a wide range means something only where a row says so.
+    fn service(&self, standing: &Standing, transport: Transport, port: u16) -> Option<ServiceId> {
+        let named = |service: &ServiceId| {
+            !self.catalogue.service(*service).dynamic || matches!(standing, Standing::ExpectedRange(_))
+        };
+        self.catalogue.service_at(transport, port).filter(named)
     }
 
     fn finding(&self, standing: &Standing, verdict: &Verdict, client: Addr) -> Option<FindingKind> {

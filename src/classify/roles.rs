@@ -1,6 +1,7 @@
 //! Which hosts hold which roles: what the site file says, and what hosts are seen to do (data: `rules/roles.toml`).
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::role::RoleBasis;
@@ -25,6 +26,9 @@ pub(crate) struct Held {
     pub(crate) set: RoleSet,
     /// Some of them are inferred.
     pub(crate) inferred: bool,
+    /// They tell what kind of host it is, so that what no row allows it can be called unexpected. An inferred DNS or
+    /// mail server may be much else besides; what the site file says, and domain controllers and their clients, count.
+    pub(crate) decided: bool,
     rows: Vec<HostRole>,
 }
 
@@ -36,6 +40,8 @@ pub(crate) struct Roles {
     serving: RoleSet,
     /// Roles that clients are known by asking.
     asked: RoleSet,
+    /// Roles of hosts that ask.
+    asking: RoleSet,
 }
 
 impl Roles {
@@ -43,17 +49,17 @@ impl Roles {
     pub(crate) fn new(flows: &[Seen<'_>], context: &Context, catalogue: &Catalogue, infer: bool) -> Self {
         let mut roles = Self::default();
         let targets = catalogue.rows().iter().filter(|row| row.judges()).flat_map(|row| row.to.iter().copied());
-        let mut asking = RoleSet::of(RoleId::ANY);
         for inference in catalogue.inference() {
             if let RoleBasis::Asks { of, .. } = inference.basis {
-                asking.insert(inference.role);
+                roles.asking.insert(inference.role);
                 roles.asked.insert(of);
             }
         }
-        roles.serving = targets.filter(|role| !asking.contains(*role)).collect();
+        let serves = |role: &RoleId| *role != RoleId::ANY && !roles.asking.contains(*role);
+        roles.serving = targets.filter(serves).collect();
         if infer {
             roles.infer_servers(context, catalogue);
-            roles.infer_clients(flows, catalogue);
+            roles.infer_clients(flows, context, catalogue);
         }
         roles
     }
@@ -64,7 +70,7 @@ impl Roles {
         let by_site = catalogue.site_roles(addr.ip());
         if !by_site.is_empty() {
             // What the site says of a host is the whole truth of it: nothing inferred is added.
-            held = Held { set: catalogue.closure(by_site), inferred: false, rows: Vec::new() };
+            held = Held { set: catalogue.closure(by_site), decided: true, ..Held::default() };
         }
         held
     }
@@ -97,6 +103,7 @@ impl Roles {
         set.insert(row.role);
         held.set = catalogue.closure(set);
         held.inferred = true;
+        held.decided |= set.meets(self.asked.union(self.asking));
         if !held.rows.iter().any(|known| known.role == row.role) {
             held.rows.push(row);
         }
@@ -125,16 +132,18 @@ impl Roles {
         }
     }
 
-    fn infer_clients(&mut self, flows: &[Seen<'_>], catalogue: &Catalogue) {
-        let servers: std::collections::BTreeSet<Addr> = self.hosts.keys().copied().collect();
+    fn infer_clients(&mut self, flows: &[Seen<'_>], context: &Context, catalogue: &Catalogue) {
+        let servers: BTreeSet<Addr> = self.hosts.keys().copied().collect();
         for inference in catalogue.inference() {
             let RoleBasis::Asks { of, any } = &inference.basis else { continue };
+            let halfway = answering_like(*of, context, catalogue);
             for seen in flows.iter().filter(|seen| both_ways(seen.flow)) {
                 if seen.flow.key.transport == Transport::Tcp && seen.flow.marks.has(Mark::Refused) {
                     continue;
                 }
                 let ends = seen.flow.five_tuple(seen.orig);
-                if servers.contains(&ends.orig.addr) || self.hosts.contains_key(&ends.orig.addr) {
+                let known = servers.contains(&ends.orig.addr) || self.hosts.contains_key(&ends.orig.addr);
+                if known || halfway.contains(&ends.orig.addr) {
                     continue;
                 }
                 if !self.of(ends.resp.addr, catalogue).set.contains(*of) {
@@ -157,6 +166,21 @@ impl Roles {
             }
         }
     }
+}
+
+/// Hosts that answered something which tells a host of this role, and not enough to be sure: no clients either.
+fn answering_like(role: RoleId, context: &Context, catalogue: &Catalogue) -> BTreeSet<Addr> {
+    let telling: Vec<ServiceId> = catalogue
+        .inference()
+        .iter()
+        .filter(|inference| inference.role == role)
+        .flat_map(|inference| match &inference.basis {
+            RoleBasis::Answers { all, .. } => all.clone(),
+            RoleBasis::Asks { .. } => Vec::new(),
+        })
+        .collect();
+    let tells = |listener: &Listener| telling.iter().any(|service| covers(catalogue, *service, *listener));
+    context.answers().iter().filter(|(listener, _)| tells(listener)).map(|(listener, _)| listener.addr).collect()
 }
 
 /// What each host answered.

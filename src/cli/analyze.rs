@@ -5,9 +5,12 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use std::time::Instant;
 
 use crate::capture::batch::LinkType;
+use crate::capture::facts::Compression;
+use crate::capture::facts::Format as Container;
 use crate::capture::facts::InputFacts;
 use crate::capture::facts::Progress;
 use crate::capture::filter::Filter;
@@ -28,12 +31,6 @@ use crate::cli::exit::Stop;
 use crate::cli::output::to_file;
 use crate::cli::output::to_stdout;
 use crate::cli::progress::Bar;
-use crate::decode::counts::DecodeCounts;
-use crate::decode::counts::TunnelKind;
-use crate::decode::packet::SkipReason;
-use crate::flow::fold::Folds;
-use crate::flow::limits::Counters;
-use crate::flow::limits::Limits;
 use crate::learn::knowledge::Knowledge;
 use crate::model::time::Timestamp;
 use crate::pipeline::run::Captured;
@@ -74,8 +71,7 @@ struct Plan {
 pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let plan = decide(args)?;
     let filter = plan.filter.as_deref().map(Filter::compile).transpose().map_err(Stop::usage)?;
-    let mut source =
-        Source::open(&plan.inputs, SourceOptions { filter, count: args.count }).map_err(Stop::io)?;
+    let mut source = Source::open(&plan.inputs, SourceOptions { filter, count: args.count }).map_err(Stop::io)?;
     let knowledge = Knowledge::new();
     let stop = interrupt_flag()?;
     let bar = Bar::new(!args.quiet && std::io::stderr().is_terminal());
@@ -92,12 +88,11 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     })?;
     let read_in = began.elapsed();
     let facts = source.facts();
-    let counters = sum_counters(&captured);
-    let whole = capture_facts(&captured, facts, &counters);
+    let whole = capture_facts(&captured, facts);
+    let lost_share = whole.lost_share;
     let judge = Judge::new(&captured.tables, whole, &knowledge, &plan.catalogue, plan.judge);
-    let health = health(&captured, &source, &counters, &knowledge);
-    let folds = merge_folds(&captured);
-    let report = Report::build(run_facts(args, &plan, facts), health, &judge, &plan.catalogue, &folds);
+    let health = health(&captured, &source, &knowledge);
+    let report = Report::build(run_facts(args, &plan, facts), health, &judge, &plan.catalogue, &captured.folds());
     let pages = |color| Pages { report: &report, judge: &judge, catalogue: &plan.catalogue, style: Style { color } };
     for (path, format) in &plan.files {
         to_file(path, |out| (format.write)(&pages(false), out))?;
@@ -107,7 +102,7 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     if args.verbose {
         say_speed(&newest, read_in, began.elapsed());
     }
-    let blind = judge.asymmetric() || whole.lost_share > LOSS_PROBABLE_SHARE;
+    let blind = judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE;
     Ok(exit_code(args, &report, facts, blind))
 }
 
@@ -202,39 +197,41 @@ fn interrupt_flag() -> Result<Arc<AtomicBool>, Stop> {
     Ok(stop)
 }
 
-fn sum_counters(captured: &Captured) -> Counters {
-    let mut sum = Counters::default();
-    for table in &captured.tables {
-        sum.add(&table.counters);
-    }
-    sum
-}
-
-fn merge_folds(captured: &Captured) -> Folds {
-    let mut folds = Folds::default();
-    for table in &captured.tables {
-        folds.merge(table.folds(), Limits::default().folds_max);
-    }
-    folds
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
-fn capture_facts(captured: &Captured, facts: &[InputFacts], counters: &Counters) -> CaptureFacts {
-    let lost = facts.iter().map(|input| input.dropped).sum::<u64>() + counters.acked_unseen;
+fn capture_facts(captured: &Captured, facts: &[InputFacts]) -> CaptureFacts {
+    let lost = facts.iter().map(|input| input.dropped).sum::<u64>() + captured.counters().acked_unseen;
     let seen = facts.iter().map(|input| input.frames).sum::<u64>();
     CaptureFacts {
         first: facts.iter().filter_map(|input| input.first).min().unwrap_or_default(),
         last: facts.iter().filter_map(|input| input.last).max().unwrap_or_default(),
         first_frame: captured.first_frame,
         lost_share: if lost == 0 { 0.0 } else { lost as f64 / (seen + lost) as f64 },
+        gaps: gaps(facts),
     }
 }
 
-fn health(captured: &Captured, source: &Source, counters: &Counters, knowledge: &Knowledge) -> Health {
+/// Captures that follow each other closer than this are one: files of a ring.
+const GAP_MIN: Duration = Duration::from_secs(1);
+
+/// The times between captures when none was running.
+fn gaps(facts: &[InputFacts]) -> Vec<(Timestamp, Timestamp)> {
+    let mut spans: Vec<_> = facts.iter().filter_map(|input| input.first.zip(input.last)).collect();
+    spans.sort_unstable();
+    let mut gaps = Vec::new();
+    let mut watched_until = spans.first().map_or(Timestamp::default(), |(_, last)| *last);
+    for (first, last) in spans {
+        if first.since(watched_until) > GAP_MIN {
+            gaps.push((watched_until, first));
+        }
+        watched_until = watched_until.max(last);
+    }
+    gaps
+}
+
+fn health(captured: &Captured, source: &Source, knowledge: &Knowledge) -> Health {
     let facts = source.facts();
+    let counters = captured.counters();
     let sum = |count: fn(&InputFacts) -> u64| facts.iter().map(count).sum::<u64>();
-    let decode: &DecodeCounts = &captured.decode;
-    let skipped = SkipReason::ALL.iter().map(|reason| (reason.name(), decode.skipped(*reason)));
     let mut notes: Vec<Shown> = source.filter_notes().iter().map(|note| Shown::text(note)).collect();
     if captured.interrupted {
         notes.push(Shown::text("stopped by an interrupt: what came later was not read"));
@@ -247,10 +244,10 @@ fn health(captured: &Captured, source: &Source, counters: &Counters, knowledge: 
     }
     Health {
         frames: sum(|input| input.frames),
-        decoded: decode.decoded,
-        skipped: skipped.filter(|(_, count)| *count > 0).collect(),
+        decoded: captured.decode.decoded,
+        skipped: captured.skipped(),
         duplicates: counters.duplicates,
-        fragments: decode.fragments,
+        fragments: captured.decode.fragments,
         dropped_by_kernel: sum(|input| input.dropped),
         flows: counters.flows,
         flows_evicted: counters.flows_evicted,
@@ -258,7 +255,7 @@ fn health(captured: &Captured, source: &Source, counters: &Counters, knowledge: 
         filtered: source.filtered(),
         cut_frames: sum(|input| input.cut_frames),
         out_of_order: sum(|input| input.out_of_order),
-        tunnels: TunnelKind::ALL.iter().map(|kind| decode.tunnels(*kind)).sum(),
+        tunnels: captured.tunnels(),
         icmp_unmatched: counters.icmp_unmatched,
         bad_replies: counters.bad_replies,
         acked_unseen: counters.acked_unseen,
@@ -281,8 +278,8 @@ fn input_row(facts: &InputFacts) -> InputRow {
     let moment = |at: Option<Timestamp>| at.map(Moment);
     InputRow {
         path: Shown::text(&facts.path),
-        format: facts.format.map(|format| format.name()),
-        compression: facts.compression.map(|compression| compression.name()),
+        format: facts.format.map(Container::name),
+        compression: facts.compression.map(Compression::name),
         link_types: facts.link_types.iter().map(link_type).collect(),
         frames: facts.frames,
         bytes: facts.bytes,
@@ -318,13 +315,13 @@ fn complain(args: &AnalyzeArgs, facts: &[InputFacts]) {
 
 #[expect(clippy::print_stderr, reason = "the command speaks to the person")]
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn say_speed(progress: &Progress, read_in: std::time::Duration, all_in: std::time::Duration) {
+fn say_speed(progress: &Progress, read_in: Duration, all_in: Duration) {
     let rate = progress.frames as f64 / read_in.as_secs_f64().max(1e-9) / 1e6;
     eprintln!(
         "portolan: read {} frames in {:.3} s ({rate:.2} million a second), judged and written in {:.3} s",
         progress.frames,
         read_in.as_secs_f64(),
-        (all_in - read_in).as_secs_f64()
+        all_in.saturating_sub(read_in).as_secs_f64()
     );
 }
 
@@ -343,5 +340,24 @@ fn fail_on(kind: FailKind) -> FailOn {
         FailKind::Unexpected => FailOn::Unexpected,
         FailKind::Attempt => FailOn::Attempt,
         FailKind::Any => FailOn::Any,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_watches_between_captures() {
+        let second = |number: u64| Timestamp(number * 1_000_000_000);
+        let input = |first: u64, last: u64| InputFacts {
+            first: Some(second(first)),
+            last: Some(second(last)),
+            ..InputFacts::default()
+        };
+        // The third lies inside the second, the fourth follows at once, the last after an hour.
+        let inputs = [input(10, 20), input(100, 200), input(120, 130), input(200, 300), input(3900, 4000)];
+        assert_eq!(gaps(&inputs), [(second(20), second(100)), (second(300), second(3900))]);
+        assert_eq!(gaps(&[InputFacts::default()]), []);
     }
 }

@@ -16,22 +16,22 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const REFRESH: Duration = Duration::from_millis(200);
 
 /// A bar, or nothing where nobody looks.
-pub struct Bar {
-    bar: Option<ProgressBar>,
+pub(crate) struct Bar {
+    drawing: Option<ProgressBar>,
     began: Instant,
     drawn: Cell<Option<Instant>>,
 }
 
 impl Bar {
     /// A bar that is drawn if `wanted`.
-    pub fn new(wanted: bool) -> Self {
-        let bar = wanted.then(ProgressBar::hidden);
-        Self { bar, began: Instant::now(), drawn: Cell::new(None) }
+    pub(crate) fn new(wanted: bool) -> Self {
+        let drawing = wanted.then(ProgressBar::hidden);
+        Self { drawing, began: Instant::now(), drawn: Cell::new(None) }
     }
 
     /// Draws how far reading is, at most five times a second.
-    pub fn show(&self, progress: &Progress) {
-        let Some(bar) = &self.bar else { return };
+    pub(crate) fn show(&self, progress: &Progress) {
+        let Some(bar) = &self.drawing else { return };
         let now = Instant::now();
         let due = match self.drawn.get() {
             None => now.duration_since(self.began) >= PATIENCE,
@@ -59,8 +59,8 @@ impl Bar {
     }
 
     /// Takes the bar away.
-    pub fn clear(&self) {
-        if let Some(bar) = &self.bar {
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = &self.drawing {
             bar.finish_and_clear();
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Knows no flow and no address.
 
-use crate::decode::packet::Decoded;
+use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
 
 /// A way of carrying one packet inside another that decoding opens.
@@ -108,17 +108,14 @@ impl DecodeCounts {
     }
 
     #[inline]
-    pub(super) fn note(&mut self, decoded: &Decoded) {
-        match decoded {
-            Decoded::Packet(packet) => {
-                self.decoded += 1;
-                self.cut += u64::from(packet.payload_captured < packet.payload_len);
-            }
-            Decoded::Skip(reason) => {
-                if let Some(count) = self.skipped.get_mut(*reason as usize) {
-                    *count += 1;
-                }
-            }
+    pub(super) fn note_packet(&mut self, packet: &Packet) {
+        self.decoded += 1;
+        self.cut += u64::from(packet.payload_captured < packet.payload_len);
+    }
+
+    pub(super) fn note_skip(&mut self, reason: SkipReason) {
+        if let Some(count) = self.skipped.get_mut(reason as usize) {
+            *count += 1;
         }
     }
 
@@ -142,7 +139,7 @@ mod tests {
     #[test]
     fn sums_are_of_all_counters() {
         let mut one = DecodeCounts { decoded: 1, cut: 2, fragments: 3, ..DecodeCounts::default() };
-        one.note(&Decoded::Skip(SkipReason::Arp));
+        one.note_skip(SkipReason::Arp);
         one.note_tunnel(TunnelKind::Gtp);
         let mut sum = one.clone();
         sum.add(&one);

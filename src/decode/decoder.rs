@@ -3,7 +3,6 @@
 //! Keeps first fragments and counters between frames, nothing else; knows no file, no flow, no meaning of a port.
 
 use crate::capture::batch::Frame;
-use crate::capture::batch::LinkType;
 use crate::decode::counts::DecodeCounts;
 use crate::decode::counts::TunnelKind;
 use crate::decode::fragment::Datagram;
@@ -18,6 +17,7 @@ use crate::decode::link::Place;
 use crate::decode::link::ethernet;
 use crate::decode::packet::Decoded;
 use crate::decode::packet::Layer;
+use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
 use crate::decode::transport;
 use crate::decode::tunnel;
@@ -32,7 +32,7 @@ const LINK_HEADERS_MAX: u8 = 24;
 
 /// Decodes frames one after the other.
 ///
-/// All memory is allocated at the start, about 450 KiB for the fragments of 4096 datagrams.
+/// All memory is allocated at the start, about 430 KiB for the fragments of 4096 datagrams.
 ///
 /// ```
 /// use portolan::capture::batch::Frame;
@@ -52,8 +52,8 @@ const LINK_HEADERS_MAX: u8 = 24;
 pub struct Decoder {
     first_fragments: FirstFragments,
     counts: DecodeCounts,
-    /// An IP header was read since the last tunnel was opened.
-    reached_ip: bool,
+    /// IP headers read: whether a tunnel that failed to open had got as far as one.
+    ip_headers: u64,
 }
 
 impl Default for Decoder {
@@ -65,7 +65,7 @@ impl Default for Decoder {
 impl Decoder {
     /// A decoder that has seen nothing.
     pub fn new() -> Self {
-        Self { first_fragments: FirstFragments::new(), counts: DecodeCounts::default(), reached_ip: false }
+        Self { first_fragments: FirstFragments::new(), counts: DecodeCounts::default(), ip_headers: 0 }
     }
 
     /// What was counted since the start.
@@ -77,46 +77,40 @@ impl Decoder {
     ///
     /// Frames must come in capture order: later fragments follow a first that came before. The packet is that of the
     /// innermost IP header; `payload_at` counts from the start of `bytes`.
-    #[inline]
+    // Inlined into a loop, it makes its answer on the stack and copies it from there: a third slower.
+    #[inline(never)]
     pub fn decode(&mut self, frame: &Frame, bytes: &[u8]) -> Decoded {
-        let walk = Walk::new(frame, bytes);
-        let decoded = if frame.link == link::ETHERNET {
-            match ethernet::strip(bytes) {
-                Ok(place) => self.below_ip(walk, place),
-                Err(reason) => Decoded::Skip(reason),
-            }
-        } else {
-            self.other_link(walk, frame.link)
+        let Some(packet) = plain(frame, bytes) else {
+            return self.decode_any(frame, bytes);
         };
-        self.counts.note(&decoded);
+        self.counts.note_packet(&packet);
+        Decoded::Packet(packet)
+    }
+
+    /// The general way, which [`plain`] is a short cut of.
+    #[inline(never)]
+    fn decode_any(&mut self, frame: &Frame, bytes: &[u8]) -> Decoded {
+        let decoded = match link::strip(frame.link, bytes) {
+            Ok(place) => self.below_ip(Walk::new(frame, bytes), place),
+            Err(reason) => Decoded::Skip(reason),
+        };
+        match &decoded {
+            Decoded::Packet(packet) => self.counts.note_packet(packet),
+            Decoded::Skip(reason) => self.counts.note_skip(*reason),
+        }
         decoded
     }
 
-    #[inline(never)]
-    fn other_link(&mut self, walk: Walk<'_>, link: LinkType) -> Decoded {
-        match link::strip(link, walk.bytes) {
-            Ok(place) => self.below_ip(walk, place),
-            Err(reason) => Decoded::Skip(reason),
-        }
-    }
-
-    // The hot path is written so that no large value is returned through a `Result`, chosen between two branches, or
-    // lent to a function that is not inlined: each of these made the compiler copy it field by field and read it back
-    // in wider pieces, at five times the cost of decoding. Hence values for `Walk` and `Ip`, and `Decoded` everywhere.
-
-    /// What is at `place`, which is IP in most frames.
-    #[inline]
+    /// What is at `place`: IP or a header before it.
     fn below_ip(&mut self, walk: Walk<'_>, place: Place) -> Decoded {
-        match place.inside {
-            Inside::EtherType(ethernet::IPV4) => match Ip::v4(walk.bytes, place.at, walk.end) {
-                Ok(ip) => self.ip(walk, ip, place.group),
-                Err(reason) => Decoded::Skip(reason),
-            },
-            Inside::EtherType(ethernet::IPV6) => match Ip::v6(walk.bytes, place.at, walk.end) {
-                Ok(ip) => self.ip(walk, ip, place.group),
-                Err(reason) => Decoded::Skip(reason),
-            },
-            _ => self.link_header(walk, place),
+        let ip = match place.inside {
+            Inside::EtherType(ethernet::IPV4) => Ip::v4(walk.bytes, place.at, walk.end),
+            Inside::EtherType(ethernet::IPV6) => Ip::v6(walk.bytes, place.at, walk.end),
+            _ => return self.link_header(walk, place),
+        };
+        match ip {
+            Ok(ip) => self.ip(walk.within(&ip, place.group), ip),
+            Err(reason) => Decoded::Skip(reason),
         }
     }
 
@@ -133,29 +127,9 @@ impl Decoder {
         }
     }
 
-    #[inline(always)]
-    fn ip(&mut self, mut walk: Walk<'_>, ip: Ip, group: bool) -> Decoded {
-        self.reached_ip = true;
-        walk.group = group;
-        walk.narrow(ip.limit);
-        match (ip.fragment, ip.protocol) {
-            (None, protocol::TCP) => transport::tcp(walk, ip),
-            (None, protocol::UDP) => self.udp(walk, ip),
-            _ => self.ip_rarely(walk, ip),
-        }
-    }
-
-    #[inline(always)]
-    fn udp(&mut self, walk: Walk<'_>, ip: Ip) -> Decoded {
-        match transport::ports(walk.bytes, ip.at).and_then(tunnel::of_ports) {
-            None => transport::udp(walk, ip),
-            Some(kind) => self.udp_tunnel(walk, ip, kind),
-        }
-    }
-
-    /// A packet with extension headers, a fragment, or neither TCP nor UDP.
-    #[inline(never)]
-    fn ip_rarely(&mut self, walk: Walk<'_>, mut ip: Ip) -> Decoded {
+    /// An IP packet, whose extension headers are passed first.
+    fn ip(&mut self, walk: Walk<'_>, mut ip: Ip) -> Decoded {
+        self.ip_headers += 1;
         if let Err(reason) = ip.pass_extensions(walk.bytes) {
             return Decoded::Skip(reason);
         }
@@ -169,7 +143,7 @@ impl Decoder {
         // Three tunnels have no header worth the name, so no flow of their own to fall back on.
         let mut open = |kind, inside, at| self.open(walk, &Opening { kind, inside, at }, ip.at);
         match ip.protocol {
-            protocol::TCP => transport::tcp(walk, ip),
+            protocol::TCP => transport::tcp_or_cut(&walk, &ip).into(),
             protocol::UDP => self.udp(walk, ip),
             protocol::ICMP if !ip.v6 => icmp::icmp(&walk, &ip).into(),
             protocol::ICMPV6 if ip.v6 => icmp::icmp(&walk, &ip).into(),
@@ -212,7 +186,6 @@ impl Decoder {
 
     /// The packet inside a tunnel whose header begins at `at`.
     fn open(&mut self, mut walk: Walk<'_>, opening: &Opening, at: usize) -> Decoded {
-        self.reached_ip = false;
         if walk.tunnels >= TUNNELS_MAX {
             return Decoded::Skip(SkipReason::TooDeep);
         }
@@ -229,30 +202,68 @@ impl Decoder {
         let Some(opening) = tunnel::gre::open(walk.from(ip.at)) else {
             return outer;
         };
+        let ip_headers = self.ip_headers;
         match self.open(walk, &opening, ip.at) {
             // What cannot be read as what it claims to be is the tunnel's own traffic. A mirrored ARP frame is not.
-            Decoded::Skip(SkipReason::Malformed | SkipReason::CutShort) if !self.reached_ip => outer,
+            Decoded::Skip(SkipReason::Malformed | SkipReason::CutShort) if self.ip_headers == ip_headers => outer,
             decoded => decoded,
         }
     }
 
-    #[inline(never)]
-    fn udp_tunnel(&mut self, walk: Walk<'_>, ip: Ip, kind: TunnelKind) -> Decoded {
-        let decoded = transport::udp(walk, ip);
-        let Decoded::Packet(outer) = &decoded else {
-            return decoded;
+    /// A UDP datagram, or what it carries.
+    fn udp(&mut self, walk: Walk<'_>, ip: Ip) -> Decoded {
+        let (packet, ports) = match transport::udp_or_cut(&walk, &ip) {
+            Ok(found) => found,
+            Err(reason) => return Decoded::Skip(reason),
         };
-        let (at, len) = (outer.payload_at as usize, outer.payload_len as usize);
+        let outer = Decoded::Packet(packet);
+        let Some(kind) = tunnel::of_ports(ports) else {
+            return outer;
+        };
+        let (at, len) = (packet.payload_at as usize, packet.payload_len as usize);
         let mut inner = walk;
         inner.narrow(at + len);
-        let Some(opening) = tunnel::open_udp(kind, inner.from(at), len) else {
-            return decoded;
+        // What the tunnel's header says of lengths is of the whole datagram; a first fragment has less.
+        let room = if ip.fragment.is_some() { usize::MAX } else { len };
+        let Some(opening) = tunnel::open_udp(kind, inner.from(at), room) else {
+            return outer;
         };
+        let ip_headers = self.ip_headers;
         match self.open(inner, &opening, at) {
             // A port proves nothing: unless an IP header was found inside, the datagram is what it says outside.
-            Decoded::Skip(reason) if reason != SkipReason::TooDeep && !self.reached_ip => decoded,
-            inside => inside,
+            Decoded::Skip(reason) if reason != SkipReason::TooDeep && self.ip_headers == ip_headers => outer,
+            decoded => decoded,
         }
+    }
+}
+
+/// The packet of a frame without surprises: Ethernet, at most one tag, IP without extension or fragment, a whole TCP or
+/// UDP header, no tunnel. `None` says nothing of the frame.
+///
+/// Most frames are such, and nothing of them is kept in memory on the way but the packet itself. By the general way,
+/// whose steps hand each other large values, they take twice as long.
+#[expect(clippy::inline_always, reason = "its answer is built where the caller wants it, not copied there")]
+#[inline(always)]
+fn plain(frame: &Frame, bytes: &[u8]) -> Option<Packet> {
+    if frame.link != link::ETHERNET {
+        return None;
+    }
+    let place = ethernet::strip_tagged(bytes)?;
+    let walk = Walk::new(frame, bytes);
+    let ip = match place.inside {
+        Inside::EtherType(ethernet::IPV4) => Ip::v4(bytes, place.at, walk.end),
+        Inside::EtherType(ethernet::IPV6) => Ip::v6(bytes, place.at, walk.end),
+        _ => return None,
+    }
+    .ok()?;
+    let walk = walk.within(&ip, place.group);
+    match (ip.fragment, ip.protocol) {
+        (None, protocol::TCP) => transport::tcp(&walk, &ip),
+        (None, protocol::UDP) => {
+            let (packet, ports) = transport::udp(&walk, &ip)?;
+            if tunnel::of_ports(ports).is_some() { None } else { Some(packet) }
+        }
+        _ => None,
     }
 }
 
@@ -261,7 +272,7 @@ mod tests {
     #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop here")]
 
     use super::*;
-    use crate::decode::packet::Packet;
+    use crate::capture::batch::LinkType;
     use crate::decode::packet::Tcp;
     use crate::decode::samples;
     use crate::decode::samples::DST_PORT;
@@ -299,7 +310,7 @@ mod tests {
             let payload = &sample.bytes[at..at + packet.payload_captured as usize];
             assert_eq!((payload, packet.payload_len), (PAYLOAD, 5), "{}", sample.name);
             assert_eq!((packet.tunnels, packet.ttl), (sample.tunnels, 64), "{}", sample.name);
-            assert_eq!(packet.link_group, false, "{}", sample.name);
+            assert!(!packet.link_group, "{}", sample.name);
         }
     }
 
@@ -308,7 +319,7 @@ mod tests {
         let samples = samples::all();
         for (number, name, _) in link::LINK_TYPES {
             assert!(samples.iter().any(|sample| sample.link == *number), "{name}");
-            assert_eq!(link::name(LinkType(*number)), Some(*name));
+            assert!(LinkType(*number).name().is_none_or(|registered| registered == *name), "{name}");
         }
     }
 
@@ -497,6 +508,9 @@ mod tests {
         let igmp = eth(0x0800, &ip4(V4, 2, &[0; 8]));
         let vxlan = [&[8, 0, 0, 0, 0, 0, 9, 0][..], &igmp].concat();
         assert_eq!(skip(1, &eth(0x0800, &udp4(OUTER, [40000, 4789], &vxlan))), SkipReason::IpProtocol);
+        let bridged_arp = [&[0, 0, 0x65, 0x58][..], &eth(0x0806, &[0; 28])].concat();
+        let vxlan = [&[8, 0, 0, 0, 0, 0, 9, 0][..], &eth(0x0800, &ip4(V4, 47, &bridged_arp))].concat();
+        assert_eq!(skip(1, &eth(0x0800, &udp4(OUTER, [40000, 4789], &vxlan))), SkipReason::Arp);
     }
 
     #[test]
@@ -586,16 +600,20 @@ mod tests {
     #[test]
     fn later_fragments_of_a_tunnel_follow_what_it_carries() {
         let vxlan = [&[8, 0, 0, 0, 0, 0, 9, 0][..], &eth(0x0800, &tcp4())].concat();
-        let [first, last] = pieces(&udp4(OUTER, [40000, 4789], &vxlan), 72).try_into().unwrap();
-        let mut decoder = Decoder::new();
-        let mut at = |packet: &[u8]| {
-            let bytes = eth(0x0800, packet);
-            decoder.decode(&samples::frame(1, &bytes, bytes.len(), 0), &bytes)
-        };
-        let Decoded::Packet(head) = at(&first) else { panic!() };
-        assert_conversation("first", false, &head);
-        let Decoded::Packet(piece) = at(&last) else { panic!() };
-        assert_eq!((piece.key, piece.from, piece.layer), (head.key, head.from, Layer::Fragment));
+        let gtp = [&[0x30, 255, 0, 45, 0, 0, 0, 1][..], &tcp4()].concat();
+        let teredo = samples::tcp6();
+        for (port, payload, size, v6) in [(4789, vxlan, 72, false), (2152, gtp, 56, false), (3544, teredo, 72, true)] {
+            let [first, last] = pieces(&udp4(OUTER, [40000, port], &payload), size).try_into().unwrap();
+            let mut decoder = Decoder::new();
+            let mut at = |packet: &[u8]| {
+                let bytes = eth(0x0800, packet);
+                decoder.decode(&samples::frame(1, &bytes, bytes.len(), 0), &bytes)
+            };
+            let Decoded::Packet(head) = at(&first) else { panic!() };
+            assert_conversation("first", v6, &head);
+            let Decoded::Packet(piece) = at(&last) else { panic!() };
+            assert_eq!((piece.key, piece.from, piece.layer), (head.key, head.from, Layer::Fragment));
+        }
     }
 
     #[test]

@@ -124,6 +124,8 @@ impl FirstFragments {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
     use super::*;
     use crate::model::transport::Transport;
 

@@ -108,8 +108,6 @@ fn quoted_echo(bytes: &[u8], quoted: &Ip) -> Option<[u16; 2]> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::panic, reason = "a test may stop here")]
-
     use super::*;
     use crate::decode::samples;
     use crate::decode::samples::V4;

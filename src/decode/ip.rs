@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of ports, and nothing of other frames: a fragment is described here, followed elsewhere.
 
+#![expect(clippy::inline_always, reason = "a header that is not kept in registers is copied: twice the time")]
+
 use etherparse::Ipv4HeaderSlice;
 use etherparse::Ipv6HeaderSlice;
 use etherparse::err::ipv4::HeaderSliceError as V4Error;

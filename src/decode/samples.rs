@@ -210,7 +210,9 @@ fn others() -> Vec<Sample> {
         link("MPLS", 219, join(&[0, 1, 1, 64], &v4)),
         link("NFLOG", 239, nflog),
         link("NFLOG, big-endian", 239, nflog_big),
-        link("PKTAP", 258, pktap),
+        link("PKTAP", 258, pktap.clone()),
+        link("PKTAP, private number", 149, pktap),
+        link("FDDI", 10, [&[0x50][..], &[2; 12], &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &v4].concat()),
     ]
 }
 

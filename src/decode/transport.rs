@@ -2,11 +2,12 @@
 //!
 //! Knows no tunnel and no meaning of a port.
 
+#![expect(clippy::inline_always, reason = "a packet that is not built in place is copied: twice the time")]
+
 use etherparse::TcpHeaderSlice;
 use etherparse::UdpHeaderSlice;
 
 use crate::decode::ip::Ip;
-use crate::decode::packet::Decoded;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
@@ -15,7 +16,6 @@ use crate::decode::walk::Walk;
 use crate::decode::wire::array;
 use crate::decode::wire::be16;
 use crate::decode::wire::be32;
-use crate::decode::wire::u8_at;
 use crate::model::addr::FlowKey;
 use crate::model::transport::Transport;
 
@@ -24,12 +24,10 @@ const UDP_HEADER_LEN: usize = 8;
 const SCTP_HEADER_LEN: usize = 12;
 const ACK: u8 = 0x10;
 
-/// The TCP segment that `ip` carries.
+/// The TCP segment that `ip` carries, if its header is whole.
 #[inline(always)]
-pub(super) fn tcp(walk: Walk<'_>, ip: Ip) -> Decoded {
-    let Ok(header) = TcpHeaderSlice::from_slice(walk.from(ip.at)) else {
-        return cut_tcp(walk, ip);
-    };
+pub(super) fn tcp(walk: &Walk<'_>, ip: &Ip) -> Option<Packet> {
+    let header = TcpHeaderSlice::from_slice(walk.from(ip.at)).ok()?;
     let flags = header.slice().get(13).copied().unwrap_or_default();
     let tcp = Tcp {
         seq: header.sequence_number(),
@@ -38,70 +36,74 @@ pub(super) fn tcp(walk: Walk<'_>, ip: Ip) -> Decoded {
         window: header.window_size(),
         checksum: header.checksum(),
     };
-    let at = ip.at + header.slice().len();
-    let key = FlowKey::of(ip.src, header.source_port(), ip.dst, header.destination_port(), Transport::Tcp);
-    Decoded::Packet(walk.packet(&ip, key, (at, ip.rest(at)), Layer::Tcp(tcp)))
+    Some(segment(walk, ip, [header.source_port(), header.destination_port()], header.slice().len(), tcp))
 }
 
-/// A segment whose header is not wholly there: cut by the capture, or wrong.
-#[inline(never)]
-fn cut_tcp(walk: Walk<'_>, ip: Ip) -> Decoded {
-    let segment = walk.from(ip.at);
-    let (Some([src, dst]), Some(seq), Some(ack), Some(offset), Some(flags)) =
-        (ports(segment, 0), be32(segment, 4), be32(segment, 8), u8_at(segment, 12), u8_at(segment, 13))
+/// The TCP segment that `ip` carries, if ports, sequence numbers and flags are there.
+pub(super) fn tcp_or_cut(walk: &Walk<'_>, ip: &Ip) -> Result<Packet, SkipReason> {
+    if let Some(packet) = tcp(walk, ip) {
+        return Ok(packet);
+    }
+    let bytes = walk.from(ip.at);
+    let (Some(ports), Some(seq), Some(ack), Some([offset, flags])) =
+        (ports(bytes, 0), be32(bytes, 4), be32(bytes, 8), array(bytes, 12))
     else {
-        return Decoded::Skip(ip.missing(ip.at, TCP_HEADER_LEN));
+        return Err(ip.missing(ip.at, TCP_HEADER_LEN));
     };
     let header_len = usize::from(offset >> 4) * 4;
     if header_len < TCP_HEADER_LEN || ip.missing(ip.at, header_len) == SkipReason::Malformed {
-        return Decoded::Skip(SkipReason::Malformed);
+        return Err(SkipReason::Malformed);
     }
     let tcp = Tcp {
         seq,
         ack: if flags & ACK == 0 { 0 } else { ack },
         flags,
-        window: be16(segment, 14).unwrap_or_default(),
-        checksum: be16(segment, 16).unwrap_or_default(),
+        window: be16(bytes, 14).unwrap_or_default(),
+        checksum: be16(bytes, 16).unwrap_or_default(),
     };
+    Ok(segment(walk, ip, ports, header_len, tcp))
+}
+
+#[inline(always)]
+fn segment(walk: &Walk<'_>, ip: &Ip, [src, dst]: [u16; 2], header_len: usize, tcp: Tcp) -> Packet {
     let at = ip.at + header_len;
-    let key = FlowKey::of(ip.src, src, ip.dst, dst, Transport::Tcp);
-    Decoded::Packet(walk.packet(&ip, key, (at, ip.rest(at)), Layer::Tcp(tcp)))
+    walk.packet(ip, FlowKey::of(ip.src, src, ip.dst, dst, Transport::Tcp), (at, ip.rest(at)), Layer::Tcp(tcp))
 }
 
-/// The UDP datagram that `ip` carries.
+/// The UDP datagram that `ip` carries, if its header is whole, and its ports.
 #[inline(always)]
-pub(super) fn udp(walk: Walk<'_>, ip: Ip) -> Decoded {
-    let Ok(header) = UdpHeaderSlice::from_slice(walk.from(ip.at)) else {
-        return cut_udp(walk, ip);
-    };
+pub(super) fn udp(walk: &Walk<'_>, ip: &Ip) -> Option<(Packet, [u16; 2])> {
+    let header = UdpHeaderSlice::from_slice(walk.from(ip.at)).ok()?;
     let ports = [header.source_port(), header.destination_port()];
-    udp_packet(walk, ip, ports, header.length(), header.checksum())
+    Some((datagram(walk, ip, ports, header.length(), header.checksum())?, ports))
 }
 
+/// The UDP datagram that `ip` carries, if its ports are there, and they.
+pub(super) fn udp_or_cut(walk: &Walk<'_>, ip: &Ip) -> Result<(Packet, [u16; 2]), SkipReason> {
+    if let Some(found) = udp(walk, ip) {
+        return Ok(found);
+    }
+    let missing = ip.missing(ip.at, UDP_HEADER_LEN);
+    let ports = ports(walk.bytes, ip.at).ok_or(missing)?;
+    let length = be16(walk.bytes, ip.at + 4).unwrap_or_default();
+    match datagram(walk, ip, ports, length, 0) {
+        Some(packet) if missing == SkipReason::CutShort => Ok((packet, ports)),
+        _ => Err(SkipReason::Malformed),
+    }
+}
+
+/// `None` if the length contradicts the header.
 #[inline(always)]
-fn udp_packet(walk: Walk<'_>, ip: Ip, [src, dst]: [u16; 2], length: u16, checksum: u16) -> Decoded {
+fn datagram(walk: &Walk<'_>, ip: &Ip, [src, dst]: [u16; 2], length: u16, checksum: u16) -> Option<Packet> {
     let at = ip.at + UDP_HEADER_LEN;
     let payload_len = match usize::from(length) {
         // RFC 2675: the length is that of the jumbogram.
         0 => ip.rest(at),
-        length if length < UDP_HEADER_LEN => return Decoded::Skip(SkipReason::Malformed),
         // A first fragment claims the length of the whole datagram.
-        length => (length - UDP_HEADER_LEN).min(ip.rest(at)),
+        length => length.checked_sub(UDP_HEADER_LEN)?.min(ip.rest(at)),
     };
     let key = FlowKey::of(ip.src, src, ip.dst, dst, Transport::Udp);
-    Decoded::Packet(walk.packet(&ip, key, (at, payload_len), Layer::Udp { checksum }))
-}
-
-/// A datagram whose header is not wholly there: cut by the capture, or wrong.
-#[inline(never)]
-fn cut_udp(walk: Walk<'_>, ip: Ip) -> Decoded {
-    let missing = ip.missing(ip.at, UDP_HEADER_LEN);
-    match ports(walk.bytes, ip.at) {
-        Some(ports) if missing == SkipReason::CutShort => {
-            udp_packet(walk, ip, ports, be16(walk.bytes, ip.at + 4).unwrap_or_default(), 0)
-        }
-        _ => Decoded::Skip(missing),
-    }
+    Some(walk.packet(ip, key, (at, payload_len), Layer::Udp { checksum }))
 }
 
 /// The SCTP packet that `ip` carries (RFC 9260): its ports, the chunks as payload.
@@ -119,7 +121,7 @@ pub(super) fn other(walk: &Walk<'_>, ip: &Ip, transport: Transport, at: usize) -
 }
 
 /// The source and destination ports at `at`.
-#[inline(always)]
+#[inline]
 pub(super) fn ports(bytes: &[u8], at: usize) -> Option<[u16; 2]> {
     let [a, b, c, d] = array(bytes, at)?;
     Some([u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])])

@@ -56,6 +56,14 @@ impl<'a> Walk<'a> {
         self.bytes.get(at..).unwrap_or_default()
     }
 
+    /// The walk inside this IP packet, behind a link header that named a group or did not.
+    #[inline]
+    pub(super) fn within(mut self, ip: &Ip, group: bool) -> Self {
+        self.group = group;
+        self.narrow(ip.limit);
+        self
+    }
+
     /// Narrows the walk to a layer that ends at `end`.
     #[inline]
     pub(super) fn narrow(&mut self, end: usize) {

@@ -34,7 +34,6 @@ impl Recent {
     #[inline]
     pub fn is_copy(&mut self, packet: &Packet, hash: u64) -> bool {
         let signature = signature(packet, hash);
-        #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
         let index = (signature >> 32) as usize & (PLACES - 1);
         let Some(place) = self.places.get_mut(index) else { return false };
         if place.signature == signature && packet.ts.0.abs_diff(place.ts) <= WINDOW_NS {

@@ -27,9 +27,10 @@ impl Addr {
 
     /// The address of sixteen bytes in network order.
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the halves are taken apart")]
     pub fn v6(bytes: [u8; 16]) -> Self {
-        let [a, b, c, d, e, f, g, h, rest @ ..] = bytes;
-        Self([u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes(rest)])
+        let whole = u128::from_be_bytes(bytes);
+        Self([(whole >> 64) as u64, whole as u64])
     }
 
     /// Whether this is an IPv4 address.
@@ -196,6 +197,8 @@ pub struct HostPair {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
     use super::*;
 
     #[test]

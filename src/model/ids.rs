@@ -20,7 +20,6 @@ impl FrameId {
 
     /// Which input, from 0.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "16 bits are left after the shift")]
     pub fn input(self) -> u16 {
         (self.0 >> NUMBER_BITS) as u16
     }

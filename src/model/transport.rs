@@ -14,9 +14,9 @@ pub enum Transport {
     Icmp = 1,
     /// GRE that carries nothing this program looks into (PPTP), protocol 47.
     Gre = 47,
-    /// IPsec ESP, protocol 50.
+    /// `IPsec` ESP, protocol 50.
     Esp = 50,
-    /// IPsec AH whose content cannot be followed, protocol 51.
+    /// `IPsec` AH whose content cannot be followed, protocol 51.
     Ah = 51,
     /// SCTP, protocol 132.
     Sctp = 132,

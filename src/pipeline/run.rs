@@ -1,5 +1,6 @@
 //! From a source to tables: the reader's loop, the workers, and an orderly end.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -13,8 +14,12 @@ use crate::capture::error::CaptureError;
 use crate::capture::facts::Progress;
 use crate::capture::source::Source;
 use crate::decode::counts::DecodeCounts;
+use crate::decode::counts::TunnelKind;
 use crate::decode::decoder::Decoder;
 use crate::decode::packet::Decoded;
+use crate::decode::packet::SkipReason;
+use crate::flow::fold::Folds;
+use crate::flow::limits::Counters;
 use crate::flow::limits::Limits;
 use crate::flow::record::Flow;
 use crate::flow::table::Table;
@@ -62,6 +67,37 @@ pub struct Captured {
     pub first_frame: FrameId,
     /// Whether it was stopped before the end.
     pub interrupted: bool,
+}
+
+impl Captured {
+    /// What all tables counted.
+    pub fn counters(&self) -> Counters {
+        let mut sum = Counters::default();
+        for table in &self.tables {
+            sum.add(&table.counters);
+        }
+        sum
+    }
+
+    /// The totals of all evicted flows.
+    pub fn folds(&self) -> Folds {
+        let mut folds = Folds::default();
+        for table in &self.tables {
+            folds.merge(table.folds(), Limits::default().folds_max);
+        }
+        folds
+    }
+
+    /// Frames that became no packet, by the name of the reason.
+    pub fn skipped(&self) -> BTreeMap<&'static str, u64> {
+        let all = SkipReason::ALL.into_iter().map(|reason| (reason.name(), self.decode.skipped(reason)));
+        all.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Tunnels that were opened.
+    pub fn tunnels(&self) -> u64 {
+        TunnelKind::ALL.into_iter().map(|kind| self.decode.tunnels(kind)).sum()
+    }
 }
 
 /// Why a run could not go on.

@@ -16,7 +16,6 @@ pub(crate) const SHARDS: usize = 16;
 /// The shard of a key. Not seeded, since it decides what is counted where: whoever crafts keys for one shard fills
 /// one table sooner, and finds no collision inside it.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the top four bits are left")]
 pub(crate) fn shard_of(key: &FlowKey) -> usize {
     let [a, b] = key.low.halves();
     let [c, d] = key.high.halves();

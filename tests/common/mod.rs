@@ -219,7 +219,7 @@ fn flow(record: &Value) -> Flow {
         conn_state: word(record, "conn_state"),
         dir_basis: word(record, "dir_basis"),
         flags: texts("flags"),
-        icmp_from: record.get("icmp.from").and_then(Value::as_str).map(|text| text.parse().unwrap()),
+        icmp_from: record["icmp"]["from"].as_str().map(|text| text.parse().unwrap()),
         packets: number(record, "orig_pkts") + number(record, "resp_pkts"),
     }
 }

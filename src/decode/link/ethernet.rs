@@ -18,6 +18,8 @@ pub(in crate::decode) const MPLS_UPSTREAM: u16 = 0x8848;
 /// A whole Ethernet frame (RFC 1701's number, that GRE and GENEVE use).
 pub(in crate::decode) const BRIDGED: u16 = 0x6558;
 pub(in crate::decode) const ARP: u16 = 0x0806;
+/// 802.1Q.
+const VIRTUAL_LAN: u16 = 0x8100;
 const RARP: u16 = 0x8035;
 const PPP: u16 = 0x880b;
 const PPPOE_SESSION: u16 = 0x8864;
@@ -31,7 +33,7 @@ const TYPE_MIN: u16 = 0x0600;
 
 /// Tags of fixed length that end in the next Ethernet type: their own type, and how far that next one is.
 const TAGS: [(u16, usize); 7] = [
-    (0x8100, 2), // 802.1Q
+    (VIRTUAL_LAN, 2),
     (0x88a8, 2), // 802.1ad
     (0x9100, 2), // double tags before 802.1ad
     (0x9200, 2), // the same, other vendors
@@ -47,6 +49,17 @@ pub(in crate::decode) fn strip(bytes: &[u8]) -> Result<Place, SkipReason> {
     let [first, ..] = header.destination();
     let inside = Inside::EtherType(header.ether_type().0);
     Ok(Place { inside, at: header.slice().len(), group: first & 1 != 0 })
+}
+
+/// An Ethernet header and the tag of a virtual network behind it, if there is one; the most frequent frames.
+#[inline]
+pub(in crate::decode) fn strip_tagged(bytes: &[u8]) -> Option<Place> {
+    let place = strip(bytes).ok()?;
+    if place.inside != Inside::EtherType(VIRTUAL_LAN) {
+        return Some(place);
+    }
+    let inside = Inside::EtherType(be16(bytes, place.at + 2)?);
+    Some(Place { inside, at: place.at + 4, ..place })
 }
 
 /// What stands behind an Ethernet type that is not IP.
@@ -109,7 +122,7 @@ pub(super) fn after_llc(rest: &[u8]) -> Result<Place, SkipReason> {
     match array(rest, 0).ok_or(SkipReason::CutShort)? {
         SNAP => match array(rest, 3).ok_or(SkipReason::CutShort)? {
             // RFC 1042, and the tunnel encapsulation of 802.1H.
-            [0, 0, 0] | [0, 0, 0xf8] => typed(rest, 6),
+            [0, 0, 0 | 0xf8] => typed(rest, 6),
             _ => Err(SkipReason::NotIp),
         },
         IP => Ok(Place::new(Inside::EtherType(IPV4), 3)),

@@ -5,6 +5,7 @@
 pub(super) mod ethernet;
 
 mod cisco;
+mod fddi;
 mod frame_relay;
 mod linux;
 mod loopback;
@@ -61,11 +62,12 @@ pub type Strip = fn(&[u8]) -> Result<Place, SkipReason>;
 /// Ethernet, of which nearly all captures are.
 pub(super) const ETHERNET: LinkType = LinkType(1);
 
-/// Every link type that can be read: its number and name in the tcpdump.org registry, and its first header.
+/// Every link type that can be read: its number and name in the tcpdump.org registry, and what takes its header off.
 pub const LINK_TYPES: &[(u16, &str, Strip)] = &[
     (0, "NULL", loopback::strip),
     (1, "EN10MB", ethernet::strip),
     (9, "PPP", ppp::strip),
+    (10, "FDDI", fddi::strip),
     (12, "RAW", raw::strip),
     (14, "RAW", raw::strip),
     (50, "PPP_SERIAL", ppp::strip_serial),
@@ -77,6 +79,8 @@ pub const LINK_TYPES: &[(u16, &str, Strip)] = &[
     (108, "LOOP", loopback::strip),
     (113, "LINUX_SLL", linux::strip_sll),
     (127, "IEEE802_11_RADIO", wlan::strip_radiotap),
+    // Apple's programs wrote PKTAP under this private number before it had its own.
+    (149, "USER2", wrapped::strip_pktap),
     (166, "PPP_PPPD", ppp::strip_directed),
     (192, "PPI", wrapped::strip_ppi),
     (204, "PPP_WITH_DIR", ppp::strip_directed),
@@ -87,11 +91,6 @@ pub const LINK_TYPES: &[(u16, &str, Strip)] = &[
     (258, "PKTAP", wrapped::strip_pktap),
     (276, "LINUX_SLL2", linux::strip_sll2),
 ];
-
-/// The registry's name of a link type that can be read.
-pub fn name(link: LinkType) -> Option<&'static str> {
-    row(link).map(|(_, name, _)| *name)
-}
 
 fn row(link: LinkType) -> Option<&'static (u16, &'static str, Strip)> {
     LINK_TYPES.iter().find(|(number, _, _)| *number == link.0)
