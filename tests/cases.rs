@@ -3,16 +3,24 @@
 //! `case.toml` says what is run and why; `expected.txt` and `expected.json` are what it printed when somebody looked.
 //! `UPDATE=1 cargo test --test cases` writes them anew; the difference is then reviewed like any other change.
 //! Each case also runs twice and with one, two and three workers, and must print the same bytes.
+//!
+//! `tests/cases/shipped` is of another kind: for each folder of `pcaps` a page with a few lines for each capture in it.
+//! A new capture appears there by itself; what it should show is said in `pcaps/README.md`.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop here")]
 
 mod common;
 
 use common::command;
+use common::files_below;
 use common::finish;
+use common::list;
 use common::root;
 use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
@@ -83,6 +91,83 @@ fn every_case_has_a_purpose_of_its_own() {
 }
 
 #[test]
+fn every_shipped_capture_shows_what_was_reviewed() {
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut faults = Vec::new();
+    for folder in folders(&root().join("pcaps")) {
+        let page = page(&folder);
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        let golden = root().join("tests/cases/shipped").join(format!("{name}.txt"));
+        if update {
+            fs::write(&golden, page).unwrap();
+        } else if let Some(fault) = difference(&fs::read_to_string(&golden).unwrap_or_default(), &page) {
+            faults.push(format!("{}: {fault}", golden.display()));
+        }
+    }
+    assert!(faults.is_empty(), "\n{}\nreview it, then UPDATE=1 cargo test --test cases", faults.join("\n"));
+}
+
+/// Flows of one capture that are shown before the rest is only counted.
+const LINES_MAX: usize = 16;
+
+/// A few lines for each capture of a folder.
+fn page(folder: &Path) -> String {
+    let mut page = String::new();
+    for path in files_below(folder) {
+        let name = path.strip_prefix(root()).unwrap().to_str().unwrap();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            continue;
+        }
+        let report = finish(command().arg("analyze").arg(name).args(["--format", "json"]));
+        let value = report.json();
+        let health = &value["health"];
+        let skipped = health["skipped"].as_object().unwrap().iter().filter(|(_, count)| **count != 0);
+        let skipped: Vec<_> = skipped.map(|(reason, count)| format!(", {reason} {count}")).collect();
+        let exit = report.code.unwrap();
+        let (frames, copies) = (&health["frames"], &health["duplicates"]);
+        let lopsided = if health["asymmetric"] == true { ", asymmetric" } else { "" };
+        writeln!(page, "{name}: exit {exit}, {frames} frames, {copies} copies{}{lopsided}", skipped.concat()).unwrap();
+        let records = finish(command().arg("analyze").arg(name).args(["--format", "ndjson"])).text();
+        let mut lines: BTreeMap<String, u64> = BTreeMap::new();
+        for record in records.lines() {
+            *lines.entry(line(&serde_json::from_str(record).unwrap())).or_default() += 1;
+        }
+        for (line, count) in lines.iter().take(LINES_MAX) {
+            writeln!(page, "  {count} {line}").unwrap();
+        }
+        if lines.len() > LINES_MAX {
+            writeln!(page, "  and {} more", lines.len() - LINES_MAX).unwrap();
+        }
+        for finding in list(&value, "findings") {
+            let part = |name: &str| finding[name].to_string().replace('"', "");
+            let ends = format!("{} > {} {}/{}", part("client"), part("server"), part("transport"), part("port"));
+            let kind = part("finding").to_uppercase();
+            writeln!(page, "  {kind} {ends} {} of {}, frames {}", part("attempts"), part("flows"), part("frames"))
+                .unwrap();
+        }
+    }
+    page
+}
+
+/// What a flow record says, without its client's port and its times.
+fn line(record: &Value) -> String {
+    let part = |name: &str| record[name].to_string().replace('"', "");
+    let mut line = format!("{} {} > {}", part("proto"), part("id.orig_h"), part("id.resp_h"));
+    write!(line, ":{} {} {} {}", part("id.resp_p"), part("outcome"), part("confidence"), part("reason")).unwrap();
+    if !record["by"].is_null() {
+        write!(line, " by {}", part("by")).unwrap();
+    }
+    write!(line, ", {}", part("standing")).unwrap();
+    if !record["standing_why"].is_null() {
+        write!(line, " {}", part("standing_why")).unwrap();
+    }
+    for flag in list(record, "flags") {
+        write!(line, ", {}", flag.as_str().unwrap()).unwrap();
+    }
+    line
+}
+
+#[test]
 fn a_difference_is_shown_by_its_first_line() {
     assert_eq!(difference("a\nb\n", "a\nb\n"), None);
     assert_eq!(difference("a\nb\n", "a\nc\n").unwrap(), "line 2\n  expected: b\n  printed:  c");
@@ -92,12 +177,21 @@ fn a_difference_is_shown_by_its_first_line() {
 
 /// Every case, in the order of the folders' names.
 fn cases() -> Vec<(PathBuf, Case)> {
-    let folder = root().join("tests/cases");
-    let mut folders: Vec<_> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    let folders = folders(&root().join("tests/cases"));
+    folders
+        .into_iter()
+        .filter(|folder| !folder.ends_with("shipped"))
+        .map(|folder| (folder.clone(), read(&folder)))
+        .collect()
+}
+
+/// The folders in a folder, in the order of their names.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<_> = entries.filter(|path| path.is_dir()).collect();
     folders.sort();
     assert!(!folders.is_empty());
-    folders.into_iter().map(|folder| (read(&folder), folder)).map(|(case, folder)| (folder, case)).collect()
+    folders
 }
 
 fn read(folder: &Path) -> Case {

@@ -263,12 +263,20 @@ impl<'a> Judge<'a> {
             dir_basis,
             notes: notes(flow, seen.icmp(), &verdict),
             verdict,
+            service: self.service(&standing, flow.key.transport, port),
             standing,
-            service: self.catalogue.service_at(flow.key.transport, port),
             finding,
             collapse,
             roles_inferred: from.inferred || to.inferred,
         })
+    }
+
+    /// What the port means. That it lies in a wide range means something only where a row says so.
+    fn service(&self, standing: &Standing, transport: Transport, port: u16) -> Option<ServiceId> {
+        let named = |service: &ServiceId| {
+            !self.catalogue.service(*service).dynamic || matches!(standing, Standing::ExpectedRange(_))
+        };
+        self.catalogue.service_at(transport, port).filter(named)
     }
 
     fn finding(&self, standing: &Standing, verdict: &Verdict, client: Addr) -> Option<FindingKind> {

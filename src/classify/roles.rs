@@ -26,6 +26,9 @@ pub(crate) struct Held {
     pub(crate) set: RoleSet,
     /// Some of them are inferred.
     pub(crate) inferred: bool,
+    /// They tell what kind of host it is, so that what no row allows it can be called unexpected. An inferred DNS or
+    /// mail server may be much else besides; what the site file says, and domain controllers and their clients, count.
+    pub(crate) decided: bool,
     rows: Vec<HostRole>,
 }
 
@@ -37,6 +40,8 @@ pub(crate) struct Roles {
     serving: RoleSet,
     /// Roles that clients are known by asking.
     asked: RoleSet,
+    /// Roles of hosts that ask.
+    asking: RoleSet,
 }
 
 impl Roles {
@@ -44,14 +49,14 @@ impl Roles {
     pub(crate) fn new(flows: &[Seen<'_>], context: &Context, catalogue: &Catalogue, infer: bool) -> Self {
         let mut roles = Self::default();
         let targets = catalogue.rows().iter().filter(|row| row.judges()).flat_map(|row| row.to.iter().copied());
-        let mut asking = RoleSet::of(RoleId::ANY);
         for inference in catalogue.inference() {
             if let RoleBasis::Asks { of, .. } = inference.basis {
-                asking.insert(inference.role);
+                roles.asking.insert(inference.role);
                 roles.asked.insert(of);
             }
         }
-        roles.serving = targets.filter(|role| !asking.contains(*role)).collect();
+        let serves = |role: &RoleId| *role != RoleId::ANY && !roles.asking.contains(*role);
+        roles.serving = targets.filter(serves).collect();
         if infer {
             roles.infer_servers(context, catalogue);
             roles.infer_clients(flows, context, catalogue);
@@ -65,7 +70,7 @@ impl Roles {
         let by_site = catalogue.site_roles(addr.ip());
         if !by_site.is_empty() {
             // What the site says of a host is the whole truth of it: nothing inferred is added.
-            held = Held { set: catalogue.closure(by_site), inferred: false, rows: Vec::new() };
+            held = Held { set: catalogue.closure(by_site), decided: true, ..Held::default() };
         }
         held
     }
@@ -98,6 +103,7 @@ impl Roles {
         set.insert(row.role);
         held.set = catalogue.closure(set);
         held.inferred = true;
+        held.decided |= set.meets(self.asked.union(self.asking));
         if !held.rows.iter().any(|known| known.role == row.role) {
             held.rows.push(row);
         }

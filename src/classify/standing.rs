@@ -81,17 +81,17 @@ pub(crate) fn standing(question: &Question<'_>, roles: &Roles, context: &Context
         // Some other role may: then an unknown client may hold that role.
         let for_another_client =
             rows.other_roles.iter().any(|row| catalogue.row(*row).to.iter().any(|role| to.contains(*role)));
-        let known_from = !from.is_empty() || !for_another_client;
+        let known_from = question.from.decided || !for_another_client;
         return if !rows.range.is_empty() && to.is_empty() {
             Standing::ExpectedRange(rows.range)
-        } else if question.strict || (known_from && !to.is_empty()) {
+        } else if question.strict || (known_from && question.to.decided) {
             let why = if rows.reverse.is_empty() { Why::RolePair } else { Why::Direction };
             Standing::Unexpected(why)
         } else {
             Standing::NotJudged(WhyNot::RoleUnknown)
         };
     }
-    if question.strict || roles.serves(to) || roles.is_asked(from) {
+    if question.strict || (question.to.decided && roles.serves(to)) || roles.is_asked(from) {
         return Standing::Unexpected(Why::NoRow);
     }
     Standing::Uncatalogued

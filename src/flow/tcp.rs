@@ -154,7 +154,8 @@ fn on_syn(flow: &mut Flow, packet: &Packet, tcp: &Tcp) {
 fn on_syn_ack(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counters) -> bool {
     let me = packet.from.index();
     let other = packet.from.other().index();
-    if flow.syns[other] > 0 && tcp.ack != flow.isn[other].wrapping_add(1) {
+    let own_attempt = flow.syns[me] > 0 && flow.syns[other] == 0;
+    if own_attempt || (flow.syns[other] > 0 && tcp.ack != flow.isn[other].wrapping_add(1)) {
         counters.bad_replies += 1;
         return false;
     }
