@@ -313,9 +313,15 @@ impl Context {
         self.companions.contains(&(one.min(other), one.max(other), service))
     }
 
-    /// How long after `at` the capture went on.
+    /// How long after `at` the capture went on without a gap.
     pub(crate) fn watched_after(&self, at: Timestamp) -> Duration {
-        self.facts.last.since(at)
+        let next = self.facts.gaps.partition_point(|(from, _)| *from < at);
+        self.facts.gaps.get(next).map_or(self.facts.last, |(from, _)| *from).since(at)
+    }
+
+    /// Whether a flow's first frame is the first of its capture: what came before was not seen.
+    pub(crate) fn at_start(&self, flow: &Flow) -> bool {
+        flow.first_frame == self.facts.first_frame || flow.first_frame.number() == 1
     }
 }
 

@@ -127,7 +127,7 @@ impl Case<'_> {
             (_, true) => (Confidence::Probable, Reason::SynUnanswered),
         };
         let tail = flow.syn_gap_ms > limit::SYN_SERIES_GAP_MS || tries == 1;
-        if flow.first_frame == self.context.facts.first_frame && tail && reason != Reason::SynSingle {
+        if self.context.at_start(flow) && tail && reason != Reason::SynSingle {
             confidence = confidence.lower();
             reason = Reason::EdgeStart;
         }
