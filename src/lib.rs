@@ -57,7 +57,7 @@
 //!     first: source.facts().iter().filter_map(|input| input.first).min().unwrap_or_default(),
 //!     last: source.facts().iter().filter_map(|input| input.last).max().unwrap_or_default(),
 //!     first_frame: captured.first_frame,
-//!     lost_share: 0.0,
+//!     ..CaptureFacts::default()
 //! };
 //!
 //! // The judgement: flows and documents in, findings out.
