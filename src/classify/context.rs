@@ -56,6 +56,8 @@ pub(crate) struct Baseline {
     mixed: bool,
     packets: u64,
     flows: u64,
+    /// Its packets came with copies.
+    pub(crate) copied: bool,
     /// The fastest answer to a SYN, nanoseconds.
     pub(crate) fastest_ns: Option<u64>,
 }
@@ -66,6 +68,11 @@ impl Baseline {
         (!self.mixed && self.packets >= BASELINE_PACKETS && self.flows >= BASELINE_FLOWS).then_some(self.ttl)
     }
 
+    /// The one value that all packets had, however few, if there were any.
+    pub(crate) fn only(&self) -> Option<u8> {
+        (!self.mixed && self.flows > 0).then_some(self.ttl)
+    }
+
     fn note(&mut self, flow: &Flow, side: Side) {
         let ttl = flow.ttl[side.index()];
         if ttl == 0 {
@@ -74,6 +81,7 @@ impl Baseline {
         self.mixed |= flow.ttl_varies(side) || (self.flows > 0 && self.ttl != ttl);
         self.ttl = ttl;
         self.flows += 1;
+        self.copied |= flow.marks.has(Mark::Copied);
         self.packets += flow.packets[side.index()];
         if flow.synacks[side.index()] > 0 && flow.syns[side.other().index()] == 1 {
             let took = flow.synack_at.0.saturating_sub(flow.syn_last.0);
@@ -346,7 +354,8 @@ impl Context {
 
     /// Whether a flow's first frame is the first of its capture: what came before was not seen.
     pub(crate) fn at_start(&self, flow: &Flow) -> bool {
-        flow.first_frame == self.facts.first_frame || flow.first_frame.number() == 1
+        let after_gap = self.facts.gaps.binary_search_by_key(&flow.first, |(_, to)| *to).is_ok();
+        flow.first_frame == self.facts.first_frame || after_gap
     }
 }
 

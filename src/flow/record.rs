@@ -174,6 +174,8 @@ pub enum Mark {
     AckedLow = 1 << 14,
     /// The high end sent an acknowledgement that is no RST.
     AckedHigh = 1 << 15,
+    /// A copy of a RST was seen.
+    ResetCopied = 1 << 16,
 }
 
 /// A set of [`Mark`]s.
