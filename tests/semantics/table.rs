@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use portolan::classify::judge::CaptureFacts;
 use portolan::classify::judge::Judge;
-use portolan::classify::judge::Options;
+use portolan::classify::judged::CaptureFacts;
+use portolan::classify::judged::Options;
 use portolan::classify::verdict::FindingKind;
 use portolan::classify::verdict::Outcome;
 use portolan::decode::packet::IcmpError;
@@ -247,7 +247,7 @@ fn throw(seed: u64, packets: u64, flows_max: usize) -> BTreeSet<&'static str> {
     outcomes
 }
 
-fn agrees(judged: &portolan::classify::judge::Judged<'_>, packets: u64) {
+fn agrees(judged: &portolan::classify::judged::Judged<'_>, packets: u64) {
     let flow = judged.flow;
     let (me, server) = (judged.orig.index(), judged.orig.other().index());
     let outcome = judged.verdict.outcome;
