@@ -363,14 +363,19 @@ fn a_forged_syn_inside_a_connection_blocks_nothing() {
 fn two_files_with_a_gap_between_them_end_twice() {
     // The first file ends a tenth of a second after the SYN; the second was made an hour later.
     let c = smb();
-    let world = Script::new()
-        .talks(-5.0, C2, S, 445)
-        .syn(9.9, c)
-        .input(1)
-        .syn(3_600.0, conn(C2, 49_000, S, 389))
-        .syn_ack(3_600.001, conn(C2, 49_000, S, 389))
-        .judge();
-    world.of(c).not_blocked();
+    let other = conn(C2, 49_000, S, 389);
+    let script = |at: f64| {
+        Script::new()
+            .talks(-5.0, C2, S, 445)
+            .syn(at, c)
+            .talks(9.99, C2, S, 445)
+            .gap(10.0, 3_600.0)
+            .input(1)
+            .handshake(3_600.0, other)
+            .judge()
+    };
+    script(9.9).of(c).is("unknown", "edge_end").finding("-");
+    script(6.9).of(c).is("dropped", "syn_single");
 }
 
 #[test]

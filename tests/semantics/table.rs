@@ -227,12 +227,13 @@ fn throw(seed: u64, packets: u64, flows_max: usize) -> BTreeSet<&'static str> {
     assert_eq!(table.counters.flows, flows);
     assert_eq!(table.counters.flows, table.flows().count() as u64 + table.counters.flows_evicted);
     let first_frame = FrameId::new(0, 1);
-    let facts = CaptureFacts { first: Timestamp(0), last: Timestamp(at), first_frame, lost_share: 0.001 };
+    let facts =
+        CaptureFacts { first: Timestamp(0), last: Timestamp(at), first_frame, lost_share: 0.001, gaps: Vec::new() };
     for strict in [false, true] {
         let options = Options { infer: !strict, strict };
         let tables = [table];
         with_catalogue(None, |catalogue| {
-            let judge = Judge::new(&tables, facts, &knowledge, catalogue, options);
+            let judge = Judge::new(&tables, facts.clone(), &knowledge, catalogue, options);
             assert_eq!(judge.flows().count(), tables[0].flows().count());
             for judged in judge.flows() {
                 agrees(&judged, packets);

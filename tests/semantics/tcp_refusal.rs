@@ -99,7 +99,7 @@ fn t8_one_connection_is_no_baseline_and_mixed_values_are_none() {
     let c = kerberos();
     let one = Script::new().talks(-5.0, C, S, 445).syn(0.0, c).refuse(0.001, c).ttl(61).judge();
     one.of(c).verdict("refused", "possible", "rst_unknown_origin", "unknown");
-    let other_path = conn(C2, 50_000, S, 445);
+    let other_path = conn(C, 50_001, S, 445);
     let mixed = known(C, S)
         .syn(-3.0, other_path)
         .syn_ack(-2.999, other_path)
@@ -110,6 +110,15 @@ fn t8_one_connection_is_no_baseline_and_mixed_values_are_none() {
         .ttl(61)
         .judge();
     mixed.of(c).verdict("refused", "possible", "rst_unknown_origin", "unknown");
+}
+
+#[test]
+fn t7_the_way_to_another_client_says_nothing_against_a_reset() {
+    // The server's packets come to the other client with another time to live than the RST has to this one.
+    let c = kerberos();
+    let script = || known(C2, S).syn(0.0, c).refuse(0.001, c);
+    script().ttl(61).judge().of(c).verdict("refused", "possible", "rst_unknown_origin", "unknown");
+    script().judge().of(c).verdict("refused", "confirmed", "rst_host", "host");
 }
 
 #[test]
