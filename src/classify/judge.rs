@@ -230,7 +230,7 @@ impl<'a> Judge<'a> {
         let tcp = flow.key.transport == Transport::Tcp;
         let half_open = tcp && flow.syns[orig.index()] > 0 && !flow.marks.has(Mark::Established);
         // A flood or a scan is told by what the source does; that the capture ends early changes nothing.
-        let silent = half_open && flow.max_ack[orig.index()] == 0;
+        let silent = half_open && !flow.acked(orig);
         Attempt {
             client: ends.orig.addr,
             server: ends.resp.addr,

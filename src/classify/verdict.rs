@@ -51,6 +51,12 @@ impl Outcome {
         }
     }
 
+    /// Whether this is the name of an outcome that [`Outcome::is_failure`].
+    pub fn is_failure_name(name: &str) -> bool {
+        let failures = [Self::Dropped, Self::Refused, Self::Rejected, Self::ReplyLost, Self::Stalled, Self::Unanswered];
+        failures.into_iter().any(|outcome| outcome.name() == name)
+    }
+
     /// Whether an expected flow that ends so is blocked.
     pub fn is_failure(self) -> bool {
         matches!(
@@ -189,6 +195,8 @@ pub enum Reason {
     UdpUnanswered,
     /// U3 with one try only.
     UdpSingle,
+    /// U3, but the same server answers this client's other requests.
+    AnsweredOtherwise,
     /// U4: works over TCP.
     UdpFallback,
     /// U5, multicast, broadcast: no answer is due.
@@ -237,6 +245,7 @@ impl fmt::Display for Reason {
             Self::Related => "related",
             Self::UdpUnanswered => "udp_unanswered",
             Self::UdpSingle => "udp_single",
+            Self::AnsweredOtherwise => "answered_otherwise",
             Self::UdpFallback => "udp_fallback",
             Self::OneWayProtocol => "one_way_protocol",
             Self::NoReplyKnown => "no_reply_known",

@@ -112,8 +112,8 @@ impl Table {
             self.counters.duplicates += 1;
             if let Some(flow) = found.and_then(|index| self.entry_mut(index)) {
                 flow.marks.set(Mark::Copied);
-                if !matches!(packet.layer, Layer::Tcp(tcp) if rst(tcp.flags)) {
-                    flow.note_ttl(packet.from, packet.ttl);
+                if matches!(packet.layer, Layer::Tcp(tcp) if rst(tcp.flags)) {
+                    flow.marks.set(Mark::ResetCopied);
                 }
             }
             return Event::Quiet;
@@ -123,6 +123,8 @@ impl Table {
             Some(index) => {
                 if let Some(flow) = self.entry_mut(index) {
                     flow.marks.set(Mark::Superseded);
+                    let waited = packet.ts.since(flow.last_seen()).as_millis();
+                    flow.superseded_after_ms = u32::try_from(waited).unwrap_or(u32::MAX - 1);
                 }
                 let fresh = self.insert_entry(packet, hash);
                 self.relink(index, fresh, hash);
@@ -139,7 +141,7 @@ impl Table {
 
     /// All flows, in the order they began (an evicted flow's place goes to a later one).
     pub fn flows(&self) -> impl Iterator<Item = &Flow> {
-        self.chunks.iter().flatten().filter(|flow| !flow.marks.has(Mark::Free))
+        self.chunks.iter().flatten()
     }
 
     /// The flow at an index that this table gave.
@@ -219,6 +221,9 @@ impl Table {
         }
         if flow.lead[me] == 0 {
             flow.lead[me] = packet.lead;
+        }
+        if packet.layer == Layer::Fragment {
+            flow.fragments[me] = flow.fragments[me].saturating_add(1);
         }
         let step = match packet.layer {
             Layer::Tcp(tcp) => tcp::update(flow, packet, &tcp, &mut self.counters),
@@ -394,27 +399,31 @@ impl Table {
         if !meaning.is_hard() {
             return;
         }
-        if flow.icmp == 0 {
+        let (known, began) = (flow.icmp, flow.began);
+        let seen = IcmpSeen {
+            sender: error.sender,
+            about: packet.from,
+            v6: error.v6,
+            kind: error.kind,
+            code: error.code,
+            ts: packet.ts,
+            frame: packet.frame,
+            count: 1,
+        };
+        if known == 0 {
             flow.icmp = fresh;
-            let seen = IcmpSeen {
-                sender: error.sender,
-                v6: error.v6,
-                kind: error.kind,
-                code: error.code,
-                ts: packet.ts,
-                frame: packet.frame,
-                count: 1,
-            };
             if self.icmps_free.pop().is_none() {
                 self.icmps.push(seen);
             } else if let Some(place) = self.icmps.get_mut(fresh as usize - 1) {
                 *place = seen;
             }
-        } else {
-            let place = flow.icmp as usize - 1;
-            if let Some(seen) = self.icmps.get_mut(place) {
-                seen.count = seen.count.saturating_add(1);
+        } else if let Some(place) = self.icmps.get_mut(known as usize - 1) {
+            // The first error about the originator's packets is the one that tells.
+            let count = place.count.saturating_add(1);
+            if place.about != began && packet.from == began {
+                *place = seen;
             }
+            place.count = count;
         }
     }
 }
@@ -453,8 +462,16 @@ fn quote_fits(flow: &Flow, packet: &Packet, error: &IcmpError) -> bool {
         return flow.packets[packet.from.index()] > 0;
     }
     let me = packet.from.index();
-    let Some(seq) = error.quoted_seq else { return flow.packets[me] > 0 };
-    let base = if flow.syns[me] > 0 || flow.synacks[me] > 0 { flow.isn[me] } else { flow.next_seq[me] };
-    // Within the window around what was sent; an attempt's SYN has exactly the initial number.
-    flow.packets[me] > 0 && seq.wrapping_sub(base.wrapping_sub(1 << 20)) < (1 << 30)
+    if flow.packets[me] == 0 {
+        return false;
+    }
+    let Some(seq) = error.quoted_seq else { return true };
+    let sent = flow.next_seq[me];
+    if flow.syns[me] == 0 && flow.synacks[me] == 0 {
+        // Caught in the middle: any number of the last half of sequence space may have been sent.
+        return sent.wrapping_sub(seq) < 1 << 31;
+    }
+    let only_syns = u64::from(flow.syns[me]) + u64::from(flow.synacks[me]) == flow.packets[me];
+    let place = seq.wrapping_sub(flow.isn[me]);
+    if only_syns { place == 0 } else { place <= sent.wrapping_sub(flow.isn[me]) }
 }

@@ -4,6 +4,7 @@
 //! verdict was reached, nor where the pages go.
 
 pub mod community_id;
+pub mod counts;
 pub mod facts;
 mod filter;
 pub mod findings;
@@ -32,11 +33,13 @@ use crate::report::facts::RunFacts;
 use crate::report::findings::FailOn;
 use crate::report::findings::Finding;
 use crate::report::findings::Findings;
+use crate::report::format::summary;
 use crate::report::hosts::HostRow;
 use crate::report::names::Names;
 use crate::report::names::ServiceKey;
 use crate::report::pairs::Pair;
 use crate::report::pairs::Pairs;
+use crate::report::sanitise::Shown;
 use crate::report::sentence::Sentence;
 
 /// Everything that is told of a run. Serialises as schema `portolan/report/1`.
@@ -83,7 +86,7 @@ impl Report {
 
     fn of<'f>(
         run: RunFacts,
-        health: Health,
+        mut health: Health,
         flows: impl Iterator<Item = Judged<'f>>,
         collapses: &[Collapse],
         names: &Names<'_>,
@@ -104,6 +107,9 @@ impl Report {
             };
             pairs.add_fold(key, fold, service);
         }
+        let own_notes = std::mem::take(&mut health.notes);
+        health.notes = summary::warnings(&run, &health).iter().map(|note| Shown::text(note)).collect();
+        health.notes.extend(own_notes);
         let sentence = Sentence::new(names, !run.is_one_day());
         let findings = findings.finish(collapses, &pairs, names, &sentence);
         let pairs = pairs.finish(names);
@@ -243,10 +249,10 @@ mod tests {
         let report = sample::report();
         let pair = report.pairs.last().unwrap();
         assert_eq!(pair.client.to_string(), "10.0.5.5");
-        assert_eq!(pair.services[0].service, "dns");
+        assert_eq!(pair.services[0].service.as_str(), "dns");
         assert_eq!((pair.services[0].flows, pair.services[0].packets_to_client), (1, 3));
-        assert_eq!(pair.services[0].outcomes, [("open", 1)].into());
-        assert_eq!(pair.services[0].standings, [("not_judged", 1)].into());
+        assert_eq!(pair.services[0].outcomes.iter().collect::<Vec<_>>(), [("open", 1)]);
+        assert_eq!(pair.services[0].standings.iter().collect::<Vec<_>>(), [("not_judged", 1)]);
     }
 
     #[test]

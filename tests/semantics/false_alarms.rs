@@ -404,3 +404,29 @@ fn a_connection_caught_in_the_middle_with_repeats_is_not_stalled() {
         .judge();
     world.of(c).not_blocked();
 }
+
+#[test]
+fn a_firewall_that_renumbers_captured_on_both_sides() {
+    // Same ports, other sequence numbers: every packet is seen twice, and no copy looks like its original.
+    let inside = smb();
+    let outside = inside.isn(3_000_000_000, 2_000_000_000);
+    let world = Script::new()
+        .syn(0.0, inside)
+        .syn(0.0003, outside)
+        .ttl(127)
+        .syn_ack(0.001, outside)
+        .syn_ack(0.0013, inside)
+        .ttl(127)
+        .ack(0.002, inside)
+        .ack(0.0023, outside)
+        .send(0.01, inside, 0, 100, 0)
+        .send(0.0103, outside, 0, 100, 0)
+        .reply(0.02, outside, 0, 300, 100)
+        .reply(0.0203, inside, 0, 300, 100)
+        .fin(0.1, inside, From::Client, 100, 300)
+        .fin(0.1003, outside, From::Client, 100, 300)
+        .judge();
+    for said in world.all(inside) {
+        said.not_blocked();
+    }
+}

@@ -99,17 +99,14 @@ fn t8_one_connection_is_no_baseline_and_mixed_values_are_none() {
     let c = kerberos();
     let one = Script::new().talks(-5.0, C, S, 445).syn(0.0, c).refuse(0.001, c).ttl(61).judge();
     one.of(c).verdict("refused", "possible", "rst_unknown_origin", "unknown");
-    let other_path = conn(C, 50_001, S, 445);
-    let mixed = known(C, S)
-        .syn(-3.0, other_path)
-        .syn_ack(-2.999, other_path)
-        .ttl(120)
-        .ack(-2.998, other_path)
-        .syn(0.0, c)
-        .refuse(0.001, c)
-        .ttl(61)
-        .judge();
-    mixed.of(c).verdict("refused", "possible", "rst_unknown_origin", "unknown");
+    let mixed = |client: &str| {
+        let other_path = conn(client, 49_000, S, 445);
+        let script = known(C, S).syn(-3.0, other_path).syn_ack(-2.999, other_path).ttl(120).ack(-2.998, other_path);
+        script.syn(0.0, c).refuse(0.001, c).ttl(61).judge()
+    };
+    mixed(C).of(c).verdict("refused", "possible", "rst_unknown_origin", "unknown");
+    // What another client hears came another way, and changes nothing of what this one should hear.
+    mixed(C2).of(c).verdict("rejected", "probable", "rst_middlebox", "middlebox");
 }
 
 #[test]

@@ -22,7 +22,8 @@ use crate::report::words::thousands;
 /// Those of the writer.
 pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "# {} {}: {}", report.tool.name, report.tool.version, escape(&summary::tally(report)))?;
-    list(out, "Beware", &summary::warnings(report))?;
+    let notes: Vec<String> = report.health.notes.iter().map(ToString::to_string).collect();
+    list(out, "Beware", &notes)?;
     list(out, "Capture", &summary::facts(report))?;
     for kind in KINDS {
         let findings: Vec<&Finding> = report.findings.iter().filter(|finding| finding.kind == kind).collect();
@@ -39,6 +40,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     if summary::is_clean(report) {
         writeln!(out, "\n## Nothing blocked, nothing unexpected\n\n{}", escape(&summary::silence(report)))?;
     }
+    list(out, "Failed, not judged", &summary::failed_unjudged(report))?;
     if report.pairs.is_empty() {
         return Ok(());
     }
@@ -74,8 +76,8 @@ fn pair_cells(pair: &Pair, service: &PairService) -> Vec<String> {
         service.title.to_string(),
         ports(service),
         thousands(service.flows),
-        shares(&service.outcomes),
-        shares(&service.standings),
+        shares(service.outcomes.iter()),
+        shares(service.standings.iter()),
         p50,
         service.worst.name().to_owned(),
     ]
@@ -176,7 +178,7 @@ mod tests {
             rows += 1;
         }
         assert_eq!(rows, 6 * 2 + 7 + 8);
-        assert!(page.starts_with("# portolan 0.1.0: 3 blocked, 1 unexpected, 1 scan, 1 attempt, 1 range\\_only\n"));
+        assert!(page.starts_with("# portolan 0.1.0: 3 blocked, 1 unexpected, 1 scan, 1 attempt, 1 by range only\n"));
         assert!(page.contains(
             "\n| 10.0.1.20 | 10.0.0.10 | LDAP | tcp/389 | 3 | open 2, refused 1 | expected 3 | 310 us | blocked |\n"
         ));
