@@ -11,7 +11,7 @@ use foldhash::quality::RandomState;
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::service::ServiceId;
-use crate::classify::judge::CaptureFacts;
+use crate::classify::judged::CaptureFacts;
 use crate::classify::thresholds::ASYMMETRIC_SHARE;
 use crate::classify::thresholds::BASELINE_FLOWS;
 use crate::classify::thresholds::BASELINE_PACKETS;
@@ -56,8 +56,7 @@ pub(crate) struct Baseline {
     mixed: bool,
     packets: u64,
     flows: u64,
-    /// Its packets came with copies.
-    pub(crate) copied: bool,
+    copied_flows: u64,
     /// The fastest answer to a SYN, nanoseconds.
     pub(crate) fastest_ns: Option<u64>,
 }
@@ -66,6 +65,11 @@ impl Baseline {
     /// The one value that all packets had, if there were enough of them.
     pub(crate) fn stable(&self) -> Option<u8> {
         (!self.mixed && self.packets >= BASELINE_PACKETS && self.flows >= BASELINE_FLOWS).then_some(self.ttl)
+    }
+
+    /// Whether most of its flows came with copies: the capture sees everything twice.
+    pub(crate) fn copied(&self) -> bool {
+        self.copied_flows * 2 > self.flows
     }
 
     /// The one value that all packets had, however few, if there were any.
@@ -81,7 +85,7 @@ impl Baseline {
         self.mixed |= flow.ttl_varies(side) || (self.flows > 0 && self.ttl != ttl);
         self.ttl = ttl;
         self.flows += 1;
-        self.copied |= flow.marks.has(Mark::Copied);
+        self.copied_flows += u64::from(flow.marks.has(Mark::Copied));
         self.packets += flow.packets[side.index()];
         if flow.synacks[side.index()] > 0 && flow.syns[side.other().index()] == 1 {
             let took = flow.synack_at.0.saturating_sub(flow.syn_last.0);
@@ -400,7 +404,8 @@ pub(crate) fn proves_reply(flow: &Flow, side: Side) -> bool {
 /// Whether a flow answered, and nobody was told while it was counted: caught in the middle, or turned round since.
 fn untold(flow: &Flow, orig: Side) -> bool {
     let midway = flow.key.transport == Transport::Tcp || flow.began != orig;
-    flow.began_by != Began::Syn && midway && both_ways(flow)
+    let one_way = flow.began_by == Began::SynAck && proves_reply(flow, orig.other());
+    flow.began_by != Began::Syn && midway && (both_ways(flow) || one_way)
 }
 
 /// Whether packets of both ends were captured.

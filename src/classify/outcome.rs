@@ -167,7 +167,7 @@ impl Case<'_> {
         if same_ttl == Some(false) {
             return Some(By::Middlebox);
         }
-        if far.copied && !flow.marks.has(Mark::ResetCopied) {
+        if far.copied() && !flow.marks.has(Mark::ResetCopied) {
             // Everything of this server is captured twice, and this RST once: it did not come the same way.
             return None;
         }
