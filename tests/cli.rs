@@ -449,3 +449,14 @@ fn nothing_is_written_beside_the_input() {
     assert_eq!(desk.names(), ["mixed.pcap", "site.toml"]);
     assert!(!Path::new("portolan.log").exists());
 }
+
+#[test]
+fn the_readme_shows_what_the_program_prints() {
+    let readme = fs::read_to_string(common::root().join("README.md")).unwrap();
+    let console = readme.split("```console\n$ portolan ").nth(1).unwrap().split("```").next().unwrap();
+    let (words, shown) = console.split_once('\n').unwrap();
+    let printed = run(&words.split(' ').collect::<Vec<_>>()).text();
+    for line in shown.lines().filter(|line| !line.trim_start().starts_with("[...")) {
+        assert!(printed.lines().any(|real| real == line), "README.md shows a line that is not printed:\n{line}");
+    }
+}

@@ -95,8 +95,8 @@ pub struct JudgeArgs {
     /// Site file: which hosts hold which roles, extra rows, exceptions, which profiles apply
     #[arg(short, long, value_name = "FILE")]
     pub site: Option<PathBuf>,
-    /// Judge by these profiles only (default: all, and the site's own)
-    #[arg(short, long, value_name = "ID", num_args = 1.., value_delimiter = ',')]
+    /// Judge by these profiles only, repeated or with commas (default: all, and the site's own)
+    #[arg(short, long, value_name = "ID", value_delimiter = ',')]
     pub profile: Vec<String>,
     /// A folder of more rule files, laid over the built-in ones; same ids replace (repeatable)
     #[arg(long, value_name = "DIR")]

@@ -35,7 +35,7 @@ pub struct InputRow {
     pub link_types: Vec<String>,
     /// Frames read.
     pub frames: u64,
-    /// Captured bytes of these frames.
+    /// Bytes of these frames on the wire.
     pub bytes: u64,
     /// Time of the earliest frame.
     pub first: Option<Moment>,
@@ -69,7 +69,7 @@ pub struct Health {
     pub skipped: BTreeMap<&'static str, u64>,
     /// Packets that were copies of others.
     pub duplicates: u64,
-    /// Later fragments joined to their first.
+    /// Fragments of datagrams, first ones included.
     pub fragments: u64,
     /// Packets that the capturing system says it lost.
     pub dropped_by_kernel: u64,

@@ -11,6 +11,7 @@ use crate::classify::verdict::Outcome;
 use crate::classify::verdict::Reason;
 use crate::classify::verdict::Standing;
 use crate::classify::verdict::Why;
+use crate::flow::icmp::IcmpMeaning;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 use crate::report::findings::Group;
@@ -65,7 +66,7 @@ impl<'a> Sentence<'a> {
             text.push_str(&doubt);
         }
         text.push(' ');
-        text.push_str(advice(story));
+        text.push_str(advice(story, group));
         text
     }
 
@@ -184,7 +185,7 @@ impl<'a> Sentence<'a> {
             [one] => (format!("role of {one}"), "is"),
             all => (format!("roles of {}", all.join(" and ")), "are"),
         };
-        Some(format!("The {whose} {are} inferred from this capture; a site file would make it certain."))
+        Some(format!("The {whose} {are} inferred from this capture; a site file would make them certain."))
     }
 
     /// A party with its name and roles: `dc1.corp (10.0.0.10, domain-controller)`.
@@ -233,7 +234,7 @@ fn refusal(story: &Story, group: &Group) -> String {
 }
 
 /// What else to look at.
-fn advice(story: &Story) -> &'static str {
+fn advice(story: &Story, group: &Group) -> &'static str {
     match (story.kind, story.outcome) {
         (FindingKind::Blocked, Outcome::Dropped | Outcome::Unanswered) => {
             "Check whether the request arrives at the server: if it does, look at the host's own firewall and at the \
@@ -241,6 +242,11 @@ fn advice(story: &Story) -> &'static str {
         }
         (FindingKind::Blocked, Outcome::Refused) => {
             "Check whether the service runs on the server and listens on this address and port."
+        }
+        (FindingKind::Blocked, Outcome::Rejected)
+            if matches!(group.icmp, Some(IcmpMeaning::HostDown | IcmpMeaning::NoRoute)) =>
+        {
+            "The router could not reach the host: see whether it is up and in the network where the route leads."
         }
         (FindingKind::Blocked, Outcome::Rejected) => "Check the rules and the routes of what rejected it.",
         (FindingKind::Blocked, Outcome::ReplyLost) => {

@@ -38,7 +38,8 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         remainder(out, findings.len())?;
     }
     if summary::is_clean(report) {
-        writeln!(out, "\n## Nothing blocked, nothing unexpected\n\n{}", escape(&summary::silence(report)))?;
+        let heading = summary::silence_heading(report);
+        writeln!(out, "\n## {heading}\n\n{}", escape(&summary::silence(report)))?;
     }
     list(out, "Failed, not judged", &summary::failed_unjudged(report))?;
     if report.pairs.is_empty() {

@@ -10,6 +10,7 @@ use crate::report::findings::KINDS;
 use crate::report::format::text::ports;
 use crate::report::moment::span;
 use crate::report::names::Party;
+use crate::report::pairs::PairService;
 use crate::report::words::count;
 use crate::report::words::shares;
 use crate::report::words::thousands;
@@ -53,6 +54,13 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
         let counted =
             if noun == "reply" && number != 1 { format!("{} replies", thousands(number)) } else { count(number, noun) };
         all.push(format!("{counted} {rest}"));
+    }
+    if run.filter.is_some() {
+        all.push(
+            "A filter was used. What it leaves out cannot explain silence: ICMP errors come from routers, with \
+             addresses of their own."
+                .to_owned(),
+        );
     }
     all
 }
@@ -103,7 +111,7 @@ pub(crate) fn facts(report: &Report) -> Vec<String> {
         ),
         (health.filtered, format!("{} left out by the filter", thousands(health.filtered))),
         (health.duplicates, format!("{} copies", thousands(health.duplicates))),
-        (health.fragments, format!("{} later fragments", thousands(health.fragments))),
+        (health.fragments, format!("{} fragments", thousands(health.fragments))),
         (health.tunnels, format!("{} in tunnels", thousands(health.tunnels))),
         (health.icmp_unmatched, format!("{} ICMP errors about no flow seen", thousands(health.icmp_unmatched))),
     ];
@@ -164,6 +172,18 @@ pub(crate) fn is_clean(report: &Report) -> bool {
 pub(crate) const UNJUDGED_HINT: &str = "No row could judge these, because the role of a host is not known or the port \
      is in no document. They are no findings; name the hosts in a site file and run again.";
 
+/// The heading over [`silence`].
+pub(crate) fn silence_heading(report: &Report) -> &'static str {
+    let unjudged = |service: &PairService| {
+        service.standings.get("not_judged") + service.standings.get("uncatalogued") == service.flows
+    };
+    if report.pairs.iter().flat_map(|pair| &pair.services).all(unjudged) {
+        "Nothing could be judged"
+    } else {
+        "Nothing blocked, nothing unexpected"
+    }
+}
+
 /// What it means that nothing was found.
 pub(crate) fn silence(report: &Report) -> String {
     let mut flows = 0;
@@ -171,6 +191,13 @@ pub(crate) fn silence(report: &Report) -> String {
     for service in report.pairs.iter().flat_map(|pair| &pair.services) {
         flows += service.flows;
         judged += service.flows - service.standings.get("not_judged") - service.standings.get("uncatalogued");
+    }
+    if judged == 0 {
+        return format!(
+            "0 of {} could be judged by the documents, so this says nothing of what is blocked. Name the hosts in a \
+             site file, or capture where domain controllers are seen at work.",
+            count(flows, "flow")
+        );
     }
     let mut text = format!(
         "Nothing blocked and nothing unexpected was found. {} of {} could be judged by the documents",

@@ -48,7 +48,7 @@ pub fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<(
         page.findings(report, kind)?;
     }
     if summary::is_clean(report) {
-        page.heading("NOTHING BLOCKED, NOTHING UNEXPECTED", BOLD)?;
+        page.heading(&summary::silence_heading(report).to_uppercase(), BOLD)?;
         page.paragraph("  ", "  ", &summary::silence(report))?;
     }
     page.unjudged(report)?;
@@ -105,6 +105,9 @@ impl Page<'_> {
         let title = kind.name().to_uppercase().replace('_', " ");
         self.heading(&format!("{title}: {}", count(total as u64, "finding")), color)?;
         let of_kind = report.findings.iter().filter(|finding| finding.kind == kind);
+        if kind == FindingKind::RangeOnly {
+            return self.range_only(&of_kind.collect::<Vec<_>>());
+        }
         for (number, finding) in (1..).zip(of_kind.take(ROWS_MAX)) {
             if brief {
                 self.brief(finding)?;
@@ -113,6 +116,30 @@ impl Page<'_> {
             }
         }
         self.remainder(total)
+    }
+
+    /// Ports that only a range allows, a line for each pair: which of a range is used changes with every restart.
+    fn range_only(&mut self, findings: &[&Finding]) -> io::Result<()> {
+        let same_pair = |one: &&Finding, next: &&Finding| {
+            (one.client, one.server, one.transport) == (next.client, next.server, next.transport)
+        };
+        let pairs: Vec<&[&Finding]> = findings.chunk_by(same_pair).collect();
+        for pair in pairs.iter().take(ROWS_MAX) {
+            let Some(first) = pair.first() else { continue };
+            let ports: Vec<String> =
+                pair.iter().filter_map(|finding| finding.port).map(|port| port.to_string()).collect();
+            let flows = count(pair.iter().map(|finding| finding.flows).sum(), "flow");
+            let line = format!(
+                "{} -> {} {}/{}: {flows} ({})",
+                first.client,
+                first.server,
+                first.transport,
+                ports.join(","),
+                some(&first.rows, sentence::ROWS_MAX)
+            );
+            self.paragraph("  ", "      ", &line)?;
+        }
+        self.remainder(pairs.len())
     }
 
     fn brief(&mut self, finding: &Finding) -> io::Result<()> {
@@ -331,7 +358,7 @@ mod tests {
         let report = sample::report_of(&catalogue, sample::run(), sample::health(), &made, &Folds::default());
         let page = page(&report, false);
         assert!(page.ends_with("  … and 1,234 more: see --format json\n"), "{page}");
-        assert!(page.contains("NOTHING BLOCKED, NOTHING UNEXPECTED\n") && page.contains(" 0 of 1,434 flows could"));
+        assert!(page.contains("NOTHING COULD BE JUDGED\n") && page.contains(" 0 of 1,434 flows could"));
         assert_eq!(page.matches(" -> 10.0.0.10").count(), ROWS_MAX);
     }
 }
