@@ -34,8 +34,8 @@ use crate::pipeline::worker::Worker;
 /// Batches that may wait for one worker. The reader waits when they are full: a file loses nothing.
 const QUEUE: usize = 8;
 
-/// Packets that one batch to a worker holds at most.
-const BATCH: usize = 1024;
+/// Packets that one batch to a worker holds at most: some 70 KiB, so that batches under way stay in the cache.
+const BATCH: usize = 512;
 
 /// How to run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -139,7 +139,8 @@ pub fn run(
             true
         })?;
         worker.take(&packets);
-        return Ok(reader.captured(worker.into_tables(), interrupted));
+        let tables = worker.into_tables();
+        return Ok(reader.captured(tables.into_iter().flatten().collect(), interrupted));
     }
     thread::scope(|scope| {
         let mut lanes = Vec::with_capacity(workers);
@@ -151,18 +152,16 @@ pub fn run(
             handles.push(scope.spawn(move || work_off(worker, &work, &back)));
         }
         let read = reader.read(|hashed| {
-            let lane = lanes.get_mut(shard_of(&hashed.packet.key) % workers);
+            let lane = lanes.get_mut(hashed.shard % workers);
             lane.is_some_and(|lane| lane.give(hashed))
         });
         let all_sent = lanes.iter_mut().all(Lane::flush);
         drop(lanes);
-        let mut shards: Vec<Option<Table>> = (0..SHARDS).map(|_| None).collect();
-        for (number, handle) in handles.into_iter().enumerate() {
+        let mut shards: [Option<Table>; SHARDS] = std::array::from_fn(|_| None);
+        for handle in handles {
             let tables = handle.join().map_err(|_| RunError::Worker)?;
-            for (turn, table) in tables.into_iter().enumerate() {
-                if let Some(place) = shards.get_mut(turn * workers + number) {
-                    *place = Some(table);
-                }
+            for (shard, table) in shards.iter_mut().zip(tables) {
+                *shard = shard.take().or(table);
             }
         }
         let interrupted = read?;
@@ -173,7 +172,11 @@ pub fn run(
     })
 }
 
-fn work_off(mut worker: Worker<'_>, work: &Receiver<Vec<Hashed>>, back: &Sender<Vec<Hashed>>) -> Vec<Table> {
+fn work_off(
+    mut worker: Worker<'_>,
+    work: &Receiver<Vec<Hashed>>,
+    back: &Sender<Vec<Hashed>>,
+) -> [Option<Table>; SHARDS] {
     for mut batch in work {
         worker.take(&batch);
         batch.clear();
@@ -229,8 +232,8 @@ impl Reader<'_> {
             }
             for frame in &batch.frames {
                 if let Decoded::Packet(packet) = self.decoder.decode(frame, batch.bytes(frame)) {
-                    let hash = self.hash.of(&packet.key);
-                    if !give(Hashed { packet, hash }) {
+                    let (hash, shard) = (self.hash.of(&packet.key), shard_of(&packet.key));
+                    if !give(Hashed { packet, hash, shard }) {
                         return Err(RunError::Worker);
                     }
                 }
