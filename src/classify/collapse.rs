@@ -70,29 +70,23 @@ impl Collapsed {
     }
 
     fn floods(&mut self, attempts: &[Attempt]) {
-        let mut services: Map<(Addr, u16), (u64, u64)> = Map::default();
-        for attempt in attempts.iter().filter(|attempt| attempt.transport == Transport::Tcp) {
-            let (half_open, all) = services.entry((attempt.server, attempt.port)).or_default();
-            *half_open += u64::from(attempt.half_open);
-            *all += 1;
+        let mut services: Map<(Addr, u16), usize> = Map::default();
+        for attempt in attempts.iter().filter(|attempt| attempt.half_open) {
+            *services.entry((attempt.server, attempt.port)).or_default() += 1;
         }
-        let mut flooded: Vec<(Addr, u16)> = services
-            .into_iter()
-            .filter(|(_, (half_open, all))| {
-                *half_open >= limit::FLOOD_PER_SECOND as u64
-                    && (all - half_open) * 100 < all * limit::FLOOD_COMPLETED_PERCENT
-            })
-            .map(|(key, _)| key)
-            .collect();
-        flooded.sort_unstable();
-        for (server, port) in flooded {
-            let members: Vec<usize> =
-                select(attempts, |attempt| attempt.half_open && attempt.server == server && attempt.port == port);
-            let mut seconds: Map<u64, usize> = Map::default();
-            for attempt in members.iter().filter_map(|member| attempts.get(*member)) {
-                *seconds.entry(attempt.at.0 / 1_000_000_000).or_default() += 1;
-            }
-            if seconds.values().any(|count| *count >= limit::FLOOD_PER_SECOND) {
+        let mut suspects: Vec<(Addr, u16)> =
+            services.into_iter().filter(|(_, count)| *count >= limit::FLOOD_PER_SECOND).map(|(key, _)| key).collect();
+        suspects.sort_unstable();
+        for (server, port) in suspects {
+            let to_service = |attempt: &Attempt| {
+                attempt.transport == Transport::Tcp && attempt.server == server && attempt.port == port
+            };
+            let half_open = select(attempts, |attempt| attempt.half_open && to_service(attempt));
+            let Some((first, last)) = crowded(attempts, &half_open) else { continue };
+            let during = |attempt: &Attempt| first <= attempt.at && attempt.at <= last;
+            let members = select(attempts, |attempt| attempt.half_open && to_service(attempt) && during(attempt));
+            let all = attempts.iter().filter(|attempt| to_service(attempt) && during(attempt)).count();
+            if (all - members.len()) as u64 * 100 < all as u64 * limit::FLOOD_COMPLETED_PERCENT {
                 self.add(summary(FindingKind::Flood, attempts, &members), &members, attempts.len());
             }
         }
@@ -139,6 +133,20 @@ impl Collapsed {
 
 fn select(attempts: &[Attempt], wanted: impl Fn(&Attempt) -> bool) -> Vec<usize> {
     attempts.iter().enumerate().filter(|(_, attempt)| wanted(attempt)).map(|(number, _)| number).collect()
+}
+
+/// The time from the first to the last second that is crowded with half-open connections, a second more on each side.
+/// Members are in order of time.
+fn crowded(attempts: &[Attempt], members: &[usize]) -> Option<(Timestamp, Timestamp)> {
+    const SECOND: u64 = 1_000_000_000;
+    let times: Vec<u64> =
+        members.iter().filter_map(|member| attempts.get(*member)).map(|attempt| attempt.at.0).collect();
+    let dense = times.windows(limit::FLOOD_PER_SECOND).filter_map(|window| {
+        let (first, last) = (*window.first()?, *window.last()?);
+        (last.saturating_sub(first) < SECOND).then_some((first, last))
+    });
+    let (first, last) = dense.fold((u64::MAX, 0), |whole, (first, last)| (whole.0.min(first), whole.1.max(last)));
+    (first <= last).then(|| (Timestamp(first.saturating_sub(SECOND)), Timestamp(last.saturating_add(SECOND))))
 }
 
 /// Whether enough distinct ports (or targets) fall within one window. Members are in order of time.

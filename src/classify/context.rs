@@ -43,8 +43,9 @@ pub(crate) struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
+    /// The ICMP error that says the client's packets did not arrive.
     pub(crate) fn icmp(self) -> Option<&'a IcmpSeen> {
-        self.table.icmp_of(self.flow)
+        self.table.icmp_of(self.flow).filter(|icmp| icmp.about == self.orig)
     }
 }
 
@@ -108,6 +109,8 @@ pub(crate) struct Context {
     answers: Vec<(Listener, Answered)>,
     /// Unanswered requests (client, server, port): when TCP connections of the same were made.
     twins: Map<(Addr, Addr, u16), Vec<Timestamp>>,
+    /// Unanswered requests (client, server, port): when the last answer of the same server to this client came.
+    answers_me: Map<(Addr, Addr, u16), Timestamp>,
     /// Requests whose reply may come from elsewhere (client, client port, server): whether something came.
     elsewhere: Map<(Addr, u16, Addr), bool>,
     /// Pairs with unanswered echo requests: whether other traffic works.
@@ -156,14 +159,14 @@ impl Context {
     fn ask(&mut self, seen: Seen<'_>, catalogue: &Catalogue) {
         let (flow, orig) = (seen.flow, seen.orig);
         let ends = flow.five_tuple(orig);
-        let (me, other) = (orig.index(), orig.other().index());
-        if let Some(icmp) = seen.icmp() {
+        let other = orig.other().index();
+        if let Some(icmp) = seen.icmp().filter(|_| !both_ways(flow) && !flow.acked(orig)) {
             let target = listener_of(flow, orig);
             self.unreachable.push(Unreachable { target, at: icmp.ts, icmp: *icmp });
         }
         if flow.packets[other] == 0 {
             self.heard.insert(ends.resp.addr, false);
-            if flow.key.transport == Transport::Tcp && flow.max_ack[me] != 0 && proves_reply(flow, orig) {
+            if flow.key.transport == Transport::Tcp && proves_reply(flow, orig) {
                 self.invisible_pairs.insert((ends.orig.addr, ends.resp.addr));
                 self.invisible_servers.insert(ends.resp.addr);
             }
@@ -171,6 +174,7 @@ impl Context {
                 && let Some(service) = catalogue.service_at(Transport::Udp, ends.resp.port)
             {
                 let service = catalogue.service(service);
+                self.answers_me.insert((ends.orig.addr, ends.resp.addr, ends.resp.port), Timestamp::default());
                 if service.tcp_twin {
                     self.twins.entry((ends.orig.addr, ends.resp.addr, ends.resp.port)).or_default();
                 }
@@ -230,6 +234,12 @@ impl Context {
             && let Some(works) = self.echo_pairs.get_mut(&(ends.orig.addr, ends.resp.addr))
         {
             *works = true;
+        }
+        if flow.key.transport == Transport::Udp
+            && both_ways(flow)
+            && let Some(newest) = self.answers_me.get_mut(&(ends.orig.addr, ends.resp.addr, ends.resp.port))
+        {
+            *newest = (*newest).max(flow.last[orig.other().index()]);
         }
         if flow.key.transport == Transport::Udp {
             for side in [Side::Low, Side::High] {
@@ -298,6 +308,11 @@ impl Context {
         times.iter().any(|at| *at >= first && *at <= last.plus(FALLBACK_WAIT))
     }
 
+    /// Whether the server answered another request of this client to the same port, at that time or later.
+    pub(crate) fn answers_client_after(&self, client: Addr, server: Addr, port: u16, at: Timestamp) -> bool {
+        self.answers_me.get(&(client, server, port)).is_some_and(|newest| *newest >= at)
+    }
+
     /// Whether something came back from another port of the server.
     pub(crate) fn came_elsewhere(&self, client: Addr, client_port: u16, server: Addr) -> bool {
         self.elsewhere.get(&(client, client_port, server)).copied().unwrap_or(false)
@@ -313,9 +328,25 @@ impl Context {
         self.companions.contains(&(one.min(other), one.max(other), service))
     }
 
-    /// How long after `at` the capture went on.
-    pub(crate) fn watched_after(&self, at: Timestamp) -> Duration {
-        self.facts.last.since(at)
+    /// How long after `at`, a time of this flow, the capture went on without a gap and the ports were not used again.
+    pub(crate) fn watched_flow(&self, flow: &Flow, at: Timestamp) -> Duration {
+        let watched = self.watched_after(at);
+        if flow.superseded_after_ms == u32::MAX {
+            return watched;
+        }
+        let own = flow.last_seen().since(at) + Duration::from_millis(u64::from(flow.superseded_after_ms));
+        watched.min(own)
+    }
+
+    /// How long after `at` the capture went on without a gap.
+    fn watched_after(&self, at: Timestamp) -> Duration {
+        let next = self.facts.gaps.partition_point(|(from, _)| *from < at);
+        self.facts.gaps.get(next).map_or(self.facts.last, |(from, _)| *from).since(at)
+    }
+
+    /// Whether a flow's first frame is the first of its capture: what came before was not seen.
+    pub(crate) fn at_start(&self, flow: &Flow) -> bool {
+        flow.first_frame == self.facts.first_frame || flow.first_frame.number() == 1
     }
 }
 
@@ -352,7 +383,7 @@ impl Shares {
 /// by more, or its acknowledgements advance.
 pub(crate) fn proves_reply(flow: &Flow, side: Side) -> bool {
     let me = side.index();
-    let beyond_syn = flow.syns[me] > 0 && flow.max_ack[me] != 0;
+    let beyond_syn = flow.syns[me] > 0 && flow.acked(side);
     let beyond_synack = flow.synacks[me] > 0 && flow.packets[me] > u64::from(flow.synacks[me]);
     beyond_syn || beyond_synack || flow.ack_advanced(side)
 }
@@ -360,7 +391,7 @@ pub(crate) fn proves_reply(flow: &Flow, side: Side) -> bool {
 /// Whether a flow answered, and nobody was told while it was counted: caught in the middle, or turned round since.
 fn untold(flow: &Flow, orig: Side) -> bool {
     let midway = flow.key.transport == Transport::Tcp || flow.began != orig;
-    flow.began_by == Began::FirstPacket && midway && both_ways(flow)
+    flow.began_by != Began::Syn && midway && both_ways(flow)
 }
 
 /// Whether packets of both ends were captured.

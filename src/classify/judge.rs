@@ -36,7 +36,7 @@ use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 
 /// What the capture as a whole says of itself.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct CaptureFacts {
     /// Time of the first frame.
     pub first: Timestamp,
@@ -46,6 +46,8 @@ pub struct CaptureFacts {
     pub first_frame: FrameId,
     /// Share of packets that the capture is known to have lost, 0.0 to 1.0.
     pub lost_share: f64,
+    /// Times between captures when nobody watched, in order: from the last frame before to the first frame after.
+    pub gaps: Vec<(Timestamp, Timestamp)>,
 }
 
 /// How to judge.
@@ -228,7 +230,7 @@ impl<'a> Judge<'a> {
         let tcp = flow.key.transport == Transport::Tcp;
         let half_open = tcp && flow.syns[orig.index()] > 0 && !flow.marks.has(Mark::Established);
         // A flood or a scan is told by what the source does; that the capture ends early changes nothing.
-        let silent = half_open && flow.max_ack[orig.index()] == 0;
+        let silent = half_open && !flow.acked(orig);
         Attempt {
             client: ends.orig.addr,
             server: ends.resp.addr,

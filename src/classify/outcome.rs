@@ -73,23 +73,22 @@ impl Case<'_> {
     /// SYN without SYN-ACK: T1 to T11, T16.
     fn attempt(&self) -> Verdict {
         let flow = self.flow;
+        if flow.acked(self.orig) {
+            // The client goes on, so the SYN-ACK arrived, whatever else was sent before.
+            return if flow.acked(self.resp) {
+                fine(Outcome::Open, Confidence::Probable, Reason::MidStream, &self.story())
+            } else {
+                fine(Outcome::OneWay, Confidence::Confirmed, Reason::OneWayC2s, &self.story())
+            };
+        }
         if flow.marks.has(Mark::Refused) {
             return self.refused();
         }
         if let Some(icmp) = self.icmp {
             return self.icmp_verdict(icmp);
         }
-        let client_speaks_on = flow.max_ack[self.orig.index()] != 0;
         if flow.packets[self.resp.index()] > 0 {
-            return if client_speaks_on && flow.max_ack[self.resp.index()] != 0 {
-                // Both speak; only the SYN-ACK is missing from the capture.
-                fine(Outcome::Open, Confidence::Probable, Reason::MidStream, &self.story())
-            } else {
-                fine(Outcome::Unknown, Confidence::Possible, Reason::BadReply, &self.story())
-            };
-        }
-        if client_speaks_on {
-            return fine(Outcome::OneWay, Confidence::Confirmed, Reason::OneWayC2s, &self.story());
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::BadReply, &self.story());
         }
         self.silence()
     }
@@ -100,16 +99,18 @@ impl Case<'_> {
         let tries = flow.syns[self.orig.index()];
         let frames = [flow.first_frame, flow.syn_frame];
         let ends = flow.five_tuple(self.orig);
-        if let Some(icmp) = self.context.icmp_before(listener_of(flow, self.orig), flow.syn_last) {
+        let wait = limit::SYN_WAIT_MIN.max(Duration::from_millis(u64::from(flow.syn_gap_ms) * 3 / 2));
+        let early = self.context.watched_flow(flow, flow.syn_last) < wait;
+        // The client's repeats prove that the first tries, at least as long ago, were not answered.
+        if early && (tries < limit::SYN_TRIES_SURE || self.context.watched_flow(flow, flow.first) < wait) {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
+        }
+        if tries > 1
+            && let Some(icmp) = self.context.icmp_before(listener_of(flow, self.orig), flow.syn_last)
+        {
             let frames = [flow.first_frame, flow.syn_frame, icmp.frame];
             let by = By::Address(icmp.sender);
             return failed(Outcome::Rejected, Confidence::Probable, Reason::IcmpInherited, by, &frames);
-        }
-        let wait = limit::SYN_WAIT_MIN.max(Duration::from_millis(u64::from(flow.syn_gap_ms) * 3 / 2));
-        let early = self.context.watched_after(flow.syn_last) < wait;
-        // The client's repeats prove that the first tries, at least as long ago, were not answered.
-        if early && (tries < limit::SYN_TRIES_SURE || self.context.watched_after(flow.first) < wait) {
-            return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
         }
         if self.context.reverse_invisible(ends.orig.addr, ends.resp.addr) {
             return if tries >= limit::SYN_TRIES_SURE {
@@ -126,8 +127,7 @@ impl Case<'_> {
             (limit::SYN_TRIES_SURE.., true) => (Confidence::Confirmed, Reason::SynUnanswered),
             (_, true) => (Confidence::Probable, Reason::SynUnanswered),
         };
-        let tail = flow.syn_gap_ms > limit::SYN_SERIES_GAP_MS || tries == 1;
-        if flow.first_frame == self.context.facts.first_frame && tail && reason != Reason::SynSingle {
+        if self.context.at_start(flow) && flow.syn_first_gap_ms > limit::SYN_SERIES_GAP_MS {
             confidence = confidence.lower();
             reason = Reason::EdgeStart;
         }
@@ -181,6 +181,11 @@ impl Case<'_> {
         let meaning = IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code);
         let closed = matches!(meaning, IcmpMeaning::PortUnreachable | IcmpMeaning::ProtocolUnreachable);
         let mut reason = Reason::Icmp { kind: icmp.kind, code: icmp.code };
+        if meaning == IcmpMeaning::Loop && self.flow.ttl[self.orig.index()] <= limit::PROBE_TTL_MAX {
+            // A traceroute asks for exactly this answer.
+            let frames = [self.flow.first_frame, icmp.frame];
+            return fine(Outcome::Unknown, Confidence::Probable, reason, &frames);
+        }
         let mut frames = vec![self.flow.first_frame, icmp.frame];
         frames.extend(self.flow.syn_frame.is_some().then_some(self.flow.syn_frame));
         if closed && icmp.sender == target {
@@ -199,20 +204,19 @@ impl Case<'_> {
         if flow.marks.has(Mark::Established) {
             return self.established();
         }
-        let spoke_on = flow.payload[self.orig.index()] > 0 || flow.max_ack[self.orig.index()] != 0;
+        let spoke_on = flow.payload[self.orig.index()] > 0 || flow.acked(self.orig);
         if flow.marks.has(Mark::HalfOpenReset) {
             return fine(Outcome::Open, Confidence::Confirmed, Reason::HalfOpenProbe, &self.story());
         }
         if spoke_on {
             return fine(Outcome::Open, Confidence::Probable, Reason::Handshake, &frames);
         }
-        let waited = self.context.watched_after(flow.last_seen());
+        if self.context.watched_flow(flow, flow.last_seen()) < limit::SYN_WAIT_MIN {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
+        }
         if flow.marks.has(Mark::SynAfterSynAck) {
             let (confidence, by) = (Confidence::Confirmed, By::Unknown);
             return failed(Outcome::ReplyLost, confidence, Reason::SynAckUnheard, by, &frames);
-        }
-        if waited < limit::SYN_WAIT_MIN {
-            return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
         }
         let client = flow.addr(self.orig);
         let server = flow.addr(self.resp);
@@ -230,7 +234,8 @@ impl Case<'_> {
         let reset = flow.reset.frame;
         let last = flow.last_frame[me];
         let server_left = flow.flags[other] & (FIN | RST) != 0;
-        if flow.unheard[me] >= limit::STALL_REPEATS && flow.payload[me] > 0 && !server_left {
+        let silent = self.context.watched_flow(flow, flow.last[other]) >= limit::STALL_SILENCE;
+        if flow.unheard[me] >= limit::STALL_REPEATS && flow.payload[me] > 0 && silent && !server_left {
             let sure = if flow.marks.has(Mark::Mtu) { Confidence::Confirmed } else { Confidence::Probable };
             let frames = [flow.syn_frame, flow.synack_frame, flow.last_frame[other], last];
             return failed(Outcome::Stalled, sure, Reason::NoAckAfterSetup, By::Unknown, &frames);
@@ -261,7 +266,7 @@ impl Case<'_> {
     fn only_answer(&self) -> Verdict {
         let flow = self.flow;
         if flow.packets[self.orig.index()] > 0 {
-            return if flow.max_ack[self.orig.index()] != 0 {
+            return if flow.acked(self.orig) {
                 fine(Outcome::Open, Confidence::Confirmed, Reason::MidStream, &self.story())
             } else {
                 fine(Outcome::Open, Confidence::Probable, Reason::HalfOpenProbe, &self.story())
@@ -320,7 +325,8 @@ impl Case<'_> {
         {
             return fine(Outcome::Open, Confidence::Probable, Reason::Related, &frames);
         }
-        let Some(UdpHabit::RequestReply { timeout }) = habit else {
+        let asks = service.is_some_and(|service| self.asks(service.speaks.as_deref()));
+        let Some(UdpHabit::RequestReply { timeout }) = habit.filter(|_| asks) else {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::NoReplyKnown, &frames);
         };
         if service.is_some_and(|service| service.tcp_twin)
@@ -339,15 +345,35 @@ impl Case<'_> {
         if self.context.reverse_invisible(ends.orig.addr, ends.resp.addr) {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
-        if self.context.watched_after(flow.last_seen()) < timeout {
+        if self.context.watched_flow(flow, flow.last_seen()) < timeout {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
         }
-        if flow.packets[self.orig.index()] < limit::REQUEST_TRIES {
+        if self.requests() < limit::REQUEST_TRIES {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::UdpSingle, &frames);
+        }
+        if self.context.answers_client_after(ends.orig.addr, ends.resp.addr, ends.resp.port, flow.first) {
+            // No filter tells one request from another: the server itself leaves this one unanswered.
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::AnsweredOtherwise, &frames);
         }
         let answers_others = self.context.answered(listener_of(flow, self.orig)) > 0;
         let sure = if answers_others { Confidence::Confirmed } else { Confidence::Probable };
         failed(Outcome::Unanswered, sure, Reason::UdpUnanswered, By::Unknown, &frames)
+    }
+
+    /// Packets of the client, later fragments apart.
+    fn requests(&self) -> u64 {
+        let me = self.orig.index();
+        self.flow.packets[me].saturating_sub(u64::from(self.flow.fragments[me]))
+    }
+
+    /// Whether what the client sent wants an answer, as far as its first byte tells.
+    fn asks(&self, speaks: Option<&str>) -> bool {
+        let me = self.orig.index();
+        // Keep-alives of one byte (RFC 3948 section 4) are no requests.
+        let keep_alive = self.flow.payload[me] <= self.flow.packets[me];
+        // NTP's control and private modes 6 and 7 may be left unanswered (RFC 9327).
+        let control = speaks == Some("ntp") && self.flow.lead[me] & 7 >= 6;
+        !keep_alive && !control
     }
 
     /// I1, and ICMP errors about echo requests.
@@ -361,8 +387,9 @@ impl Case<'_> {
             return self.icmp_verdict(icmp);
         }
         let ends = flow.five_tuple(self.orig);
-        let repeated = flow.packets[self.orig.index()] >= limit::ECHO_TRIES;
-        if repeated && !self.is_group() && self.context.pair_works(ends.orig.addr, ends.resp.addr) {
+        let waited = self.context.watched_flow(flow, flow.last_seen()) >= limit::ECHO_WAIT;
+        let repeated = self.requests() >= limit::ECHO_TRIES;
+        if repeated && waited && !self.is_group() && self.context.pair_works(ends.orig.addr, ends.resp.addr) {
             let (sure, by) = (Confidence::Possible, By::Unknown);
             return failed(Outcome::Unanswered, sure, Reason::EchoUnanswered, by, &frames);
         }
@@ -383,7 +410,7 @@ impl Case<'_> {
     /// Loss of the capture takes certainty from every failure.
     fn doubt_loss(&self, verdict: Verdict) -> Verdict {
         let lost = self.context.facts.lost_share;
-        if lost <= 0.0 || !verdict.outcome.is_failure() || matches!(verdict.by, Some(By::Address(_))) {
+        if lost <= 0.0 || !verdict.outcome.is_failure() {
             return verdict;
         }
         let most = if lost > limit::LOSS_PROBABLE_SHARE { Confidence::Possible } else { Confidence::Probable };

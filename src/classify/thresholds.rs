@@ -18,6 +18,12 @@ pub const ICMP_INHERIT: Duration = Duration::from_secs(10);
 /// Repeats of data without any answer after which an established connection counts as stalled.
 pub const STALL_REPEATS: u8 = 3;
 
+/// How long nothing may have come from the server of a stalled connection: fast repeats alone prove nothing.
+pub const STALL_SILENCE: Duration = Duration::from_secs(3);
+
+/// A SYN captured with a time to live of at most this is a traceroute's probe: systems begin with 64, 128 or 255.
+pub const PROBE_TTL_MAX: u8 = 32;
+
 /// Packets and flows that a time-to-live baseline needs.
 pub const BASELINE_PACKETS: u64 = 3;
 /// See [`BASELINE_PACKETS`].
@@ -37,6 +43,9 @@ pub const FALLBACK_WAIT: Duration = Duration::from_secs(10);
 
 /// Echo requests after which silence is worth a word.
 pub const ECHO_TRIES: u64 = 3;
+
+/// How long the last of them must have waited: Windows gives a reply 4 s.
+pub const ECHO_WAIT: Duration = Duration::from_secs(4);
 
 /// Distinct failing ports of one target, or failing targets on one port, that make a scan.
 pub const SCAN_DISTINCT: usize = 25;

@@ -189,6 +189,8 @@ pub enum Reason {
     UdpUnanswered,
     /// U3 with one try only.
     UdpSingle,
+    /// U3, but the same server answers this client's other requests.
+    AnsweredOtherwise,
     /// U4: works over TCP.
     UdpFallback,
     /// U5, multicast, broadcast: no answer is due.
@@ -237,6 +239,7 @@ impl fmt::Display for Reason {
             Self::Related => "related",
             Self::UdpUnanswered => "udp_unanswered",
             Self::UdpSingle => "udp_single",
+            Self::AnsweredOtherwise => "answered_otherwise",
             Self::UdpFallback => "udp_fallback",
             Self::OneWayProtocol => "one_way_protocol",
             Self::NoReplyKnown => "no_reply_known",

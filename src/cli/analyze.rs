@@ -5,6 +5,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use std::time::Instant;
 
 use crate::capture::batch::LinkType;
@@ -88,6 +89,7 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let read_in = began.elapsed();
     let facts = source.facts();
     let whole = capture_facts(&captured, facts);
+    let lost_share = whole.lost_share;
     let judge = Judge::new(&captured.tables, whole, &knowledge, &plan.catalogue, plan.judge);
     let health = health(&captured, &source, &knowledge);
     let report = Report::build(run_facts(args, &plan, facts), health, &judge, &plan.catalogue, &captured.folds());
@@ -100,7 +102,7 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     if args.verbose {
         say_speed(&newest, read_in, began.elapsed());
     }
-    let blind = judge.asymmetric() || whole.lost_share > LOSS_PROBABLE_SHARE;
+    let blind = judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE;
     Ok(exit_code(args, &report, facts, blind))
 }
 
@@ -204,7 +206,26 @@ fn capture_facts(captured: &Captured, facts: &[InputFacts]) -> CaptureFacts {
         last: facts.iter().filter_map(|input| input.last).max().unwrap_or_default(),
         first_frame: captured.first_frame,
         lost_share: if lost == 0 { 0.0 } else { lost as f64 / (seen + lost) as f64 },
+        gaps: gaps(facts),
     }
+}
+
+/// Captures that follow each other closer than this are one: files of a ring.
+const GAP_MIN: Duration = Duration::from_secs(1);
+
+/// The times between captures when none was running.
+fn gaps(facts: &[InputFacts]) -> Vec<(Timestamp, Timestamp)> {
+    let mut spans: Vec<_> = facts.iter().filter_map(|input| input.first.zip(input.last)).collect();
+    spans.sort_unstable();
+    let mut gaps = Vec::new();
+    let mut watched_until = spans.first().map_or(Timestamp::default(), |(_, last)| *last);
+    for (first, last) in spans {
+        if first.since(watched_until) > GAP_MIN {
+            gaps.push((watched_until, first));
+        }
+        watched_until = watched_until.max(last);
+    }
+    gaps
 }
 
 fn health(captured: &Captured, source: &Source, knowledge: &Knowledge) -> Health {
@@ -294,7 +315,7 @@ fn complain(args: &AnalyzeArgs, facts: &[InputFacts]) {
 
 #[expect(clippy::print_stderr, reason = "the command speaks to the person")]
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn say_speed(progress: &Progress, read_in: std::time::Duration, all_in: std::time::Duration) {
+fn say_speed(progress: &Progress, read_in: Duration, all_in: Duration) {
     let rate = progress.frames as f64 / read_in.as_secs_f64().max(1e-9) / 1e6;
     eprintln!(
         "portolan: read {} frames in {:.3} s ({rate:.2} million a second), judged and written in {:.3} s",
@@ -319,5 +340,24 @@ fn fail_on(kind: FailKind) -> FailOn {
         FailKind::Unexpected => FailOn::Unexpected,
         FailKind::Attempt => FailOn::Attempt,
         FailKind::Any => FailOn::Any,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_watches_between_captures() {
+        let second = |number: u64| Timestamp(number * 1_000_000_000);
+        let input = |first: u64, last: u64| InputFacts {
+            first: Some(second(first)),
+            last: Some(second(last)),
+            ..InputFacts::default()
+        };
+        // The third lies inside the second, the fourth follows at once, the last after an hour.
+        let inputs = [input(10, 20), input(100, 200), input(120, 130), input(200, 300), input(3900, 4000)];
+        assert_eq!(gaps(&inputs), [(second(20), second(100)), (second(300), second(3900))]);
+        assert_eq!(gaps(&[InputFacts::default()]), []);
     }
 }

@@ -1,6 +1,7 @@
 //! ICMP errors, joined to the flow they quote.
 
 use crate::model::addr::Addr;
+use crate::model::addr::Side;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 
@@ -9,6 +10,8 @@ use crate::model::time::Timestamp;
 pub struct IcmpSeen {
     /// Who sent it.
     pub sender: Addr,
+    /// The end of the flow whose packet it quotes: that packet did not arrive.
+    pub about: Side,
     /// Whether it is `ICMPv6`.
     pub v6: bool,
     /// ICMP type.

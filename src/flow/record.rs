@@ -73,6 +73,8 @@ pub struct Flow {
     pub synacks: [u16; 2],
     /// Segments of each end that carry only data seen before.
     pub retransmits: [u16; 2],
+    /// Later fragments among the packets of each end.
+    pub fragments: [u16; 2],
     /// Initial sequence number of each end.
     pub isn: [u32; 2],
     /// Zeek's history.
@@ -91,6 +93,10 @@ pub struct Flow {
     pub syn_frame: FrameId,
     /// How long before it the SYN before it was, milliseconds.
     pub syn_gap_ms: u32,
+    /// How long after the first SYN the second was seen, milliseconds.
+    pub syn_first_gap_ms: u32,
+    /// How long after its last packet a new flow on the same key took its place, milliseconds; `u32::MAX` if none did.
+    pub superseded_after_ms: u32,
     /// From the SYN that was answered to the ACK that completed the handshake, microseconds; 0 if not seen whole.
     pub handshake_us: u32,
     /// IP-ID of the newest SYN.
@@ -165,14 +171,18 @@ pub enum Mark {
     Superseded = 1 << 12,
     /// Copies of its packets were seen.
     Copied = 1 << 13,
+    /// The low end sent an acknowledgement that is no RST.
+    AckedLow = 1 << 14,
+    /// The high end sent an acknowledgement that is no RST.
+    AckedHigh = 1 << 15,
     /// The low end acknowledged: its letter stands in the history.
-    SaidAckLow = 1 << 14,
+    SaidAckLow = 1 << 16,
     /// The high end acknowledged.
-    SaidAckHigh = 1 << 15,
+    SaidAckHigh = 1 << 17,
     /// The low end sent payload.
-    SaidDataLow = 1 << 16,
+    SaidDataLow = 1 << 18,
     /// The high end sent payload.
-    SaidDataHigh = 1 << 17,
+    SaidDataHigh = 1 << 19,
 }
 
 /// A set of [`Mark`]s.
@@ -225,10 +235,13 @@ impl Flow {
             syns: [0; 2],
             synacks: [0; 2],
             retransmits: [0; 2],
+            fragments: [0; 2],
             syn_ip_id: 0,
             syn_window: 0,
             syn_last: Timestamp::default(),
             syn_gap_ms: 0,
+            syn_first_gap_ms: 0,
+            superseded_after_ms: u32::MAX,
             handshake_us: 0,
             syn_frame: FrameId::NONE,
             synack_frame: FrameId::NONE,
@@ -258,6 +271,15 @@ impl Flow {
     /// The address at one end.
     pub fn addr(&self, side: Side) -> Addr {
         self.key.end(side).addr
+    }
+
+    /// Whether `side` acknowledged anything by a segment that is no RST: it was sent something that it accepts.
+    #[inline]
+    pub fn acked(&self, side: Side) -> bool {
+        self.marks.has(match side {
+            Side::Low => Mark::AckedLow,
+            Side::High => Mark::AckedHigh,
+        })
     }
 
     /// Whether acknowledgements of `side` advanced: it heard what it was sent.

@@ -202,6 +202,8 @@ impl Table {
     fn supersede(&mut self, old: u32, packet: &Packet, hash: u64) -> u32 {
         if let Some(flow) = self.entry_mut(old) {
             flow.marks.set(Mark::Superseded);
+            let waited = packet.ts.since(flow.last_seen()).as_millis();
+            flow.superseded_after_ms = u32::try_from(waited).unwrap_or(u32::MAX - 1);
         }
         let fresh = self.insert_entry(packet, hash);
         self.relink(old, fresh, hash);
@@ -372,27 +374,31 @@ impl Table {
         if !meaning.is_hard() {
             return;
         }
-        if flow.icmp == 0 {
+        let (known, began) = (flow.icmp, flow.began);
+        let seen = IcmpSeen {
+            sender: error.sender,
+            about: packet.from,
+            v6: error.v6,
+            kind: error.kind,
+            code: error.code,
+            ts: packet.ts,
+            frame: packet.frame,
+            count: 1,
+        };
+        if known == 0 {
             flow.icmp = fresh;
-            let seen = IcmpSeen {
-                sender: error.sender,
-                v6: error.v6,
-                kind: error.kind,
-                code: error.code,
-                ts: packet.ts,
-                frame: packet.frame,
-                count: 1,
-            };
             if self.icmps_free.pop().is_none() {
                 self.icmps.push(seen);
             } else if let Some(place) = self.icmps.get_mut(fresh as usize - 1) {
                 *place = seen;
             }
-        } else {
-            let place = flow.icmp as usize - 1;
-            if let Some(seen) = self.icmps.get_mut(place) {
-                seen.count = seen.count.saturating_add(1);
+        } else if let Some(place) = self.icmps.get_mut(known as usize - 1) {
+            // The first error about the originator's packets is the one that tells.
+            let count = place.count.saturating_add(1);
+            if place.about != began && packet.from == began {
+                *place = seen;
             }
+            place.count = count;
         }
     }
 }
@@ -418,6 +424,9 @@ fn count(flow: &mut Flow, index: FlowIndex, packet: &Packet, counters: &mut Coun
     }
     if flow.lead[me] == 0 {
         flow.lead[me] = packet.lead;
+    }
+    if packet.layer == Layer::Fragment {
+        flow.fragments[me] = flow.fragments[me].saturating_add(1);
     }
     let step = match packet.layer {
         Layer::Tcp(tcp) => tcp::update(flow, packet, &tcp, counters),
@@ -463,8 +472,16 @@ fn quote_fits(flow: &Flow, packet: &Packet, error: &IcmpError) -> bool {
         return flow.packets[packet.from.index()] > 0;
     }
     let me = packet.from.index();
-    let Some(seq) = error.quoted_seq else { return flow.packets[me] > 0 };
-    let base = if flow.syns[me] > 0 || flow.synacks[me] > 0 { flow.isn[me] } else { flow.next_seq[me] };
-    // Within the window around what was sent; an attempt's SYN has exactly the initial number.
-    flow.packets[me] > 0 && seq.wrapping_sub(base.wrapping_sub(1 << 20)) < (1 << 30)
+    if flow.packets[me] == 0 {
+        return false;
+    }
+    let Some(seq) = error.quoted_seq else { return true };
+    let sent = flow.next_seq[me];
+    if flow.syns[me] == 0 && flow.synacks[me] == 0 {
+        // Caught in the middle: any number of the last half of sequence space may have been sent.
+        return sent.wrapping_sub(seq) < 1 << 31;
+    }
+    let only_syns = u64::from(flow.syns[me]) + u64::from(flow.synacks[me]) == flow.packets[me];
+    let place = seq.wrapping_sub(flow.isn[me]);
+    if only_syns { place == 0 } else { place <= sent.wrapping_sub(flow.isn[me]) }
 }

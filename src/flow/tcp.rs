@@ -52,19 +52,11 @@ fn syn_begins_anew(flow: &Flow, packet: &Packet, tcp: &Tcp) -> bool {
     }
     if flow.synacks[other] > 0 {
         // Reordered: its SYN-ACK came first (Arkime issue 4019).
-        let reordered = flow.packets[me] == 0 || flow.max_ack[other] == tcp.seq.wrapping_add(1);
-        return !(reordered && flow.isn_acked(other) == tcp.seq.wrapping_add(1));
+        return flow.max_ack[other] != tcp.seq.wrapping_add(1);
     }
     // Both ends send SYN: a simultaneous open while the first attempt hangs, else the ports are used again.
     let simultaneous = flow.syns[other] > 0 && flow.packets[me] == 0 && flow.synacks[me] == 0;
     !simultaneous
-}
-
-impl Flow {
-    /// The acknowledgement that the SYN-ACK of `side` carried.
-    fn isn_acked(&self, side: usize) -> u32 {
-        self.max_ack[side]
-    }
 }
 
 /// What the pipeline may want to tell others about.
@@ -82,12 +74,12 @@ pub(crate) fn update(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut
     let me = packet.from.index();
     let other = packet.from.other().index();
     let first_of_side = flow.packets[me] == 1;
-    flow.flags[me] |= tcp.flags;
 
     if tcp.flags & RST != 0 {
         on_reset(flow, packet, tcp, counters);
         return Step::None;
     }
+    flow.flags[me] |= tcp.flags;
     flow.note_ttl(packet.from, packet.ttl);
     let mut step = Step::None;
     if tcp.flags & SYN != 0 {
@@ -98,7 +90,7 @@ pub(crate) fn update(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut
         }
     }
     if tcp.flags & ACK != 0 {
-        on_ack(flow, packet, tcp, first_of_side, counters);
+        on_ack(flow, packet, tcp, counters);
     }
 
     let sequence_len = packet.payload_len + u32::from(tcp.flags & SYN != 0) + u32::from(tcp.flags & FIN != 0);
@@ -132,6 +124,9 @@ fn on_syn(flow: &mut Flow, packet: &Packet, tcp: &Tcp) {
         }
     } else {
         flow.syn_gap_ms = u32::try_from(packet.ts.since(flow.syn_last).as_millis()).unwrap_or(u32::MAX);
+        if flow.syns[me] == 1 {
+            flow.syn_first_gap_ms = flow.syn_gap_ms;
+        }
         if flow.isn[me] != tcp.seq {
             flow.marks.set(Mark::Retried);
             flow.next_seq[me] = tcp.seq;
@@ -172,16 +167,22 @@ fn on_syn_ack(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counte
     flow.isn[me] = tcp.seq;
     flow.synack_at = packet.ts;
     flow.synack_frame = packet.frame;
-    true
+    // An answer that nobody was seen asking for is no proof of a listener.
+    flow.syns[other] > 0
 }
 
-fn on_ack(flow: &mut Flow, packet: &Packet, tcp: &Tcp, first_of_side: bool, counters: &mut Counters) {
+fn on_ack(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counters) {
     let me = packet.from.index();
     let other = packet.from.other().index();
-    if first_of_side || flow.max_ack[me] == 0 {
+    if !flow.acked(packet.from) {
         flow.max_ack[me] = tcp.ack;
+        flow.marks.set(match packet.from {
+            Side::Low => Mark::AckedLow,
+            Side::High => Mark::AckedHigh,
+        });
     } else if after(tcp.ack, flow.max_ack[me]) {
         flow.max_ack[me] = tcp.ack;
+        flow.unheard[me] = 0;
         flow.marks.set(match packet.from {
             Side::Low => Mark::AckAdvancedLow,
             Side::High => Mark::AckAdvancedHigh,
@@ -210,7 +211,9 @@ fn on_ack(flow: &mut Flow, packet: &Packet, tcp: &Tcp, first_of_side: bool, coun
 fn on_reset(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counters) {
     let me = packet.from.index();
     let other = packet.from.other().index();
-    let answers_syn = flow.syns[other] > 0 && flow.synacks[me] == 0 && !flow.marks.has(Mark::Established);
+    // A server that spoke, or a client that acknowledged, shows that the SYN was accepted before.
+    let accepted = flow.synacks[me] > 0 || flow.acked(packet.from) || flow.acked(packet.from.other());
+    let answers_syn = flow.syns[other] > 0 && !accepted;
     if answers_syn {
         // RFC 9293 section 3.10.7.1: a RST that answers a SYN acknowledges it (data in the SYN may count too).
         let acknowledged = tcp.ack.wrapping_sub(flow.isn[other]);
@@ -220,6 +223,7 @@ fn on_reset(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counters
         }
         flow.marks.set(Mark::Refused);
     }
+    flow.flags[me] |= tcp.flags;
     flow.history.add(b'r', packet.from);
     if flow.synacks[other] > 0 && !flow.marks.has(Mark::Established) {
         flow.marks.set(Mark::HalfOpenReset);

@@ -1,7 +1,6 @@
 //! What a person should look at: flows with the same story told as one finding.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde::Serializer;
@@ -49,7 +48,7 @@ pub struct Finding {
     /// The port; `None` for many ports or a transport without.
     pub port: Option<u16>,
     /// The service's id.
-    pub service: String,
+    pub service: Shown,
     /// What the wire showed.
     pub outcome: &'static str,
     /// What the documents say.
@@ -71,7 +70,7 @@ pub struct Finding {
     /// Some frames that show it.
     pub frames: Vec<FrameName>,
     /// The rows that expect it.
-    pub rows: Vec<String>,
+    pub rows: Vec<Shown>,
     /// The RPC interface; not told yet.
     pub interface: Option<()>,
     /// A Wireshark display filter for its flows.
@@ -142,10 +141,10 @@ pub(crate) struct Group {
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
     pub(crate) icmp: Option<IcmpMeaning>,
-    pub(crate) rows: BTreeSet<RowId>,
+    pub(crate) rows: Vec<RowId>,
     /// Whether what the documents say rests on roles that were inferred.
     pub(crate) roles_inferred: bool,
-    frames: BTreeSet<FrameId>,
+    frames: Vec<FrameId>,
 }
 
 /// Sums of all findings.
@@ -181,9 +180,9 @@ impl Findings {
             first: flow.first,
             last: flow.last_seen(),
             icmp: judged.icmp.map(|icmp| IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code)),
-            rows: BTreeSet::new(),
+            rows: Vec::new(),
             roles_inferred: false,
-            frames: BTreeSet::new(),
+            frames: Vec::new(),
         });
         group.flows += 1;
         group.attempts += tries(flow, judged.orig);
@@ -191,9 +190,8 @@ impl Findings {
         group.first = group.first.min(flow.first);
         group.last = group.last.max(flow.last_seen());
         group.roles_inferred |= judged.roles_inferred;
-        group.rows.extend(judged.standing.rows());
-        let room = FRAMES_MAX.saturating_sub(group.frames.len());
-        group.frames.extend(verdict.frames.iter().take(room));
+        add_all(&mut group.rows, judged.standing.rows().iter().copied(), usize::MAX);
+        add_all(&mut group.frames, verdict.frames.iter(), FRAMES_MAX);
     }
 
     /// The findings, in order.
@@ -228,6 +226,17 @@ impl Findings {
     }
 }
 
+/// Adds what is not there yet, in order, as long as there is room.
+fn add_all<T: Copy + Ord>(known: &mut Vec<T>, more: impl Iterator<Item = T>, items_max: usize) {
+    for item in more {
+        if known.len() < items_max
+            && let Err(at) = known.binary_search(&item)
+        {
+            known.insert(at, item);
+        }
+    }
+}
+
 impl Group {
     fn tell(self, story: &Story, pairs: &Pairs, names: &Names<'_>, sentence: &Sentence<'_>) -> Finding {
         let text = sentence.flows(story, &self, pairs.row(&self.row));
@@ -248,7 +257,7 @@ impl Group {
             first: Moment(self.first),
             last: Moment(self.last),
             frames: self.frames.iter().map(|&frame| names.frame(frame)).collect(),
-            rows: self.rows.iter().map(|&row| names.row(row).to_owned()).collect(),
+            rows: self.rows.iter().map(|&row| names.row(row)).collect(),
             interface: None,
             wireshark: wireshark(story.client, story.server, story.transport, story.port),
             text,

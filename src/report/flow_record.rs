@@ -18,6 +18,7 @@ use crate::report::names::FrameName;
 use crate::report::names::Names;
 use crate::report::names::Party;
 use crate::report::names::ServiceKey;
+use crate::report::sanitise::Shown;
 
 /// A flow record. Fields stand in the order of the schema.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -43,7 +44,7 @@ pub struct FlowRecord {
     /// The transport.
     pub proto: &'static str,
     /// The service that its port means.
-    pub service: Option<String>,
+    pub service: Option<Shown>,
     /// Seconds from the first packet to the last, to the microsecond.
     pub duration: f64,
     /// Payload bytes of the originator.
@@ -75,7 +76,7 @@ pub struct FlowRecord {
     /// Who made it fail.
     pub by: Option<String>,
     /// The first row that allows it.
-    pub rule_id: Option<String>,
+    pub rule_id: Option<Shown>,
     /// Roles of the originator, joined by commas.
     pub src_role: String,
     /// Roles of the responder, joined by commas.
@@ -144,7 +145,7 @@ impl FlowRecord {
             confidence: verdict.confidence.name(),
             reason: verdict.reason.to_string(),
             by: verdict.by.map(|by| by.to_string()),
-            rule_id: judged.standing.rows().first().map(|&row| names.row(row).to_owned()),
+            rule_id: judged.standing.rows().first().map(|&row| names.row(row)),
             src_role: names.role_names(ends.orig.addr),
             dst_role: names.role_names(ends.resp.addr),
             finding: judged.finding.or(whole.map(|whole| whole.kind)).map(FindingKind::name),

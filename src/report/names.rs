@@ -92,10 +92,19 @@ impl fmt::Display for FrameName {
     }
 }
 
+/// What a service of the catalogue is called.
+#[derive(Debug)]
+struct ServiceNames {
+    id: Shown,
+    title: Shown,
+}
+
 /// Everything that has a name.
 #[derive(Debug)]
 pub struct Names<'a> {
     catalogue: &'a Catalogue,
+    rows: Vec<Shown>,
+    services: Vec<ServiceNames>,
     roles: BTreeMap<Addr, Vec<HostRole>>,
     files: Vec<String>,
 }
@@ -105,7 +114,17 @@ impl<'a> Names<'a> {
     pub fn new(catalogue: &'a Catalogue, hosts: Vec<Host>, run: &RunFacts) -> Self {
         let paths: Vec<&str> = run.inputs.iter().map(|input| input.path.as_str()).collect();
         let roles = hosts.into_iter().map(|host| (host.addr, host.roles)).collect();
-        Self { catalogue, roles, files: short_names(&paths) }
+        Self {
+            catalogue,
+            rows: catalogue.rows().iter().map(|row| Shown::name(&row.id)).collect(),
+            services: catalogue
+                .services()
+                .iter()
+                .map(|service| ServiceNames { id: Shown::name(&service.id), title: Shown::name(&service.title) })
+                .collect(),
+            roles,
+            files: short_names(&paths),
+        }
     }
 
     /// The name of a frame.
@@ -118,26 +137,30 @@ impl<'a> Names<'a> {
     }
 
     /// The id of a row: `profile/row`.
-    pub fn row(&self, row: RowId) -> &'a str {
-        &self.catalogue.row(row).id
+    pub fn row(&self, row: RowId) -> Shown {
+        usize::try_from(row.0).ok().and_then(|at| self.rows.get(at)).cloned().unwrap_or_default()
     }
 
     /// The id of a service: that of the catalogue, else `tcp/8080`, `gre` or `tcp/*`.
-    pub fn service_id(&self, service: ServiceKey, transport: Transport) -> String {
+    pub fn service_id(&self, service: ServiceKey, transport: Transport) -> Shown {
         match service {
-            ServiceKey::Known(id) => self.catalogue.service(id).id.clone(),
-            ServiceKey::Port(port) => format!("{transport}/{port}"),
-            ServiceKey::Bare => transport.to_string(),
-            ServiceKey::Many => format!("{transport}/*"),
+            ServiceKey::Known(id) => self.service(id).map(|names| names.id.clone()).unwrap_or_default(),
+            ServiceKey::Port(port) => Shown::name(&format!("{transport}/{port}")),
+            ServiceKey::Bare => Shown::name(transport.name()),
+            ServiceKey::Many => Shown::name(&format!("{transport}/*")),
         }
     }
 
     /// The title of a service, or its id if it has none.
     pub fn service_title(&self, service: ServiceKey, transport: Transport) -> Shown {
         match service {
-            ServiceKey::Known(id) => Shown::name(&self.catalogue.service(id).title),
-            other => Shown::name(&self.service_id(other, transport)),
+            ServiceKey::Known(id) => self.service(id).map(|names| names.title.clone()).unwrap_or_default(),
+            other => self.service_id(other, transport),
         }
+    }
+
+    fn service(&self, id: ServiceId) -> Option<&ServiceNames> {
+        self.services.get(usize::from(id.0))
     }
 
     /// The name that the site file gives a host.

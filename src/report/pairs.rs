@@ -1,7 +1,6 @@
 //! Who used which services of whom, and how it went: flows added up per host pair and service.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 
 use serde::Serialize;
 
@@ -14,6 +13,7 @@ use crate::flow::fold::Fold;
 use crate::flow::fold::FoldKey;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
+use crate::report::counts::Counts;
 use crate::report::handshakes::HandshakeUs;
 use crate::report::handshakes::Handshakes;
 use crate::report::moment::Moment;
@@ -85,19 +85,19 @@ pub struct Pair {
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct PairService {
     /// The service's id; `tcp/8080` for a port without service, `tcp/*` for many ports.
-    pub service: String,
+    pub service: Shown,
     /// The service's title.
     pub title: Shown,
     /// The transport.
     pub transport: &'static str,
     /// The ports used, ascending; none where there are many or the transport has none.
-    pub ports: BTreeSet<u16>,
+    pub ports: Vec<u16>,
     /// How many flows.
     pub flows: u64,
     /// What became of them.
-    pub outcomes: BTreeMap<&'static str, u64>,
+    pub outcomes: Counts,
     /// What the documents say of them.
-    pub standings: BTreeMap<&'static str, u64>,
+    pub standings: Counts,
     /// Packets to the server.
     pub packets_to_server: u64,
     /// Packets to the client.
@@ -128,10 +128,10 @@ pub(crate) struct RowKey {
 /// Sums of one row.
 #[derive(Debug, Default)]
 pub(crate) struct Row {
-    ports: BTreeSet<u16>,
+    ports: Vec<u16>,
     pub(crate) flows: u64,
-    outcomes: BTreeMap<&'static str, u64>,
-    standings: BTreeMap<&'static str, u64>,
+    outcomes: Counts,
+    standings: Counts,
     packets: [u64; 2],
     bytes: [u64; 2],
     first: Option<Timestamp>,
@@ -145,7 +145,7 @@ pub(crate) struct Row {
 impl Row {
     /// How many of its flows worked.
     pub(crate) fn open(&self) -> u64 {
-        self.outcomes.get(Outcome::Open.name()).copied().unwrap_or(0)
+        self.outcomes.get(Outcome::Open.name())
     }
 
     fn spread(&mut self, first: Option<Timestamp>, last: Option<Timestamp>) {
@@ -153,7 +153,14 @@ impl Row {
         self.last = self.last.max(last);
     }
 
-    fn finish(self, key: &RowKey, names: &Names<'_>) -> PairService {
+    fn used(&mut self, port: u16) {
+        if let Err(at) = self.ports.binary_search(&port) {
+            self.ports.insert(at, port);
+        }
+    }
+
+    fn finish(mut self, key: &RowKey, names: &Names<'_>) -> PairService {
+        self.ports.shrink_to_fit();
         let [packets_to_server, packets_to_client] = self.packets;
         let [bytes_to_server, bytes_to_client] = self.bytes;
         PairService {
@@ -210,11 +217,11 @@ impl Pairs {
         let row = self.rows.entry(key).or_default();
         let port = judged.ends().resp.port;
         if key.transport.has_ports() && key.service != ServiceKey::Many {
-            row.ports.insert(port);
+            row.used(port);
         }
         row.flows += 1;
-        *row.outcomes.entry(judged.verdict.outcome.name()).or_default() += 1;
-        *row.standings.entry(judged.standing.name()).or_default() += 1;
+        row.outcomes.add(judged.verdict.outcome.name(), 1);
+        row.standings.add(judged.standing.name(), 1);
         for (way, side) in [orig, resp].into_iter().enumerate() {
             row.packets[way] += flow.packets[side];
             row.bytes[way] += flow.payload[side];
@@ -242,18 +249,16 @@ impl Pairs {
         if let Some((_, port)) = key.server
             && key.transport.has_ports()
         {
-            row.ports.insert(port);
+            row.used(port);
         }
         row.flows += fold.flows;
         let rest = fold.flows.saturating_sub(fold.answered).saturating_sub(fold.refused);
         for (outcome, flows) in
             [(Outcome::Open, fold.answered), (Outcome::Refused, fold.refused), (Outcome::Unknown, rest)]
         {
-            if flows > 0 {
-                *row.outcomes.entry(outcome.name()).or_default() += flows;
-            }
+            row.outcomes.add(outcome.name(), flows);
         }
-        *row.standings.entry("not_judged").or_default() += fold.flows;
+        row.standings.add("not_judged", fold.flows);
         for way in 0..2 {
             row.packets[way] += fold.packets[way];
             row.bytes[way] += fold.payload[way];
@@ -276,12 +281,13 @@ impl Pairs {
                     pair.worst = pair.worst.min(service.worst);
                     pair.services.push(service);
                 }
-                _ => pairs.push(Pair {
-                    client: key.client,
-                    server: key.server,
-                    worst: service.worst,
-                    services: vec![service],
-                }),
+                complete => {
+                    if let Some(pair) = complete {
+                        pair.services.shrink_to_fit();
+                    }
+                    let (client, server, worst) = (key.client, key.server, service.worst);
+                    pairs.push(Pair { client, server, worst, services: vec![service] });
+                }
             }
         }
         for pair in &mut pairs {
@@ -289,5 +295,73 @@ impl Pairs {
         }
         pairs.sort_by_key(|pair| (pair.worst, pair.client, pair.server));
         pairs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classify::verdict::By;
+    use crate::classify::verdict::Reason;
+    use crate::classify::verdict::WhyNot;
+    use crate::report::sample;
+    use crate::report::sample::Made;
+
+    fn worst(made: &[Made]) -> Worst {
+        let catalogue = sample::catalogue();
+        let names = sample::names(&catalogue, &sample::run());
+        let mut pairs = Pairs::default();
+        for made in made {
+            let judged = made.judged(&catalogue);
+            pairs.add(Pairs::key_of(&judged, &[]), &judged);
+        }
+        pairs.finish(&names)[0].worst
+    }
+
+    #[test]
+    fn a_pair_is_well_only_if_something_expected_worked() {
+        let open = || sample::open("10.0.1.20", "10.0.0.10", Transport::Tcp, 88, 1);
+        let expected = || Standing::Expected(Vec::new());
+        let not_judged = Standing::NotJudged(WhyNot::RoleUnknown);
+        let well = || open().told(None, expected(), None);
+        let unknown = || open().failed(Outcome::Unknown, Reason::EdgeEnd, By::Unknown, 1).told(None, expected(), None);
+        assert_eq!(worst(&[well()]), Worst::Ok);
+        assert_eq!(worst(&[unknown()]), Worst::NotJudged);
+        assert_eq!(worst(&[unknown(), well()]), Worst::Ok);
+        assert_eq!(worst(&[open().told(None, not_judged, None)]), Worst::NotJudged);
+        assert_eq!(worst(&[well(), open().told(None, expected(), Some(FindingKind::Blocked))]), Worst::Blocked);
+        assert_eq!(worst(&[well(), open().told(None, expected(), Some(FindingKind::RangeOnly))]), Worst::RangeOnly);
+    }
+
+    #[test]
+    fn ports_are_listed_once_in_order() {
+        let catalogue = sample::catalogue();
+        let names = sample::names(&catalogue, &sample::run());
+        let mut pairs = Pairs::default();
+        for port in [49_700, 49_668, 49_700] {
+            let made = sample::open("10.0.1.20", "10.0.0.10", Transport::Tcp, port, 1);
+            let made = made.told(Some("rpc-dynamic"), Standing::Uncatalogued, None);
+            let judged = made.judged(&catalogue);
+            pairs.add(Pairs::key_of(&judged, &[]), &judged);
+        }
+        let pair = &pairs.finish(&names)[0];
+        assert_eq!(pair.services.len(), 1);
+        assert_eq!((pair.services[0].flows, &pair.services[0].ports), (3, &vec![49_668, 49_700]));
+    }
+
+    #[test]
+    fn services_without_a_name_go_by_their_port() {
+        let catalogue = sample::catalogue();
+        let names = sample::names(&catalogue, &sample::run());
+        let mut pairs = Pairs::default();
+        for (transport, port) in [(Transport::Tcp, 8080), (Transport::Udp, 8080), (Transport::Gre, 0)] {
+            let made = sample::open("10.0.1.20", "10.0.0.10", transport, port, 1);
+            let judged = made.judged(&catalogue);
+            pairs.add(Pairs::key_of(&judged, &[]), &judged);
+        }
+        let pair = &pairs.finish(&names)[0];
+        let told: Vec<(&str, usize)> =
+            pair.services.iter().map(|service| (service.service.as_str(), service.ports.len())).collect();
+        assert_eq!(told, [("gre", 0), ("tcp/8080", 1), ("udp/8080", 1)]);
     }
 }

@@ -5,8 +5,10 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
+use serde::Serializer;
 
 /// Longest name shown, in characters; a DNS name is no longer (RFC 1035 section 2.3.4).
 pub const NAME_CHARS_MAX: usize = 255;
@@ -15,24 +17,25 @@ pub const NAME_CHARS_MAX: usize = 255;
 pub const TEXT_CHARS_MAX: usize = 4096;
 
 /// Text without control characters, without characters that reorder or hide others, and of bounded length.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize)]
-#[serde(transparent)]
-pub struct Shown(String);
+///
+/// Cloning shares the text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Shown(Arc<str>);
 
 impl Shown {
     /// A name, cut after [`NAME_CHARS_MAX`] characters.
     pub fn name(raw: &str) -> Self {
-        Self(cut_end(raw.chars().map(Piece::Char), NAME_CHARS_MAX))
+        Self(cut_end(raw.chars().map(Piece::Char), NAME_CHARS_MAX).into())
     }
 
     /// A name in bytes of any kind; what is not UTF-8 shows as `\xff`.
     pub fn name_bytes(raw: &[u8]) -> Self {
-        Self(cut_end(pieces(raw), NAME_CHARS_MAX))
+        Self(cut_end(pieces(raw), NAME_CHARS_MAX).into())
     }
 
     /// A filter, a message or a note, cut after [`TEXT_CHARS_MAX`] characters.
     pub fn text(raw: &str) -> Self {
-        Self(cut_end(raw.chars().map(Piece::Char), TEXT_CHARS_MAX))
+        Self(cut_end(raw.chars().map(Piece::Char), TEXT_CHARS_MAX).into())
     }
 
     /// A path. Its end tells more than its beginning, so that is what is kept of one longer than [`TEXT_CHARS_MAX`].
@@ -40,10 +43,10 @@ impl Shown {
         let bytes = raw.as_os_str().as_encoded_bytes();
         let length = pieces(bytes).count();
         if length <= TEXT_CHARS_MAX {
-            return Self(pieces(bytes).map(clean).collect());
+            return Self(pieces(bytes).map(clean).collect::<String>().into());
         }
         let kept = pieces(bytes).skip(length - (TEXT_CHARS_MAX - 1)).map(clean);
-        Self(std::iter::once("…".to_owned()).chain(kept).collect())
+        Self(std::iter::once("…".to_owned()).chain(kept).collect::<String>().into())
     }
 
     /// The text.
@@ -52,9 +55,21 @@ impl Shown {
     }
 }
 
+impl AsRef<str> for Shown {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Shown {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

@@ -20,10 +20,12 @@ use crate::report::names::Names;
 use crate::report::names::Party;
 use crate::report::names::ServiceKey;
 use crate::report::pairs::Row;
+use crate::report::sanitise::Shown;
 use crate::report::words::count;
+use crate::report::words::some;
 
 /// Rows named in a sentence; the finding itself lists all.
-const ROWS_MAX: usize = 3;
+pub(crate) const ROWS_MAX: usize = 3;
 
 /// Roles of a host named in a sentence; the list of hosts has all.
 const ROLES_MAX: usize = 3;
@@ -138,11 +140,8 @@ impl<'a> Sentence<'a> {
     }
 
     fn documents(&self, story: &Story, group: &Group) -> String {
-        let named: Vec<&str> = group.rows.iter().take(ROWS_MAX).map(|&row| self.names.row(row)).collect();
-        let mut rows = named.join(", ");
-        if group.rows.len() > ROWS_MAX {
-            let _ = write!(rows, " and {} more", group.rows.len() - ROWS_MAX);
-        }
+        let named: Vec<Shown> = group.rows.iter().map(|&row| self.names.row(row)).collect();
+        let rows = some(&named, ROWS_MAX);
         match (&group.standing, story.port) {
             (Standing::Expected(_), _) => format!("Expected by {rows}."),
             (Standing::ExpectedRange(_), _) => {
@@ -180,9 +179,12 @@ impl<'a> Sentence<'a> {
             })
             .map(|addr| addr.to_string())
             .collect();
-        let whose = guessed.join(" and ");
-        (!guessed.is_empty())
-            .then(|| format!("The role of {whose} is inferred from this capture; a site file would make it certain."))
+        let (whose, are) = match guessed.as_slice() {
+            [] => return None,
+            [one] => (format!("role of {one}"), "is"),
+            all => (format!("roles of {}", all.join(" and ")), "are"),
+        };
+        Some(format!("The {whose} {are} inferred from this capture; a site file would make it certain."))
     }
 
     /// A party with its name and roles: `dc1.corp (10.0.0.10, domain-controller)`.
@@ -256,5 +258,91 @@ fn advice(story: &Story) -> &'static str {
             "Check which program listens there before relying on it: the range alone proves nothing."
         }
         (FindingKind::Scan | FindingKind::Flood, _) => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
+    use crate::classify::verdict::By;
+    use crate::classify::verdict::FindingKind;
+    use crate::classify::verdict::Outcome;
+    use crate::classify::verdict::Reason;
+    use crate::classify::verdict::Standing;
+    use crate::classify::verdict::Why;
+    use crate::flow::fold::Folds;
+    use crate::model::transport::Transport;
+    use crate::report::moment::Moment;
+    use crate::report::sample;
+    use crate::report::sentence::SILENCE;
+
+    fn text(outcome: Outcome, by: By, standing: Standing, kind: FindingKind) -> String {
+        let catalogue = sample::catalogue();
+        let made = sample::open("10.0.1.20", "10.0.0.10", Transport::Tcp, 88, 12)
+            .failed(outcome, Reason::SynSingle, by, 1)
+            .told(Some("kerberos"), standing, Some(kind));
+        let report = sample::report_of(&catalogue, sample::run(), sample::health(), &[made], &Folds::default());
+        report.findings.into_iter().find(|finding| finding.kind == kind).unwrap().text
+    }
+
+    fn blocked(outcome: Outcome, by: By) -> String {
+        text(outcome, by, Standing::Expected(Vec::new()), FindingKind::Blocked)
+    }
+
+    #[test]
+    fn silence_names_every_cause_and_nothing_else_does() {
+        let all = [
+            (Outcome::Dropped, true),
+            (Outcome::Unanswered, true),
+            (Outcome::Refused, false),
+            (Outcome::Rejected, false),
+            (Outcome::ReplyLost, false),
+            (Outcome::Stalled, false),
+            (Outcome::Reset, false),
+            (Outcome::OneWay, false),
+            (Outcome::Unknown, false),
+        ];
+        for (outcome, silent) in all {
+            let text = blocked(outcome, By::Unknown);
+            assert_eq!(text.contains(SILENCE), silent, "{text}");
+            assert!(!text.contains("policy"), "{text}");
+            assert!(text.contains("10.0.1.20") && text.contains("Kerberos (tcp/88)"), "{text}");
+        }
+    }
+
+    #[test]
+    fn who_made_it_fail_is_told_as_far_as_it_is_known() {
+        assert!(blocked(Outcome::Refused, By::Host).contains("refused by the host itself."));
+        assert!(blocked(Outcome::Refused, By::Unknown).contains("whether the host or a filter sent it cannot be told"));
+        assert!(blocked(Outcome::Rejected, By::Middlebox).contains("not the server's own"));
+        let router = By::Address(sample::addr("10.0.0.1"));
+        assert!(blocked(Outcome::Rejected, router).contains("rejected by 10.0.0.1."));
+    }
+
+    #[test]
+    fn what_the_documents_say_is_told() {
+        let rows = [
+            (Why::NoRow, "No row of the chosen profiles names tcp/88."),
+            (Why::RolePair, "Rows name it for hosts of other roles"),
+            (Why::Direction, "in the other direction only"),
+        ];
+        for (why, words) in rows {
+            let told = text(Outcome::Dropped, By::Unknown, Standing::Unexpected(why), FindingKind::Attempt);
+            assert!(told.contains(words), "{told}");
+        }
+    }
+
+    #[test]
+    fn times_have_their_day_if_the_capture_has_several() {
+        let catalogue = sample::catalogue();
+        let mut run = sample::run();
+        let told = |run| {
+            let made = sample::flows(&catalogue);
+            sample::report_of(&catalogue, run, sample::health(), &made, &Folds::default()).findings[0].text.clone()
+        };
+        assert!(told(run.clone()).contains(" at 10:02:12:"));
+        run.inputs[0].last = Some(Moment(sample::at(86_400_000)));
+        assert!(told(run).contains(" at 2026-03-01 10:02:12:"));
     }
 }

@@ -92,15 +92,14 @@ fn row(
         pair.server.to_string(),
         name(pair.server),
         service.worst.name().to_owned(),
-        service.service.clone(),
+        service.service.to_string(),
         service.title.to_string(),
         service.transport.to_owned(),
         joined(&service.ports),
         service.flows.to_string(),
     ];
-    let counted = |counts: &BTreeMap<&str, u64>, name: &str| counts.get(name).copied().unwrap_or(0).to_string();
-    cells.extend(OUTCOMES.map(|outcome| counted(&service.outcomes, outcome.name())));
-    cells.extend(STANDINGS.map(|standing| counted(&service.standings, standing)));
+    cells.extend(OUTCOMES.map(|outcome| service.outcomes.get(outcome.name()).to_string()));
+    cells.extend(STANDINGS.map(|standing| service.standings.get(standing).to_string()));
     cells.extend(
         [service.packets_to_server, service.packets_to_client, service.bytes_to_server, service.bytes_to_client]
             .map(|number| number.to_string()),

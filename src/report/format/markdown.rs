@@ -74,8 +74,8 @@ fn pair_cells(pair: &Pair, service: &PairService) -> Vec<String> {
         service.title.to_string(),
         ports(service),
         thousands(service.flows),
-        shares(&service.outcomes),
-        shares(&service.standings),
+        shares(service.outcomes.iter()),
+        shares(service.standings.iter()),
         p50,
         service.worst.name().to_owned(),
     ]
@@ -176,7 +176,7 @@ mod tests {
             rows += 1;
         }
         assert_eq!(rows, 6 * 2 + 7 + 8);
-        assert!(page.starts_with("# portolan 0.1.0: 3 blocked, 1 unexpected, 1 scan, 1 attempt, 1 range\\_only\n"));
+        assert!(page.starts_with("# portolan 0.1.0: 3 blocked, 1 unexpected, 1 scan, 1 attempt, 1 by range only\n"));
         assert!(page.contains(
             "\n| 10.0.1.20 | 10.0.0.10 | LDAP | tcp/389 | 3 | open 2, refused 1 | expected 3 | 310 us | blocked |\n"
         ));

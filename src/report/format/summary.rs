@@ -67,7 +67,14 @@ pub(crate) fn facts(report: &Report) -> Vec<String> {
     let mut frames = format!("{}, {} decoded", count(health.frames, "frame"), thousands(health.decoded));
     let skipped: u64 = health.skipped.values().sum();
     let parts = [
-        (skipped, format!("{} skipped ({})", thousands(skipped), shares(&health.skipped))),
+        (
+            skipped,
+            format!(
+                "{} skipped ({})",
+                thousands(skipped),
+                shares(health.skipped.iter().map(|(reason, number)| (*reason, *number)))
+            ),
+        ),
         (health.filtered, format!("{} left out by the filter", thousands(health.filtered))),
         (health.duplicates, format!("{} copies", thousands(health.duplicates))),
         (health.fragments, format!("{} later fragments", thousands(health.fragments))),
@@ -106,9 +113,13 @@ fn input(input: &InputRow) -> String {
 pub(crate) fn tally(report: &Report) -> String {
     let words: Vec<String> = KINDS
         .into_iter()
-        .map(|kind| (kind, of_kind(report, kind)))
+        .map(|kind| (kind, of_kind(report, kind) as u64))
         .filter(|(_, number)| *number > 0)
-        .map(|(kind, number)| format!("{} {}", thousands(number as u64), kind.name()))
+        .map(|(kind, number)| match kind {
+            FindingKind::Blocked | FindingKind::Unexpected => format!("{} {}", thousands(number), kind.name()),
+            FindingKind::RangeOnly => format!("{} by range only", thousands(number)),
+            FindingKind::Scan | FindingKind::Flood | FindingKind::Attempt => count(number, kind.name()),
+        })
         .collect();
     if words.is_empty() { "no findings".to_owned() } else { words.join(", ") }
 }
@@ -129,14 +140,19 @@ pub(crate) fn silence(report: &Report) -> String {
     let mut judged = 0;
     for service in report.pairs.iter().flat_map(|pair| &pair.services) {
         flows += service.flows;
-        let known = |name: &str| service.standings.get(name).copied().unwrap_or(0);
-        judged += service.flows - known("not_judged") - known("uncatalogued");
+        judged += service.flows - service.standings.get("not_judged") - service.standings.get("uncatalogued");
     }
-    format!(
-        "Nothing blocked and nothing unexpected was found. {} of {} could be judged by the documents; the others \
-         belong to hosts of unknown role or to ports outside the catalogue. What nobody tried while this was \
-         captured was not tested, and what does not pass this capture point was not seen.",
+    let mut text = format!(
+        "Nothing blocked and nothing unexpected was found. {} of {} could be judged by the documents",
         thousands(judged),
         count(flows, "flow")
-    )
+    );
+    if judged < flows {
+        text.push_str("; the others belong to hosts of unknown role or to ports outside the catalogue");
+    }
+    text.push_str(
+        ". What nobody tried while this was captured was not tested, and what does not pass this capture point was \
+         not seen.",
+    );
+    text
 }

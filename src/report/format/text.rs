@@ -16,8 +16,10 @@ use crate::report::moment::span;
 use crate::report::names::Party;
 use crate::report::pairs::Pair;
 use crate::report::pairs::PairService;
+use crate::report::sentence;
 use crate::report::words::count;
 use crate::report::words::shares;
+use crate::report::words::some;
 use crate::report::words::thousands;
 
 /// Widest line, in characters.
@@ -116,7 +118,7 @@ impl Page<'_> {
         let flows = count(finding.flows, "flow");
         let line = match finding.standing_why {
             Some(why) => format!("{}, {flows}, {} ({why})", headline(finding), count(finding.attempts, "attempt")),
-            None => format!("{}, {flows} ({})", headline(finding), finding.rows.join(", ")),
+            None => format!("{}, {flows} ({})", headline(finding), some(&finding.rows, sentence::ROWS_MAX)),
         };
         self.paragraph("  ", "      ", &line)
     }
@@ -173,7 +175,7 @@ fn headline(finding: &Finding) -> String {
 
 fn row(service: &PairService) -> Vec<String> {
     let p50 = service.handshake_us.map_or("-".to_owned(), |us| span(Duration::from_micros(us.p50)));
-    let outcomes = format!("{}; {}", shares(&service.outcomes), shares(&service.standings));
+    let outcomes = format!("{}; {}", shares(service.outcomes.iter()), shares(service.standings.iter()));
     columns(service.title.as_str(), &ports(service), &thousands(service.flows), &p50, &outcomes)
 }
 
@@ -183,7 +185,7 @@ pub(crate) fn ports(service: &PairService) -> String {
     let shown: Vec<String> = service.ports.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
     let more = service.ports.len().saturating_sub(SHOWN_MAX);
     match (shown.as_slice(), more) {
-        ([], _) if service.service.ends_with("/*") => service.service.clone(),
+        ([], _) if service.service.as_str().ends_with("/*") => service.service.to_string(),
         ([], _) => service.transport.to_owned(),
         (shown, 0) => format!("{}/{}", service.transport, shown.join(",")),
         (shown, more) => format!("{}/{} +{more}", service.transport, shown.join(",")),

@@ -1,0 +1,401 @@
+//! Captures of connections that work, or of which nothing can be known, that look like a block: none may be called one.
+
+use portolan::model::transport::Transport;
+
+use crate::script::C;
+use crate::script::C2;
+use crate::script::Conn;
+use crate::script::From;
+use crate::script::ROUTER;
+use crate::script::S;
+use crate::script::Script;
+use crate::script::conn;
+
+const ACK: u8 = 16;
+const RST: u8 = 4;
+
+fn smb() -> Conn {
+    conn(C, 50_000, S, 445)
+}
+
+#[test]
+fn a_working_connection_whose_syn_ack_was_not_captured_and_that_ends_with_a_reset() {
+    // The RST acknowledges little more than the SYN, because the client sent little. It refuses nothing.
+    let c = smb();
+    let world = Script::new()
+        .syn(0.0, c)
+        .ack(0.002, c)
+        .send(0.003, c, 0, 200, 0)
+        .reply(0.01, c, 0, 500, 200)
+        .rst(0.02, c, From::Server, 500, 200)
+        .judge();
+    world.of(c).not_blocked();
+}
+
+#[test]
+fn the_same_where_no_data_of_the_server_was_captured_either() {
+    // The client acknowledges the SYN-ACK before the RST comes: it was accepted first.
+    let c = smb();
+    let world = Script::new().syn(0.0, c).ack(0.002, c).send(0.003, c, 0, 200, 0).rst(5.0, c, From::Server, 0, 200);
+    world.judge().of(c).not_blocked();
+}
+
+#[test]
+fn a_soft_error_and_then_the_clients_acknowledgement() {
+    // Only the client's side is captured. Its ACK proves that the SYN-ACK arrived after the error.
+    let c = smb();
+    let world = Script::new()
+        .syn(0.0, c)
+        .icmp(0.01, ROUTER, c, Transport::Tcp, 3, 1)
+        .syn(1.0, c)
+        .ack(1.02, c)
+        .send(1.03, c, 0, 100, 0)
+        .send(1.2, c, 100, 100, 800)
+        .judge();
+    world.of(c).not_blocked();
+}
+
+#[test]
+fn a_soft_error_and_then_data_both_ways() {
+    let c = smb();
+    let world = Script::new()
+        .syn(0.0, c)
+        .icmp(0.01, ROUTER, c, Transport::Tcp, 3, 1)
+        .syn(1.0, c)
+        .ack(1.02, c)
+        .send(1.03, c, 0, 100, 0)
+        .reply(1.2, c, 0, 300, 100)
+        .judge();
+    world.of(c).not_blocked();
+}
+
+#[test]
+fn a_forged_reset_and_then_the_clients_acknowledgement() {
+    let c = smb();
+    let world = Script::new()
+        .syn(0.0, c)
+        .refuse(0.001, c)
+        .ttl(61)
+        .ack(0.02, c)
+        .send(0.03, c, 0, 100, 0)
+        .send(0.2, c, 100, 100, 800)
+        .judge();
+    world.of(c).not_blocked();
+}
+
+#[test]
+fn a_forged_reset_and_then_the_answer() {
+    let c = smb();
+    let world = Script::new()
+        .syn(0.0, c)
+        .refuse(0.001, c)
+        .ttl(61)
+        .syn_ack(0.01, c)
+        .ack(0.02, c)
+        .send(0.03, c, 0, 100, 0)
+        .reply(0.2, c, 0, 100, 100)
+        .judge();
+    world.of(c).not_blocked();
+}
+
+#[test]
+fn a_syn_at_the_very_end_after_an_error_about_another_attempt() {
+    // T11 speaks of repeats that stay unanswered. This one has had no time yet.
+    let told = conn(C, 50_001, S, 445);
+    let c = smb();
+    let world =
+        Script::new().syn(0.0, told).icmp(0.01, ROUTER, told, Transport::Tcp, 3, 1).syn(8.0, c).until(8.01).judge();
+    world.of(c).not_blocked();
+}
+
+#[test]
+fn an_error_about_the_servers_answer_says_nothing_of_the_server() {
+    // Somebody asked in the name of a host that does not exist. A router says so to the server.
+    let forged = conn("10.0.3.99", 50_001, S, 445);
+    let c = smb();
+    let world = Script::new()
+        .talks(-5.0, C, S, 445)
+        .syn(0.0, forged)
+        .syn_ack(0.001, forged)
+        .icmp_about(0.5, ROUTER, forged, From::Server, Transport::Tcp, 3, 1)
+        .syn(5.0, c)
+        .syn(6.0, c)
+        .syn(8.0, c)
+        .judge();
+    assert_eq!(world.counters.icmp_unmatched, 0);
+    // Dropped it is; but nobody rejected it.
+    world.of(c).verdict("dropped", "confirmed", "syn_unanswered", "unknown");
+}
+
+#[test]
+fn an_error_that_turned_out_soft_is_not_inherited() {
+    let soft = conn(C, 50_001, S, 445);
+    let c = smb();
+    let world = Script::new()
+        .syn(0.0, soft)
+        .icmp(0.01, ROUTER, soft, Transport::Tcp, 3, 1)
+        .syn(1.0, soft)
+        .syn_ack(1.001, soft)
+        .ack(1.002, soft)
+        .syn(5.0, c)
+        .syn(6.0, c)
+        .syn(8.0, c)
+        .judge();
+    world.of(c).is("dropped", "syn_unanswered");
+}
+
+#[test]
+fn a_syn_that_crossed_its_answer_at_the_end_of_the_capture() {
+    let c = smb();
+    let world = Script::new().syn(0.0, c).syn_ack(0.9, c).syn(1.0, c).until(1.2).judge();
+    world.of(c).not_blocked();
+}
+
+#[test]
+fn fast_repeats_at_the_end_of_the_capture() {
+    // Three lost segments are repeated at once; the answer would come a few milliseconds later.
+    let c = smb();
+    let world = Script::new()
+        .handshake(0.0, c)
+        .send(0.01, c, 0, 1_400, 0)
+        .send(0.011, c, 1_400, 1_400, 0)
+        .send(0.012, c, 2_800, 1_400, 0)
+        .send(0.013, c, 4_200, 1_400, 0)
+        .reply(0.02, c, 0, 0, 1_400)
+        .send(0.021, c, 1_400, 1_400, 0)
+        .send(0.022, c, 2_800, 1_400, 0)
+        .send(0.023, c, 4_200, 1_400, 0)
+        .until(0.03)
+        .judge();
+    world.of(c).not_blocked();
+}
+
+#[test]
+fn repeats_of_a_client_that_hears_what_was_not_captured() {
+    // From here on the server's packets are missing, but the client acknowledges more and more of them.
+    let c = smb();
+    let world = Script::new()
+        .handshake(0.0, c)
+        .send(0.1, c, 0, 100, 0)
+        .reply(0.2, c, 0, 100, 100)
+        .send(1.0, c, 100, 100, 100)
+        .send(1.3, c, 100, 100, 600)
+        .send(2.0, c, 200, 100, 1_000)
+        .send(2.3, c, 200, 100, 1_600)
+        .send(3.0, c, 300, 100, 2_000)
+        .send(3.3, c, 300, 100, 2_600)
+        .judge();
+    world.of(c).not_blocked();
+}
+
+#[test]
+fn segments_out_of_order_are_no_repeats() {
+    let c = smb();
+    let world = Script::new()
+        .handshake(0.0, c)
+        .send(0.013, c, 4_200, 1_400, 0)
+        .send(0.014, c, 0, 1_400, 0)
+        .send(0.015, c, 1_400, 1_400, 0)
+        .send(0.016, c, 2_800, 1_400, 0)
+        .until(0.02)
+        .judge();
+    world.of(c).not_blocked();
+}
+
+#[test]
+fn an_acknowledgement_of_zero_is_one() {
+    // The server's initial number was the highest there is, so the ACK that completes the handshake is 0.
+    let c = smb().isn(1_000, u32::MAX);
+    let world = Script::new().syn(0.0, c).ack(0.01, c).judge();
+    world.of(c).verdict("one_way", "confirmed", "oneway_c2s", "-");
+}
+
+#[test]
+fn traceroute_over_tcp_is_no_loop() {
+    // Each probe has a time to live that cannot reach the server; the last one does.
+    let probe = |port: u16| conn(C, port, S, 445);
+    let script = (1..=5u8).fold(Script::new(), |script, hop| {
+        let c = probe(50_000 + u16::from(hop));
+        let router = format!("10.9.9.{hop}");
+        script.syn(f64::from(hop), c).ttl(hop).icmp(f64::from(hop) + 0.01, &router, c, Transport::Tcp, 11, 0)
+    });
+    let last = probe(50_006);
+    let world = script.syn(6.0, last).ttl(6).syn_ack(6.01, last).tcp(6.02, last, From::Client, RST, 1, 0, 0).judge();
+    world.of(last).is("open", "half_open_probe");
+    for hop in 1..=5u16 {
+        world.of(probe(50_000 + hop)).finding("-");
+    }
+}
+
+#[test]
+fn keep_alives_of_an_idle_tunnel_need_no_reply() {
+    // RFC 3948 sections 2.3 and 4: one octet 0xff, which the receiver throws away.
+    let c = conn(C, 4_500, S, 4_500);
+    let world = (0..6u8).fold(Script::new(), |script, n| script.ask(f64::from(n) * 20.0, c, 1).lead(0xff)).judge();
+    world.of(c).not_blocked();
+}
+
+#[test]
+fn queries_of_ntps_control_mode_may_be_ignored() {
+    // U3 speaks of mode 3. Servers leave mode 6 and 7 unanswered by rule (RFC 9327, amplification).
+    let c = conn(C, 50_123, S, 123);
+    for mode in [0x16, 0x17] {
+        let world = Script::new().ask(0.0, c, 12).lead(mode).ask(5.0, c, 12).lead(mode).judge();
+        world.of(c).not_blocked();
+    }
+}
+
+#[test]
+fn a_question_that_this_client_gets_answered_otherwise_is_not_surely_blocked() {
+    // U3 is sure "if the same server answers other clients": an answer to this one shows the way open.
+    let unlucky = conn(C, 53_000, S, 53);
+    let lucky = conn(C, 53_001, S, 53);
+    let world =
+        Script::new().ask(0.0, unlucky, 40).ask(1.0, unlucky, 40).ask(1.5, lucky, 40).answer(1.51, lucky, 90).judge();
+    assert_ne!(world.of(unlucky).confidence, "confirmed", "{:?}", world.of(unlucky));
+}
+
+#[test]
+fn fragments_of_one_request_are_one_request() {
+    let c = conn(C, 53_000, S, 88);
+    let world = Script::new().ask(0.0, c, 1_472).fragment(0.0001, c, Transport::Udp, 900).judge();
+    world.of(c).is("unknown", "udp_single").finding("-");
+    let echo = conn(C, 7, S, 7);
+    let large = Script::new().talks(-5.0, C, S, 389).ping(0.0, echo);
+    let world =
+        large.fragment(0.0001, echo, Transport::Icmp, 1_480).fragment(0.0002, echo, Transport::Icmp, 100).judge();
+    world.of(echo).not_blocked();
+}
+
+#[test]
+fn a_resolver_that_answers_this_client_all_the_time_blocks_nothing() {
+    // One name that nobody can resolve: the server gives up silently. No filter tells names apart.
+    let unlucky = conn(C, 53_000, S, 53);
+    let script = (0..20u16).fold(Script::new().ask(5.1, unlucky, 40).ask(6.1, unlucky, 40), |script, n| {
+        let lucky = conn(C, 54_000 + n, S, 53);
+        script.ask(f64::from(n), lucky, 40).answer(f64::from(n) + 0.01, lucky, 90)
+    });
+    script.judge().of(unlucky).finding("-");
+}
+
+#[test]
+fn echo_requests_at_the_end_of_the_capture() {
+    let echo = conn(C, 7, S, 7);
+    let world =
+        Script::new().talks(-5.0, C, S, 389).ping(0.0, echo).ping(0.01, echo).ping(0.02, echo).until(0.03).judge();
+    world.of(echo).not_blocked();
+}
+
+#[test]
+fn ports_used_again_before_the_first_attempt_had_time() {
+    let c = smb();
+    let again = c.isn(900_000, 9_000);
+    let world =
+        Script::new().syn(0.0, c).handshake(0.1, again).send(0.2, again, 0, 5, 0).reply(0.3, again, 0, 5, 5).judge();
+    let all = world.all(c);
+    all[0].not_blocked();
+    all[1].is("open", "handshake");
+}
+
+#[test]
+fn a_challenge_on_ports_still_in_time_wait() {
+    // RFC 9293 section 3.10.7.4: the old end answers with an ACK, the client resets it and tries again.
+    let c = smb();
+    let fresh = c.isn(900_000, 700_000);
+    let world = Script::new()
+        .handshake(0.0, c)
+        .send(0.1, c, 0, 5, 0)
+        .fin(0.2, c, From::Client, 5, 0)
+        .fin(0.3, c, From::Server, 0, 6)
+        .syn(1.0, fresh)
+        .tcp(1.001, c, From::Server, ACK, 2, 7, 0)
+        .tcp(1.002, c, From::Client, RST, 7, 0, 0)
+        .handshake(2.0, fresh)
+        .send(2.1, fresh, 0, 5, 0)
+        .reply(2.2, fresh, 0, 5, 5)
+        .judge();
+    for said in world.all(c) {
+        said.not_blocked();
+    }
+}
+
+#[test]
+fn a_simultaneous_open_works() {
+    let c = conn(C, 50_000, S, 445);
+    let back = |script: Script, at: f64, flags: u8, heard: u32| script.tcp(at, c, From::Server, flags, 0, heard, 0);
+    let crossed = back(Script::new().syn(0.0, c), 0.001, 2, 0).tcp(0.002, c, From::Client, 18, 0, 1, 0);
+    let world = back(crossed, 0.003, 18, 1).send(0.01, c, 0, 5, 0).reply(0.02, c, 0, 5, 5).judge();
+    world.of(c).not_blocked();
+}
+
+#[test]
+fn fast_open_works() {
+    // RFC 7413: the SYN carries data, and the SYN-ACK acknowledges it.
+    let c = smb();
+    let world = Script::new()
+        .tcp(0.0, c, From::Client, 2, 0, 0, 100)
+        .tcp(0.001, c, From::Server, 18, 0, 101, 0)
+        .tcp(0.002, c, From::Client, ACK, 101, 1, 0)
+        .reply(0.01, c, 0, 50, 100)
+        .judge();
+    world.of(c).not_blocked();
+}
+
+#[test]
+fn a_forged_syn_inside_a_connection_blocks_nothing() {
+    let c = smb();
+    let forged = c.isn(3_000_000_000, 0);
+    let world = Script::new()
+        .handshake(0.0, c)
+        .send(0.1, c, 0, 5, 0)
+        .reply(0.2, c, 0, 5, 5)
+        .syn(0.3, forged)
+        .tcp(0.301, c, From::Server, ACK, 6, 6, 0)
+        .send(0.4, c, 5, 5, 5)
+        .reply(0.5, c, 5, 5, 10)
+        .judge();
+    for said in world.all(c) {
+        said.not_blocked();
+    }
+}
+
+#[test]
+fn two_files_with_a_gap_between_them_end_twice() {
+    // The first file ends a tenth of a second after the SYN; the second was made an hour later.
+    let c = smb();
+    let world = Script::new()
+        .talks(-5.0, C2, S, 445)
+        .syn(9.9, c)
+        .input(1)
+        .syn(3_600.0, conn(C2, 49_000, S, 389))
+        .syn_ack(3_600.001, conn(C2, 49_000, S, 389))
+        .judge();
+    world.of(c).not_blocked();
+}
+
+#[test]
+fn window_probes_are_no_repeats() {
+    // The server's window is closed and it says so each time (RFC 9293 section 3.8.6.1).
+    let c = smb();
+    let talk = Script::new().handshake(0.0, c).send(0.1, c, 0, 1_400, 0).reply(0.2, c, 0, 0, 1_400).window(0);
+    let world = (1..=8u8)
+        .fold(talk, |script, n| {
+            let at = f64::from(n) * 5.0;
+            script.send(at, c, 1_400, 1, 0).reply(at + 0.001, c, 0, 0, 1_400).window(0)
+        })
+        .judge();
+    world.of(c).not_blocked();
+}
+
+#[test]
+fn a_connection_caught_in_the_middle_with_repeats_is_not_stalled() {
+    let c = smb();
+    let world = Script::new()
+        .send(0.0, c, 100, 100, 100)
+        .send(0.3, c, 100, 100, 100)
+        .send(0.9, c, 100, 100, 100)
+        .send(2.1, c, 100, 100, 100)
+        .send(4.5, c, 100, 100, 100)
+        .judge();
+    world.of(c).not_blocked();
+}

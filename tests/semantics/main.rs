@@ -1,0 +1,17 @@
+//! The tables of the judgement, row by row: each row has a test, and a twin that looks nearly the same and must not
+//! give the same verdict. Names begin with the row: T = TCP, U = UDP, I = ICMP echo.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop here")]
+
+mod codes;
+mod collapse;
+mod false_alarms;
+mod gate;
+mod guards;
+mod script;
+mod standing;
+mod table;
+mod tcp_open;
+mod tcp_refusal;
+mod tcp_silence;
+mod tcp_stall;
+mod udp;

@@ -1,0 +1,118 @@
+//! Established, and then silence: T21.
+
+use portolan::model::transport::Transport;
+
+use crate::script::C;
+use crate::script::C6;
+use crate::script::Conn;
+use crate::script::From;
+use crate::script::ROUTER;
+use crate::script::ROUTER6;
+use crate::script::S;
+use crate::script::S6;
+use crate::script::Script;
+use crate::script::conn;
+
+fn smb() -> Conn {
+    conn(C, 50_000, S, 445)
+}
+
+/// The handshake, then the same bytes four times.
+fn repeats(c: Conn) -> Script {
+    Script::new()
+        .handshake(0.0, c)
+        .send(0.01, c, 0, 1_400, 0)
+        .send(0.3, c, 0, 1_400, 0)
+        .send(0.9, c, 0, 1_400, 0)
+        .send(2.1, c, 0, 1_400, 0)
+}
+
+#[test]
+fn t21_data_repeated_into_silence_is_stalled() {
+    for c in [smb(), smb().isn(u32::MAX - 700, 5), conn(C6, 50_000, S6, 445)] {
+        let world = repeats(c).judge();
+        world
+            .of(c)
+            .verdict("stalled", "probable", "no_ack_after_setup", "unknown")
+            .shows(&[1, 2, 7])
+            .finding("blocked");
+    }
+}
+
+#[test]
+fn t21_an_error_that_says_too_big_makes_it_sure() {
+    for (client, server, router, kind, code) in [(C, S, ROUTER, 3, 4), (C6, S6, ROUTER6, 2, 0)] {
+        let c = conn(client, 50_000, server, 445);
+        let world = repeats(c).icmp(2.2, router, c, Transport::Tcp, kind, code).quoting(1_001).judge();
+        world.of(c).verdict("stalled", "confirmed", "no_ack_after_setup", "unknown").note("mtu").finding("blocked");
+    }
+}
+
+#[test]
+fn t21_also_in_the_middle_of_a_conversation() {
+    let c = smb();
+    let world = Script::new()
+        .handshake(0.0, c)
+        .send(0.01, c, 0, 100, 0)
+        .reply(0.02, c, 0, 100, 100)
+        .send(5.0, c, 100, 100, 100)
+        .send(5.3, c, 100, 100, 100)
+        .send(5.9, c, 100, 100, 100)
+        .send(7.1, c, 100, 100, 100)
+        .rst(9.5, c, From::Client, 200, 100)
+        .judge();
+    world.of(c).verdict("stalled", "probable", "no_ack_after_setup", "unknown").shows(&[1, 2, 5]);
+}
+
+#[test]
+fn t21_twin_the_server_answers_late() {
+    let c = smb();
+    let world = repeats(c).reply(4.5, c, 0, 60, 1_400).judge();
+    world.of(c).verdict("open", "confirmed", "handshake", "-").finding("-");
+    let only_ack = repeats(c).reply(4.5, c, 0, 0, 1_400).judge();
+    only_ack.of(c).not_blocked();
+}
+
+#[test]
+fn t21_twin_two_repeats_are_too_few() {
+    let c = smb();
+    let world = Script::new()
+        .handshake(0.0, c)
+        .send(0.01, c, 0, 1_400, 0)
+        .send(0.3, c, 0, 1_400, 0)
+        .send(0.9, c, 0, 1_400, 0)
+        .judge();
+    world.of(c).not_blocked();
+    assert_eq!(world.of(c).flow.retransmits.iter().sum::<u16>(), 2);
+}
+
+#[test]
+fn t21_twin_keep_alives_are_no_repeats() {
+    let c = smb();
+    let talk = Script::new().handshake(0.0, c).send(0.1, c, 0, 500, 0).reply(0.2, c, 0, 500, 500);
+    let one_byte = (1u8..=10).fold(talk, |script, n| script.send(f64::from(n) * 30.0, c, 499, 1, 500));
+    let world = one_byte.judge();
+    world.of(c).verdict("open", "confirmed", "handshake", "-");
+    assert_eq!(world.of(c).flow.retransmits, [0, 0]);
+    let talk = Script::new().handshake(0.0, c).send(0.1, c, 0, 500, 0).reply(0.2, c, 0, 500, 500);
+    let empty = (1u8..=10).fold(talk, |script, n| script.send(f64::from(n) * 30.0, c, 499, 0, 500));
+    let world = empty.judge();
+    world.of(c).verdict("open", "confirmed", "handshake", "-");
+    assert_eq!(world.of(c).flow.retransmits, [0, 0]);
+}
+
+#[test]
+fn t21_twin_copies_are_no_repeats() {
+    let c = smb();
+    let world = Script::new()
+        .handshake(0.0, c)
+        .send(0.01, c, 0, 1_400, 0)
+        .copy(0.011)
+        .copy(0.012)
+        .copy(0.013)
+        .copy(0.014)
+        .judge();
+    world.of(c).not_blocked();
+    assert_eq!(world.of(c).flow.retransmits, [0, 0]);
+    assert_eq!(world.counters.duplicates, 4);
+}
