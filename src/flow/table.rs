@@ -96,14 +96,18 @@ impl Table {
         self.entry(index).map_or(0, |flow| u64::from(flow.key.low_port) ^ flow.last[0].0 ^ u64::from(flow.ttl[0]))
     }
 
-    /// Counts a packet into its flow. `hash` is the hash of `packet.key`.
-    pub fn update(&mut self, packet: &Packet, hash: u64) -> Event {
+    /// Counts a packet into its flow. `hash` is the seeded hash of `packet.key`, `mix` one without a seed.
+    pub fn update(&mut self, packet: &Packet, mix: u64, hash: u64) -> Event {
         self.counters.packets += 1;
+        let copy = self.recent.is_copy(packet, mix, hash);
         if let Layer::IcmpError(error) = packet.layer {
-            self.icmp(packet, &error, hash);
+            if copy {
+                self.counters.duplicates += 1;
+            } else {
+                self.icmp(packet, &error, hash);
+            }
             return Event::Quiet;
         }
-        let copy = self.recent.is_copy(packet, hash);
         let found = self.find(packet, hash);
         if copy {
             self.counters.duplicates += 1;
@@ -354,10 +358,6 @@ impl Table {
     }
 
     fn icmp(&mut self, packet: &Packet, error: &IcmpError, hash: u64) {
-        if self.recent.is_copy(packet, hash) {
-            self.counters.duplicates += 1;
-            return;
-        }
         let Some(index) = self.find(packet, hash).filter(|index| {
             let flow = self.entry(*index);
             flow.is_some_and(|flow| quote_fits(flow, packet, error))

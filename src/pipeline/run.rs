@@ -27,6 +27,7 @@ use crate::learn::knowledge::Knowledge;
 use crate::model::ids::FrameId;
 use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
+use crate::pipeline::shard::mix_of;
 use crate::pipeline::shard::shard_of;
 use crate::pipeline::worker::Hashed;
 use crate::pipeline::worker::Worker;
@@ -152,7 +153,7 @@ pub fn run(
             handles.push(scope.spawn(move || work_off(worker, &work, &back)));
         }
         let read = reader.read(|hashed| {
-            let lane = lanes.get_mut(hashed.shard % workers);
+            let lane = lanes.get_mut(shard_of(hashed.mix) % workers);
             lane.is_some_and(|lane| lane.give(hashed))
         });
         let all_sent = lanes.iter_mut().all(Lane::flush);
@@ -232,8 +233,8 @@ impl Reader<'_> {
             }
             for frame in &batch.frames {
                 if let Decoded::Packet(packet) = self.decoder.decode(frame, batch.bytes(frame)) {
-                    let (hash, shard) = (self.hash.of(&packet.key), shard_of(&packet.key));
-                    if !give(Hashed { packet, hash, shard }) {
+                    let (hash, mix) = (self.hash.of(&packet.key), mix_of(&packet.key));
+                    if !give(Hashed { packet, hash, mix }) {
                         return Err(RunError::Worker);
                     }
                 }

@@ -10,13 +10,16 @@ use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::learn::knowledge::Listener;
 use crate::pipeline::shard::SHARDS;
+use crate::pipeline::shard::shard_of;
 
-/// A packet with the hash of its key and the shard it belongs to, made once.
+/// A packet with the two hashes of its key, made once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hashed {
     pub(crate) packet: Packet,
+    /// Seeded: finds the flow.
     pub(crate) hash: u64,
-    pub(crate) shard: usize,
+    /// Not seeded: finds the shard, and copies.
+    pub(crate) mix: u64,
 }
 
 /// Owns every table whose shard it is given.
@@ -64,13 +67,13 @@ impl<'a> Worker<'a> {
 
     #[inline]
     fn table(&self, hashed: &Hashed) -> Option<&Table> {
-        self.tables.get(hashed.shard)?.as_ref()
+        self.tables.get(shard_of(hashed.mix))?.as_ref()
     }
 
     #[inline]
     fn update(&mut self, hashed: &Hashed) {
-        let Some(Some(table)) = self.tables.get_mut(hashed.shard) else { return };
-        if let Event::Answered(index) = table.update(&hashed.packet, hashed.hash)
+        let Some(Some(table)) = self.tables.get_mut(shard_of(hashed.mix)) else { return };
+        if let Event::Answered(index) = table.update(&hashed.packet, hashed.mix, hashed.hash)
             && let Some(flow) = table.flow(index)
         {
             tell(self.knowledge, flow, &hashed.packet);
