@@ -56,6 +56,7 @@ pub(crate) struct Baseline {
     mixed: bool,
     packets: u64,
     flows: u64,
+    copied_flows: u64,
     /// The fastest answer to a SYN, nanoseconds.
     pub(crate) fastest_ns: Option<u64>,
 }
@@ -66,6 +67,16 @@ impl Baseline {
         (!self.mixed && self.packets >= BASELINE_PACKETS && self.flows >= BASELINE_FLOWS).then_some(self.ttl)
     }
 
+    /// Whether most of its flows came with copies: the capture sees everything twice.
+    pub(crate) fn copied(&self) -> bool {
+        self.copied_flows * 2 > self.flows
+    }
+
+    /// The one value that all packets had, however few, if there were any.
+    pub(crate) fn only(&self) -> Option<u8> {
+        (!self.mixed && self.flows > 0).then_some(self.ttl)
+    }
+
     fn note(&mut self, flow: &Flow, side: Side) {
         let ttl = flow.ttl[side.index()];
         if ttl == 0 {
@@ -74,6 +85,7 @@ impl Baseline {
         self.mixed |= flow.ttl_varies(side) || (self.flows > 0 && self.ttl != ttl);
         self.ttl = ttl;
         self.flows += 1;
+        self.copied_flows += u64::from(flow.marks.has(Mark::Copied));
         self.packets += flow.packets[side.index()];
         if flow.synacks[side.index()] > 0 && flow.syns[side.other().index()] == 1 {
             let took = flow.synack_at.0.saturating_sub(flow.syn_last.0);
@@ -346,7 +358,8 @@ impl Context {
 
     /// Whether a flow's first frame is the first of its capture: what came before was not seen.
     pub(crate) fn at_start(&self, flow: &Flow) -> bool {
-        flow.first_frame == self.facts.first_frame || flow.first_frame.number() == 1
+        let after_gap = self.facts.gaps.binary_search_by_key(&flow.first, |(_, to)| *to).is_ok();
+        flow.first_frame == self.facts.first_frame || after_gap
     }
 }
 
@@ -391,7 +404,8 @@ pub(crate) fn proves_reply(flow: &Flow, side: Side) -> bool {
 /// Whether a flow answered, and nobody was told while it was counted: caught in the middle, or turned round since.
 fn untold(flow: &Flow, orig: Side) -> bool {
     let midway = flow.key.transport == Transport::Tcp || flow.began != orig;
-    flow.began_by != Began::Syn && midway && both_ways(flow)
+    let one_way = flow.began_by == Began::SynAck && proves_reply(flow, orig.other());
+    flow.began_by != Began::Syn && midway && (both_ways(flow) || one_way)
 }
 
 /// Whether packets of both ends were captured.

@@ -87,9 +87,11 @@ impl Case<'_> {
         if let Some(icmp) = self.icmp {
             return self.icmp_verdict(icmp);
         }
-        if flow.packets[self.resp.index()] > 0 {
+        if flow.acked(self.resp) {
+            // It speaks, but answers another connection than this (RFC 5961 challenge, a restart).
             return fine(Outcome::Unknown, Confidence::Possible, Reason::BadReply, &self.story());
         }
+        // A RST or SYN-ACK whose numbers do not fit is none: anybody can send it.
         self.silence()
     }
 
@@ -156,12 +158,18 @@ impl Case<'_> {
         let server = flow.addr(self.resp);
         let near = self.context.baseline(server, Some(flow.addr(self.orig)));
         let far = self.context.baseline(server, None);
-        let same_ttl = match near.stable() {
+        // A few packets to this client that look like the many to others are as good.
+        let near_ttl = near.stable().or(near.only().filter(|ttl| far.stable() == Some(*ttl)));
+        let same_ttl = match near_ttl {
             Some(ttl) => Some(ttl == flow.reset.ttl),
             None => far.stable().filter(|ttl| *ttl == flow.reset.ttl).map(|_| true),
         };
         if same_ttl == Some(false) {
             return Some(By::Middlebox);
+        }
+        if far.copied() && !flow.marks.has(Mark::ResetCopied) {
+            // Everything of this server is captured twice, and this RST once: it did not come the same way.
+            return None;
         }
         let took = flow.reset.ts.0.saturating_sub(flow.syn_last.0);
         let signs = [

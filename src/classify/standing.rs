@@ -13,6 +13,7 @@ use crate::classify::verdict::Why;
 use crate::classify::verdict::WhyNot;
 use crate::flow::record::Flow;
 use crate::model::addr::Side;
+use crate::model::transport::Transport;
 
 /// A flow with its ends' roles.
 pub(crate) struct Question<'a> {
@@ -87,6 +88,10 @@ pub(crate) fn standing(question: &Question<'_>, roles: &Roles, context: &Context
         } else if question.strict || (known_from && question.to.decided) {
             let why = if rows.reverse.is_empty() { Why::RolePair } else { Why::Direction };
             Standing::Unexpected(why)
+        } else if roles.is_asked(from) && to.is_empty() && transport == Transport::Tcp {
+            // A domain controller has no business with hosts that nobody knows. Datagrams apart: it forwards DNS and
+            // sets its clock by hosts outside.
+            Standing::Unexpected(Why::NoRow)
         } else {
             Standing::NotJudged(WhyNot::RoleUnknown)
         };

@@ -51,6 +51,12 @@ impl Outcome {
         }
     }
 
+    /// Whether this is the name of an outcome that [`Outcome::is_failure`].
+    pub fn is_failure_name(name: &str) -> bool {
+        let failures = [Self::Dropped, Self::Refused, Self::Rejected, Self::ReplyLost, Self::Stalled, Self::Unanswered];
+        failures.into_iter().any(|outcome| outcome.name() == name)
+    }
+
     /// Whether an expected flow that ends so is blocked.
     pub fn is_failure(self) -> bool {
         matches!(

@@ -175,14 +175,16 @@ pub enum Mark {
     AckedLow = 1 << 14,
     /// The high end sent an acknowledgement that is no RST.
     AckedHigh = 1 << 15,
+    /// A copy of a RST was seen.
+    ResetCopied = 1 << 16,
     /// The low end acknowledged: its letter stands in the history.
-    SaidAckLow = 1 << 16,
+    SaidAckLow = 1 << 17,
     /// The high end acknowledged.
-    SaidAckHigh = 1 << 17,
+    SaidAckHigh = 1 << 18,
     /// The low end sent payload.
-    SaidDataLow = 1 << 18,
+    SaidDataLow = 1 << 19,
     /// The high end sent payload.
-    SaidDataHigh = 1 << 19,
+    SaidDataHigh = 1 << 20,
 }
 
 /// A set of [`Mark`]s.

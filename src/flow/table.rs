@@ -113,8 +113,8 @@ impl Table {
             self.counters.duplicates += 1;
             if let Some(flow) = found.and_then(|index| self.entry_mut(index)) {
                 flow.marks.set(Mark::Copied);
-                if !matches!(packet.layer, Layer::Tcp(tcp) if rst(tcp.flags)) {
-                    flow.note_ttl(packet.from, packet.ttl);
+                if matches!(packet.layer, Layer::Tcp(tcp) if rst(tcp.flags)) {
+                    flow.marks.set(Mark::ResetCopied);
                 }
             }
             return Event::Quiet;

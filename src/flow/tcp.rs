@@ -85,7 +85,10 @@ pub(crate) fn update(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut
     if tcp.flags & SYN != 0 {
         if tcp.flags & ACK == 0 {
             on_syn(flow, packet, tcp);
-        } else if on_syn_ack(flow, packet, tcp, counters) {
+        } else if !fits(flow, packet, tcp) {
+            counters.bad_replies += 1;
+            return Step::None;
+        } else if on_syn_ack(flow, packet, tcp) {
             step = Step::Answered;
         }
     }
@@ -145,15 +148,22 @@ fn on_syn(flow: &mut Flow, packet: &Packet, tcp: &Tcp) {
     flow.syn_window = tcp.window;
 }
 
-/// Whether it is the first SYN-ACK of a SYN that it fits.
-fn on_syn_ack(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counters) -> bool {
+/// Whether a SYN-ACK answers the SYN seen, if one was.
+fn fits(flow: &Flow, packet: &Packet, tcp: &Tcp) -> bool {
     let me = packet.from.index();
     let other = packet.from.other().index();
-    let own_attempt = flow.syns[me] > 0 && flow.syns[other] == 0;
-    if own_attempt || (flow.syns[other] > 0 && tcp.ack != flow.isn[other].wrapping_add(1)) {
-        counters.bad_replies += 1;
-        return false;
+    if flow.syns[other] == 0 {
+        return flow.syns[me] == 0;
     }
+    // It may acknowledge data that came with the SYN (RFC 7413).
+    let acknowledged = tcp.ack.wrapping_sub(flow.isn[other]);
+    (1..=flow.next_seq[other].wrapping_sub(flow.isn[other])).contains(&acknowledged)
+}
+
+/// Whether it is the first SYN-ACK of a SYN that was seen.
+fn on_syn_ack(flow: &mut Flow, packet: &Packet, tcp: &Tcp) -> bool {
+    let me = packet.from.index();
+    let other = packet.from.other().index();
     flow.history.add(b'h', packet.from);
     flow.synacks[me] = flow.synacks[me].saturating_add(1);
     if flow.synacks[me] > 1 {

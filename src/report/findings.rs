@@ -135,6 +135,7 @@ pub(crate) struct Story {
 pub(crate) struct Group {
     pub(crate) row: RowKey,
     pub(crate) standing: Standing,
+    pub(crate) reason: Reason,
     pub(crate) confidence: Confidence,
     pub(crate) flows: u64,
     pub(crate) attempts: u64,
@@ -166,7 +167,8 @@ impl Findings {
             transport: ends.transport,
             port: ends.transport.has_ports().then_some(ends.resp.port),
             outcome: verdict.outcome,
-            reason: Some(verdict.reason),
+            // Why something works tells no story of its own.
+            reason: verdict.outcome.is_failure().then_some(verdict.reason),
             by: verdict.by,
             kind,
         };
@@ -174,7 +176,8 @@ impl Findings {
         let group = self.groups.entry(story).or_insert_with(|| Group {
             row,
             standing: judged.standing.clone(),
-            confidence: verdict.confidence,
+            reason: verdict.reason,
+            confidence: Confidence::Possible,
             flows: 0,
             attempts: 0,
             first: flow.first,
@@ -186,7 +189,13 @@ impl Findings {
         });
         group.flows += 1;
         group.attempts += tries(flow, judged.orig);
-        group.confidence = group.confidence.max(verdict.confidence);
+        // What rests on inferred roles is never confirmed; that something expected failed is a fact of the wire.
+        let most = if judged.roles_inferred && kind != FindingKind::Blocked {
+            Confidence::Probable
+        } else {
+            Confidence::Confirmed
+        };
+        group.confidence = group.confidence.max(verdict.confidence.min(most));
         group.first = group.first.min(flow.first);
         group.last = group.last.max(flow.last_seen());
         group.roles_inferred |= judged.roles_inferred;
@@ -250,7 +259,7 @@ impl Group {
             outcome: story.outcome.name(),
             standing: self.standing.name(),
             confidence: self.confidence.name(),
-            reason: story.reason.map(|reason| reason.to_string()).unwrap_or_default(),
+            reason: self.reason.to_string(),
             by: story.by.map(|by| by.to_string()),
             flows: self.flows,
             attempts: self.attempts,

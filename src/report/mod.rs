@@ -33,11 +33,13 @@ use crate::report::facts::RunFacts;
 use crate::report::findings::FailOn;
 use crate::report::findings::Finding;
 use crate::report::findings::Findings;
+use crate::report::format::summary;
 use crate::report::hosts::HostRow;
 use crate::report::names::Names;
 use crate::report::names::ServiceKey;
 use crate::report::pairs::Pair;
 use crate::report::pairs::Pairs;
+use crate::report::sanitise::Shown;
 use crate::report::sentence::Sentence;
 
 /// Everything that is told of a run. Serialises as schema `portolan/report/1`.
@@ -84,7 +86,7 @@ impl Report {
 
     fn of<'f>(
         run: RunFacts,
-        health: Health,
+        mut health: Health,
         flows: impl Iterator<Item = Judged<'f>>,
         collapses: &[Collapse],
         names: &Names<'_>,
@@ -105,6 +107,9 @@ impl Report {
             };
             pairs.add_fold(key, fold, service);
         }
+        let own_notes = std::mem::take(&mut health.notes);
+        health.notes = summary::warnings(&run, &health).iter().map(|note| Shown::text(note)).collect();
+        health.notes.extend(own_notes);
         let sentence = Sentence::new(names, !run.is_one_day());
         let findings = findings.finish(collapses, &pairs, names, &sentence);
         let pairs = pairs.finish(names);

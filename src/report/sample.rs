@@ -259,6 +259,7 @@ pub(crate) fn flows(catalogue: &Catalogue) -> Vec<Made> {
     flows[8].collapse = Some(0);
     flows[9].collapse = Some(0);
     flows[10].icmp = Some(IcmpSeen {
+        about: flows[10].orig,
         sender: addr("fd00::1"),
         v6: true,
         kind: 1,

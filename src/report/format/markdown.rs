@@ -22,7 +22,8 @@ use crate::report::words::thousands;
 /// Those of the writer.
 pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "# {} {}: {}", report.tool.name, report.tool.version, escape(&summary::tally(report)))?;
-    list(out, "Beware", &summary::warnings(report))?;
+    let notes: Vec<String> = report.health.notes.iter().map(ToString::to_string).collect();
+    list(out, "Beware", &notes)?;
     list(out, "Capture", &summary::facts(report))?;
     for kind in KINDS {
         let findings: Vec<&Finding> = report.findings.iter().filter(|finding| finding.kind == kind).collect();
@@ -39,6 +40,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     if summary::is_clean(report) {
         writeln!(out, "\n## Nothing blocked, nothing unexpected\n\n{}", escape(&summary::silence(report)))?;
     }
+    list(out, "Failed, not judged", &summary::failed_unjudged(report))?;
     if report.pairs.is_empty() {
         return Ok(());
     }

@@ -4,7 +4,7 @@ pub mod csv;
 pub mod json;
 pub mod markdown;
 pub mod ndjson;
-mod summary;
+pub(crate) mod summary;
 pub mod text;
 
 use std::io;

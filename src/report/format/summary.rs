@@ -1,10 +1,15 @@
 //! What pages for people say of a capture as a whole, in sentences without layout.
 
 use crate::classify::verdict::FindingKind;
+use crate::classify::verdict::Outcome;
 use crate::report::Report;
+use crate::report::facts::Health;
 use crate::report::facts::InputRow;
+use crate::report::facts::RunFacts;
 use crate::report::findings::KINDS;
+use crate::report::format::text::ports;
 use crate::report::moment::span;
+use crate::report::names::Party;
 use crate::report::words::count;
 use crate::report::words::shares;
 use crate::report::words::thousands;
@@ -15,9 +20,8 @@ pub(crate) const ROWS_MAX: usize = 200;
 /// Captures that a page for people lists.
 const INPUTS_MAX: usize = 20;
 
-/// What weakens the report, the worst first.
-pub(crate) fn warnings(report: &Report) -> Vec<String> {
-    let health = &report.health;
+/// What weakens a report, the worst first: the notes of its health.
+pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
     let mut all = Vec::new();
     let percent = health.one_way_share * 100.0;
     if health.asymmetric {
@@ -28,7 +32,7 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
     } else if health.one_way_share > 0.0 {
         all.push(format!("{percent:.1} % of the flows with data were captured in one direction only."));
     }
-    for input in &report.run.inputs {
+    for input in &run.inputs {
         if let Some(error) = &input.error {
             all.push(format!(
                 "{} is damaged at frame {}, byte offset {}: {}. Everything before that was analysed.",
@@ -50,8 +54,30 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
             if noun == "reply" && number != 1 { format!("{} replies", thousands(number)) } else { count(number, noun) };
         all.push(format!("{counted} {rest}"));
     }
-    all.extend(health.notes.iter().map(ToString::to_string));
     all
+}
+
+/// Attempts that failed and that no row could judge, by pair and service: no findings, and not nothing either.
+pub(crate) fn failed_unjudged(report: &Report) -> Vec<String> {
+    let rows = report.pairs.iter().flat_map(|pair| pair.services.iter().map(move |service| (pair, service)));
+    let mut lines = Vec::new();
+    for (pair, service) in rows {
+        let unjudged = service.standings.get("not_judged") + service.standings.get("uncatalogued");
+        let failed = shares(service.outcomes.iter().filter(|(outcome, _)| Outcome::is_failure_name(outcome)));
+        let many = pair.client == Party::Many || pair.server == Party::Many;
+        if unjudged < service.flows || failed.is_empty() || many {
+            continue;
+        }
+        lines.push(format!(
+            "{} -> {} {}, {}: {failed} of {}",
+            pair.client,
+            pair.server,
+            service.title,
+            ports(service),
+            count(service.flows, "flow")
+        ));
+    }
+    lines
 }
 
 /// What was read, and how it was judged.
@@ -133,6 +159,10 @@ pub(crate) fn of_kind(report: &Report, kind: FindingKind) -> usize {
 pub(crate) fn is_clean(report: &Report) -> bool {
     of_kind(report, FindingKind::Blocked) + of_kind(report, FindingKind::Unexpected) == 0
 }
+
+/// What to do about failures that no row could judge.
+pub(crate) const UNJUDGED_HINT: &str = "No row could judge these, because the role of a host is not known or the port \
+     is in no document. They are no findings; name the hosts in a site file and run again.";
 
 /// What it means that nothing was found.
 pub(crate) fn silence(report: &Report) -> String {

@@ -51,6 +51,7 @@ pub fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<(
         page.heading("NOTHING BLOCKED, NOTHING UNEXPECTED", BOLD)?;
         page.paragraph("  ", "  ", &summary::silence(report))?;
     }
+    page.unjudged(report)?;
     page.pairs(report)
 }
 
@@ -79,11 +80,11 @@ impl Page<'_> {
     }
 
     fn capture(&mut self, report: &Report) -> io::Result<()> {
-        let warnings = summary::warnings(report);
+        let warnings = &report.health.notes;
         if !warnings.is_empty() {
             self.heading("BEWARE", YELLOW)?;
-            for warning in &warnings {
-                self.paragraph("  - ", "    ", warning)?;
+            for warning in warnings {
+                self.paragraph("  - ", "    ", warning.as_str())?;
             }
         }
         self.heading("CAPTURE", BOLD)?;
@@ -135,6 +136,17 @@ impl Page<'_> {
             self.paragraph("     ", "       ", &format!("Frames: {}", frames.join(", ")))?;
         }
         self.paragraph("     ", "       ", &format!("Wireshark: {}", finding.wireshark))
+    }
+
+    fn unjudged(&mut self, report: &Report) -> io::Result<()> {
+        let lines = summary::failed_unjudged(report);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        self.heading(&format!("FAILED, NOT JUDGED: {}", thousands(lines.len() as u64)), BOLD)?;
+        self.paragraph("  ", "  ", summary::UNJUDGED_HINT)?;
+        lines.iter().take(ROWS_MAX).try_for_each(|line| self.paragraph("  - ", "    ", line))?;
+        self.remainder(lines.len())
     }
 
     fn pairs(&mut self, report: &Report) -> io::Result<()> {
