@@ -37,9 +37,9 @@
 //! use portolan::capture::source::Source;
 //! use portolan::catalogue::LoadOptions;
 //! use portolan::catalogue::load;
-//! use portolan::classify::judge::CaptureFacts;
+//! use portolan::classify::judged::CaptureFacts;
 //! use portolan::classify::judge::Judge;
-//! use portolan::classify::judge::Options as JudgeOptions;
+//! use portolan::classify::judged::Options as JudgeOptions;
 //! use portolan::classify::verdict::FindingKind;
 //! use portolan::learn::knowledge::Knowledge;
 //! use portolan::pipeline::run::Settings;

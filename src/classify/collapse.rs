@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use foldhash::quality::RandomState;
 
-use crate::classify::judge::Collapse;
+use crate::classify::judged::Collapse;
 use crate::classify::thresholds as limit;
 use crate::classify::verdict::Confidence;
 use crate::classify::verdict::FindingKind;

@@ -11,7 +11,7 @@ use foldhash::quality::RandomState;
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::service::ServiceId;
-use crate::classify::judge::CaptureFacts;
+use crate::classify::judged::CaptureFacts;
 use crate::classify::thresholds::ASYMMETRIC_SHARE;
 use crate::classify::thresholds::BASELINE_FLOWS;
 use crate::classify::thresholds::BASELINE_PACKETS;

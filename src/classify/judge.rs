@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::catalogue::Catalogue;
-use crate::catalogue::role::RoleId;
 use crate::catalogue::role::RoleSet;
 use crate::catalogue::service::ServiceId;
 use crate::classify::collapse::Attempt;
@@ -11,14 +10,17 @@ use crate::classify::collapse::Collapsed;
 use crate::classify::context::Context;
 use crate::classify::context::Seen;
 use crate::classify::direction::Directions;
+use crate::classify::judged::CaptureFacts;
+use crate::classify::judged::Collapse;
+use crate::classify::judged::Host;
+use crate::classify::judged::Judged;
+use crate::classify::judged::Options;
+use crate::classify::judged::tries;
 use crate::classify::outcome::outcome;
 use crate::classify::roles::Roles;
 use crate::classify::standing::Question;
 use crate::classify::standing::standing;
-use crate::classify::verdict::Confidence;
-use crate::classify::verdict::DirBasis;
 use crate::classify::verdict::FindingKind;
-use crate::classify::verdict::Frames;
 use crate::classify::verdict::Outcome;
 use crate::classify::verdict::Reason;
 use crate::classify::verdict::Standing;
@@ -29,126 +31,8 @@ use crate::flow::record::Mark;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::model::addr::Addr;
-use crate::model::addr::FiveTuple;
 use crate::model::addr::Side;
-use crate::model::ids::FrameId;
-use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
-
-/// What the capture as a whole says of itself.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct CaptureFacts {
-    /// Time of the first frame.
-    pub first: Timestamp,
-    /// Time of the last frame.
-    pub last: Timestamp,
-    /// The first frame of each capture (input) that is a SYN makes its series doubtful.
-    pub first_frame: FrameId,
-    /// Share of packets that the capture is known to have lost, 0.0 to 1.0.
-    pub lost_share: f64,
-    /// Times between captures when nobody watched, in order: from the last frame before to the first frame after.
-    pub gaps: Vec<(Timestamp, Timestamp)>,
-}
-
-/// How to judge.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Options {
-    /// Roles may be inferred from what hosts do.
-    pub infer: bool,
-    /// What no row names is unexpected even where no end has a role.
-    pub strict: bool,
-}
-
-/// One flow with everything that is to be said of it.
-#[derive(Clone, Debug)]
-pub struct Judged<'a> {
-    /// The flow.
-    pub flow: &'a Flow,
-    /// The ICMP error it met.
-    pub icmp: Option<&'a IcmpSeen>,
-    /// Which end is the client.
-    pub orig: Side,
-    /// How that is known.
-    pub dir_basis: DirBasis,
-    /// What the wire showed.
-    pub verdict: Verdict,
-    /// What the documents say.
-    pub standing: Standing,
-    /// The service its port means.
-    pub service: Option<ServiceId>,
-    /// What a person should look at, if anything.
-    pub finding: Option<FindingKind>,
-    /// The scan or flood it is part of: an index into [`Judge::collapses`]. Such a flow has no finding of its own.
-    pub collapse: Option<usize>,
-    /// Things worth knowing that change no verdict: stable words such as `mid_stream` or `udp_fallback`.
-    pub notes: Vec<&'static str>,
-    /// The standing rests on roles that were inferred, not given.
-    pub roles_inferred: bool,
-}
-
-impl Judged<'_> {
-    /// Client and server.
-    pub fn ends(&self) -> FiveTuple {
-        self.flow.five_tuple(self.orig)
-    }
-}
-
-/// Many failed attempts that are one thing.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Collapse {
-    /// [`FindingKind::Scan`] or [`FindingKind::Flood`].
-    pub kind: FindingKind,
-    /// The only source, or `None` for many.
-    pub client: Option<Addr>,
-    /// The only target, or `None` for many.
-    pub server: Option<Addr>,
-    /// The transport.
-    pub transport: Transport,
-    /// The only port, or `None` for many.
-    pub port: Option<u16>,
-    /// How most attempts ended.
-    pub outcome: Outcome,
-    /// How sure.
-    pub confidence: Confidence,
-    /// Flows in it.
-    pub flows: u64,
-    /// SYNs or requests in it.
-    pub attempts: u64,
-    /// Distinct sources.
-    pub sources: u64,
-    /// Distinct targets.
-    pub targets: u64,
-    /// Distinct ports.
-    pub ports: u64,
-    /// The first attempt.
-    pub first: Timestamp,
-    /// The last attempt.
-    pub last: Timestamp,
-    /// Some frames of it.
-    pub frames: Frames,
-}
-
-/// A role that a host has, and why.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct HostRole {
-    /// The role.
-    pub role: RoleId,
-    /// Whether the site file says so; else it is inferred.
-    pub by_site: bool,
-    /// In words: "answered kerberos, ldap and smb".
-    pub because: String,
-    /// The frames that show it.
-    pub frames: Vec<FrameId>,
-}
-
-/// A host of which something is known.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Host {
-    /// Its address.
-    pub addr: Addr,
-    /// Its roles, in the order of the catalogue.
-    pub roles: Vec<HostRole>,
-}
 
 /// All that is needed to judge any flow of a capture.
 #[derive(Debug)]
@@ -290,14 +174,6 @@ impl<'a> Judge<'a> {
             Standing::Unexpected(_) if failed && !self.catalogue.is_scanner(client.ip()) => Some(FindingKind::Attempt),
             _ => None,
         }
-    }
-}
-
-/// SYNs or requests of the client.
-pub fn tries(flow: &Flow, orig: Side) -> u64 {
-    match flow.key.transport {
-        Transport::Tcp => u64::from(flow.syns[orig.index()].max(1)),
-        _ => flow.packets[orig.index()].max(1),
     }
 }
 

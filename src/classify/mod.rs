@@ -6,6 +6,7 @@ mod collapse;
 mod context;
 mod direction;
 pub mod judge;
+pub mod judged;
 mod outcome;
 mod roles;
 mod standing;

@@ -91,7 +91,7 @@ pub(crate) fn standing(question: &Question<'_>, roles: &Roles, context: &Context
         } else if roles.is_asked(from) && to.is_empty() && transport == Transport::Tcp {
             // A domain controller has no business with hosts that nobody knows. Datagrams apart: it forwards DNS and
             // sets its clock by hosts outside.
-            Standing::Unexpected(Why::NoRow)
+            Standing::Unexpected(if rows.reverse.is_empty() { Why::NoRow } else { Why::Direction })
         } else {
             Standing::NotJudged(WhyNot::RoleUnknown)
         };

@@ -96,7 +96,8 @@ pub(crate) fn update(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut
         on_ack(flow, packet, tcp, counters);
     }
 
-    let sequence_len = packet.payload_len + u32::from(tcp.flags & SYN != 0) + u32::from(tcp.flags & FIN != 0);
+    let bits = u32::from(tcp.flags & SYN != 0) + u32::from(tcp.flags & FIN != 0);
+    let sequence_len = packet.payload_len.wrapping_add(bits);
     let end = tcp.seq.wrapping_add(sequence_len);
     if first_of_side || after(end, flow.next_seq[me]) {
         flow.next_seq[me] = end;

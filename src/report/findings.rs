@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde::Serializer;
 
 use crate::catalogue::policy::RowId;
-use crate::classify::judge::Collapse;
-use crate::classify::judge::Judged;
-use crate::classify::judge::tries;
+use crate::classify::judged::Collapse;
+use crate::classify::judged::Judged;
+use crate::classify::judged::tries;
 use crate::classify::verdict::By;
 use crate::classify::verdict::Confidence;
 use crate::classify::verdict::FindingKind;

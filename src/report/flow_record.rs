@@ -4,8 +4,8 @@ use serde::Serialize;
 use sha1::Digest;
 use sha1::Sha1;
 
-use crate::classify::judge::Collapse;
-use crate::classify::judge::Judged;
+use crate::classify::judged::Collapse;
+use crate::classify::judged::Judged;
 use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Standing;
 use crate::flow::state::ConnState;

@@ -24,9 +24,9 @@ mod words;
 use serde::Serialize;
 
 use crate::catalogue::Catalogue;
-use crate::classify::judge::Collapse;
 use crate::classify::judge::Judge;
-use crate::classify::judge::Judged;
+use crate::classify::judged::Collapse;
+use crate::classify::judged::Judged;
 use crate::flow::fold::Folds;
 use crate::report::facts::Health;
 use crate::report::facts::RunFacts;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use foldhash::quality::RandomState;
 use serde::Serialize;
 
-use crate::classify::judge::Collapse;
-use crate::classify::judge::Judged;
+use crate::classify::judged::Collapse;
+use crate::classify::judged::Judged;
 use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Outcome;
 use crate::classify::verdict::Standing;

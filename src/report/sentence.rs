@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::classify::judge::Collapse;
+use crate::classify::judged::Collapse;
 use crate::classify::verdict::By;
 use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Outcome;

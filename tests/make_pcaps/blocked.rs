@@ -225,7 +225,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "late_rst.pcap",
             "request, answer, then RST from the client instead of FIN",
-            "tcp/389 open, `handshake`; no finding",
+            "tcp/389 open, `late_rst`; no finding",
             scenes::late_rst,
         ),
         Capture::scene(

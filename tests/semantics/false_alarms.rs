@@ -363,14 +363,19 @@ fn a_forged_syn_inside_a_connection_blocks_nothing() {
 fn two_files_with_a_gap_between_them_end_twice() {
     // The first file ends a tenth of a second after the SYN; the second was made an hour later.
     let c = smb();
-    let world = Script::new()
-        .talks(-5.0, C2, S, 445)
-        .syn(9.9, c)
-        .input(1)
-        .syn(3_600.0, conn(C2, 49_000, S, 389))
-        .syn_ack(3_600.001, conn(C2, 49_000, S, 389))
-        .judge();
-    world.of(c).not_blocked();
+    let other = conn(C2, 49_000, S, 389);
+    let script = |at: f64| {
+        Script::new()
+            .talks(-5.0, C2, S, 445)
+            .syn(at, c)
+            .talks(9.99, C2, S, 445)
+            .gap(10.0, 3_600.0)
+            .input(1)
+            .handshake(3_600.0, other)
+            .judge()
+    };
+    script(9.9).of(c).is("unknown", "edge_end").finding("-");
+    script(6.9).of(c).is("dropped", "syn_single");
 }
 
 #[test]
@@ -398,4 +403,30 @@ fn a_connection_caught_in_the_middle_with_repeats_is_not_stalled() {
         .send(4.5, c, 100, 100, 100)
         .judge();
     world.of(c).not_blocked();
+}
+
+#[test]
+fn a_firewall_that_renumbers_captured_on_both_sides() {
+    // Same ports, other sequence numbers: every packet is seen twice, and no copy looks like its original.
+    let inside = smb();
+    let outside = inside.isn(3_000_000_000, 2_000_000_000);
+    let world = Script::new()
+        .syn(0.0, inside)
+        .syn(0.0003, outside)
+        .ttl(127)
+        .syn_ack(0.001, outside)
+        .syn_ack(0.0013, inside)
+        .ttl(127)
+        .ack(0.002, inside)
+        .ack(0.0023, outside)
+        .send(0.01, inside, 0, 100, 0)
+        .send(0.0103, outside, 0, 100, 0)
+        .reply(0.02, outside, 0, 300, 100)
+        .reply(0.0203, inside, 0, 300, 100)
+        .fin(0.1, inside, From::Client, 100, 300)
+        .fin(0.1003, outside, From::Client, 100, 300)
+        .judge();
+    for said in world.all(inside) {
+        said.not_blocked();
+    }
 }

@@ -3,6 +3,7 @@
 //! Times are seconds. Frames are numbered from 1 in the order of the script; conversations of the background
 //! ([`Script::talks`]) do not count. Sequence numbers are relative: byte 0 is the first one after the SYN.
 
+use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::hash::BuildHasherDefault;
 use std::hash::DefaultHasher;
@@ -13,12 +14,12 @@ use std::sync::OnceLock;
 use portolan::catalogue::Catalogue;
 use portolan::catalogue::LoadOptions;
 use portolan::catalogue::load;
-use portolan::classify::judge::CaptureFacts;
-use portolan::classify::judge::Collapse;
-use portolan::classify::judge::Host;
 use portolan::classify::judge::Judge;
-use portolan::classify::judge::Judged;
-use portolan::classify::judge::Options;
+use portolan::classify::judged::CaptureFacts;
+use portolan::classify::judged::Collapse;
+use portolan::classify::judged::Host;
+use portolan::classify::judged::Judged;
+use portolan::classify::judged::Options;
 use portolan::classify::verdict::Standing;
 use portolan::decode::packet::IcmpError;
 use portolan::decode::packet::Layer;
@@ -66,8 +67,8 @@ const RST: u8 = 4;
 const PSH: u8 = 8;
 const ACK: u8 = 16;
 
-/// The input that background conversations come from.
-const BACKGROUND: u16 = 9;
+/// Frames of background conversations have higher numbers than those of any script.
+const BACKGROUND: u64 = 1_000_000;
 /// A whole second, so that a script may place packets around the border of one.
 const BEGIN_S: f64 = 1_700_000_000.0;
 
@@ -126,6 +127,7 @@ pub(crate) struct Script {
     input: u16,
     until: Option<f64>,
     lost: f64,
+    gaps: Vec<(Timestamp, Timestamp)>,
     site: Option<String>,
     options: Options,
     limits: Limits,
@@ -142,6 +144,7 @@ impl Script {
             input: 0,
             until: None,
             lost: 0.0,
+            gaps: Vec::new(),
             site: Some(SITE.to_owned()),
             options: Options { infer: true, strict: false },
             limits: Limits::default(),
@@ -156,6 +159,12 @@ impl Script {
     /// The share of packets that the capture is known to have lost.
     pub(crate) fn lost(self, share: f64) -> Self {
         Self { lost: share, ..self }
+    }
+
+    /// Nobody watched between these two times: one file ends, another begins.
+    pub(crate) fn gap(mut self, from: f64, to: f64) -> Self {
+        self.gaps.push((time(from), time(to)));
+        self
     }
 
     /// Another site file.
@@ -344,11 +353,10 @@ impl Script {
 
     /// A whole connection in the background: it works, and takes ten milliseconds.
     pub(crate) fn talks(mut self, seconds: f64, client: &str, server: &str, port: u16) -> Self {
-        let (own, input) = (self.own, self.input);
+        let own = self.own;
         self.behind += 100;
         let client_port = 40_000 + u16::try_from(self.behind / 100).unwrap();
-        self.own = self.behind;
-        self.input = BACKGROUND;
+        self.own = BACKGROUND + self.behind;
         let c = conn(client, client_port, server, port);
         let mut script = self
             .handshake(seconds, c)
@@ -358,7 +366,6 @@ impl Script {
             .fin(seconds + 0.006, c, From::Server, 120, 81)
             .tcp(seconds + 0.007, c, From::Client, ACK, 82, 122, 0);
         script.own = own;
-        script.input = input;
         script
     }
 
@@ -428,6 +435,7 @@ impl Script {
 
     pub(crate) fn judge(mut self) -> World {
         self.packets.sort_by_key(|packet| packet.ts);
+        let labels = number(&mut self.packets);
         let mut table = Table::new(self.limits);
         let knowledge = Knowledge::new();
         for packet in &self.packets {
@@ -440,18 +448,31 @@ impl Script {
             last: self.until.map_or(Timestamp(last.0 + 60_000_000_000), time),
             first_frame: first.frame,
             lost_share: self.lost,
-            gaps: gaps(&self.packets),
+            gaps: self.gaps,
         };
         assert!(facts.last >= last, "the script goes on after the end of its capture");
-        with_catalogue(self.site.as_deref(), |catalogue| World::new(table, facts, &knowledge, catalogue, self.options))
+        let mut world = with_catalogue(self.site.as_deref(), |catalogue| {
+            World::new(table, facts, &knowledge, catalogue, self.options)
+        });
+        for frame in world.flows.iter_mut().flat_map(|said| &mut said.frames) {
+            *frame = labels[frame];
+        }
+        world
     }
 }
 
-/// Between the last packet of an input and the first of the next, nobody watched.
-fn gaps(packets: &[Packet]) -> Vec<(Timestamp, Timestamp)> {
-    let own: Vec<&Packet> = packets.iter().filter(|packet| packet.frame.input() != BACKGROUND).collect();
-    let pairs = own.iter().zip(own.iter().skip(1));
-    pairs.filter(|(one, next)| one.frame.input() != next.frame.input()).map(|(one, next)| (one.ts, next.ts)).collect()
+/// Numbers the frames of each input in the order of time, as captures do, and says what the script called them.
+fn number(packets: &mut [Packet]) -> HashMap<FrameId, FrameId> {
+    let mut next: HashMap<u16, u64> = HashMap::new();
+    let mut labels = HashMap::new();
+    for packet in packets {
+        let number = next.entry(packet.frame.input()).or_default();
+        *number += 1;
+        let frame = FrameId::new(packet.frame.input(), *number);
+        labels.insert(frame, packet.frame);
+        packet.frame = frame;
+    }
+    labels
 }
 
 /// Counts one packet, and tells what it tells, as a worker does.

@@ -110,6 +110,15 @@ fn t8_one_connection_is_no_baseline_and_mixed_values_are_none() {
 }
 
 #[test]
+fn t7_the_way_to_another_client_says_nothing_against_a_reset() {
+    // The server's packets come to the other client with another time to live than the RST has to this one.
+    let c = kerberos();
+    let script = || known(C2, S).syn(0.0, c).refuse(0.001, c);
+    script().ttl(61).judge().of(c).verdict("refused", "possible", "rst_unknown_origin", "unknown");
+    script().judge().of(c).verdict("refused", "confirmed", "rst_host", "host");
+}
+
+#[test]
 fn a_reset_that_does_not_acknowledge_the_syn_is_counted_and_ignored() {
     let c = kerberos();
     for wrong in [0, 1000, 999, 500_000] {

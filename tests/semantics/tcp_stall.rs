@@ -49,6 +49,15 @@ fn t21_an_error_that_says_too_big_makes_it_sure() {
 }
 
 #[test]
+fn t21_repeats_up_to_the_last_frame_are_stalled_if_they_took_long() {
+    // The later repeats prove that the earlier ones were not answered.
+    let c = smb();
+    let script = || repeats(c).send(4.5, c, 0, 1_400, 0);
+    script().until(4.5).judge().of(c).verdict("stalled", "probable", "no_ack_after_setup", "unknown");
+    repeats(c).until(2.1).judge().of(c).not_blocked();
+}
+
+#[test]
 fn t21_also_in_the_middle_of_a_conversation() {
     let c = smb();
     let world = Script::new()

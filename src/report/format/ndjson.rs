@@ -3,8 +3,8 @@
 use std::io;
 use std::io::Write;
 
-use crate::classify::judge::Collapse;
-use crate::classify::judge::Judged;
+use crate::classify::judged::Collapse;
+use crate::classify::judged::Judged;
 use crate::report::flow_record::FlowRecord;
 use crate::report::format::Pages;
 use crate::report::names::Names;
