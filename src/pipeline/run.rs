@@ -48,12 +48,19 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// How many flows fit into `bytes`, their index and the memory to judge them included.
+    /// How many flows fit into `bytes`, so that reading, judging and reporting them stays below.
+    ///
+    /// Measured on the dearest flows there are: each between hosts of its own, so that each is a pair in the report.
+    /// Other flows need half of it or less.
     pub fn flows_within(bytes: u64) -> usize {
+        /// What does not grow with flows: the program, batches, and the totals of flows that were given up.
+        const FIXED: u64 = 96 << 20;
+        /// Slots of the table, twice as many as flows at least, the old ones while it grows included.
         const INDEX: u64 = 32;
-        const JUDGING: u64 = 160;
+        /// What judge and report hold of a flow, its row among the pairs included.
+        const JUDGING: u64 = 920;
         let each = size_of::<Flow>() as u64 + INDEX + JUDGING;
-        usize::try_from(bytes / each).unwrap_or(usize::MAX).max(SHARDS)
+        usize::try_from(bytes.saturating_sub(FIXED) / each).unwrap_or(usize::MAX).max(SHARDS)
     }
 }
 
