@@ -20,7 +20,7 @@ use crate::model::ids::FrameId;
 use crate::model::transport::Transport;
 
 /// The roles of one host.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Held {
     /// With all implied roles.
     pub(crate) set: RoleSet,
@@ -29,13 +29,19 @@ pub(crate) struct Held {
     /// They tell what kind of host it is, so that what no row allows it can be called unexpected. An inferred DNS or
     /// mail server may be much else besides; what the site file says, and domain controllers and their clients, count.
     pub(crate) decided: bool,
+}
+
+/// A host whose roles were inferred, and from what.
+#[derive(Debug, Default)]
+struct Inferred {
+    held: Held,
     rows: Vec<HostRole>,
 }
 
 /// All hosts with roles.
 #[derive(Debug, Default)]
 pub(crate) struct Roles {
-    hosts: BTreeMap<Addr, Held>,
+    hosts: BTreeMap<Addr, Inferred>,
     /// Roles that some row names as a target, those of hosts that only ask apart.
     serving: RoleSet,
     /// Roles that clients are known by asking.
@@ -66,13 +72,12 @@ impl Roles {
 
     /// The roles of a host; the site's word comes first.
     pub(crate) fn of(&self, addr: Addr, catalogue: &Catalogue) -> Held {
-        let mut held = self.hosts.get(&addr).cloned().unwrap_or_default();
         let by_site = catalogue.site_roles(addr.ip());
         if !by_site.is_empty() {
             // What the site says of a host is the whole truth of it: nothing inferred is added.
-            held = Held { set: catalogue.closure(by_site), decided: true, ..Held::default() };
+            return Held { set: catalogue.closure(by_site), decided: true, inferred: false };
         }
-        held
+        self.hosts.get(&addr).map(|host| host.held).unwrap_or_default()
     }
 
     /// Whether a set holds a role that serves others.
@@ -98,14 +103,14 @@ impl Roles {
     }
 
     fn give(&mut self, addr: Addr, row: HostRole, catalogue: &Catalogue) {
-        let held = self.hosts.entry(addr).or_default();
+        let Inferred { held, rows } = self.hosts.entry(addr).or_default();
         let mut set = held.set;
         set.insert(row.role);
         held.set = catalogue.closure(set);
         held.inferred = true;
         held.decided |= set.meets(self.asked.union(self.asking));
-        if !held.rows.iter().any(|known| known.role == row.role) {
-            held.rows.push(row);
+        if !rows.iter().any(|known| known.role == row.role) {
+            rows.push(row);
         }
     }
 

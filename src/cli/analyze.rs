@@ -103,7 +103,12 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
         say_speed(&newest, read_in, began.elapsed());
     }
     let blind = judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE;
-    Ok(exit_code(args, &report, facts, blind))
+    let code = exit_code(args, &report, facts, blind);
+    // The program ends here. To give millions of small pieces back one by one would take longer than to judge them.
+    std::mem::forget(report);
+    std::mem::forget(judge);
+    std::mem::forget(captured);
+    Ok(code)
 }
 
 fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {

@@ -30,11 +30,15 @@ impl Default for Recent {
 }
 
 impl Recent {
-    /// Whether `packet`, whose flow key hashes to `hash`, is a copy of one seen just before. Remembers it if not.
+    /// Whether `packet` is a copy of one seen just before. Remembers it if not.
+    ///
+    /// `mix` and `hash` stand for the flow's key. The place comes from `mix`, which has no seed, so that every run of
+    /// the same capture forgets the same packets; equality rests on the seeded `hash`, which nobody can aim at.
     #[inline]
-    pub fn is_copy(&mut self, packet: &Packet, hash: u64) -> bool {
-        let signature = signature(packet, hash);
-        let index = (signature >> 32) as usize & (PLACES - 1);
+    pub fn is_copy(&mut self, packet: &Packet, mix: u64, hash: u64) -> bool {
+        let folded = signature(packet, mix);
+        let index = (folded >> 32) as usize & (PLACES - 1);
+        let signature = (folded ^ hash) | 1;
         let Some(place) = self.places.get_mut(index) else { return false };
         if place.signature == signature && packet.ts.0.abs_diff(place.ts) <= WINDOW_NS {
             return true;
@@ -46,7 +50,7 @@ impl Recent {
 
 /// Everything that a copy shares with its original: not the MAC addresses, VLAN or TTL.
 #[inline]
-fn signature(packet: &Packet, hash: u64) -> u64 {
+fn signature(packet: &Packet, mix: u64) -> u64 {
     let (a, b) = match packet.layer {
         Layer::Tcp(tcp) => (
             (u64::from(tcp.seq) << 32) | u64::from(tcp.ack),
@@ -63,8 +67,8 @@ fn signature(packet: &Packet, hash: u64) -> u64 {
     };
     let c = (u64::from(packet.ip_id) << 32) | (u64::from(packet.ip_len) << 1) | packet.from.index() as u64;
     // A multiply of each word with its own odd constant, folded: no collision that matters within 5 ms of one flow.
-    let folded = (a ^ hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    let folded = (a ^ mix).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         ^ b.wrapping_mul(0xc2b2_ae3d_27d4_eb4f).rotate_left(23)
         ^ c.wrapping_mul(0x1656_67b1_9e37_79f9).rotate_left(41);
-    (folded ^ (folded >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) | 1
+    (folded ^ (folded >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
 }

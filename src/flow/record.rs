@@ -32,20 +32,13 @@ pub fn rst(flags: u8) -> bool {
 
 /// A flow as it stands in the table and as it is judged: the entry is the record, nothing is copied at the end.
 ///
-/// Arrays of two have one place for each [`Side`] of the key. What a packet touches stands first.
+/// Arrays of two have one place for each [`Side`] of the key. Every packet touches the first three cache lines and no
+/// other, and the table loads just these ahead of time; what only handshakes, resets and reports need stands behind.
 #[derive(Clone, Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Flow {
     /// Both ends.
     pub key: FlowKey,
-    /// When each end was last seen.
-    pub last: [Timestamp; 2],
-    /// Packets sent by each end, copies not counted.
-    pub packets: [u64; 2],
-    /// Transport payload sent by each end, bytes by the headers, retransmissions included.
-    pub payload: [u64; 2],
-    /// IP packets sent by each end, bytes with their headers (Zeek `orig_ip_bytes`).
-    pub ip_bytes: [u64; 2],
     /// The sequence number that each end will send next.
     pub next_seq: [u32; 2],
     /// The highest acknowledgement that each end sent.
@@ -56,24 +49,24 @@ pub struct Flow {
     pub flags: [u8; 2],
     /// Retransmissions of data by each end since the other was last heard.
     pub unheard: [u8; 2],
+    /// When each end was last seen.
+    pub last: [Timestamp; 2],
+    /// Packets sent by each end, copies not counted.
+    pub packets: [u64; 2],
+    /// Transport payload sent by each end, bytes by the headers, retransmissions included.
+    pub payload: [u64; 2],
+    /// IP packets sent by each end, bytes with their headers (Zeek `orig_ip_bytes`).
+    pub ip_bytes: [u64; 2],
     /// Frame of the newest packet of each end.
     pub last_frame: [FrameId; 2],
-    /// When the first packet was seen.
-    pub first: Timestamp,
-    /// Frame of the first packet.
-    pub first_frame: FrameId,
-    /// Zeek's history.
-    pub history: History,
-    /// Who began it, as far as packets alone tell.
-    pub began: Side,
-    /// How that is known.
-    pub began_by: Began,
     /// Time to live of each end's first packet (RSTs apart).
     pub ttl: [u8; 2],
     /// First captured payload byte of each end.
     pub lead: [u8; 2],
-    /// Initial sequence number of each end.
-    pub isn: [u32; 2],
+    /// Who began it, as far as packets alone tell.
+    pub began: Side,
+    /// How that is known.
+    pub began_by: Began,
     /// SYNs without ACK by each end.
     pub syns: [u16; 2],
     /// SYN-ACKs by each end.
@@ -82,12 +75,22 @@ pub struct Flow {
     pub retransmits: [u16; 2],
     /// Later fragments among the packets of each end.
     pub fragments: [u16; 2],
-    /// IP-ID of the newest SYN.
-    pub syn_ip_id: u16,
-    /// Window of the newest SYN.
-    pub syn_window: u16,
+    /// Initial sequence number of each end.
+    pub isn: [u32; 2],
+    /// Zeek's history.
+    pub history: History,
+    /// The low half of the key's hash: where its slot is.
+    pub(crate) tag: u32,
+    /// Place of its ICMP error in the table, from 1; 0 = none.
+    pub icmp: u32,
+    /// When the first packet was seen.
+    pub first: Timestamp,
+    /// Frame of the first packet.
+    pub first_frame: FrameId,
     /// When the newest SYN was seen.
     pub syn_last: Timestamp,
+    /// Frame of the newest SYN.
+    pub syn_frame: FrameId,
     /// How long before it the SYN before it was, milliseconds.
     pub syn_gap_ms: u32,
     /// How long after the first SYN the second was seen, milliseconds.
@@ -96,18 +99,16 @@ pub struct Flow {
     pub superseded_after_ms: u32,
     /// From the SYN that was answered to the ACK that completed the handshake, microseconds; 0 if not seen whole.
     pub handshake_us: u32,
-    /// Frame of the newest SYN.
-    pub syn_frame: FrameId,
+    /// IP-ID of the newest SYN.
+    pub syn_ip_id: u16,
+    /// Window of the newest SYN.
+    pub syn_window: u16,
     /// Frame of the first SYN-ACK.
     pub synack_frame: FrameId,
     /// When the first SYN-ACK was seen.
     pub synack_at: Timestamp,
     /// The first RST.
     pub reset: Reset,
-    /// Place of its ICMP error in the table, from 1; 0 = none.
-    pub icmp: u32,
-    /// The low half of the key's hash: where its slot is.
-    pub(crate) tag: u32,
 }
 
 /// The first RST of a flow.
@@ -176,6 +177,14 @@ pub enum Mark {
     AckedHigh = 1 << 15,
     /// A copy of a RST was seen.
     ResetCopied = 1 << 16,
+    /// The low end acknowledged: its letter stands in the history.
+    SaidAckLow = 1 << 17,
+    /// The high end acknowledged.
+    SaidAckHigh = 1 << 18,
+    /// The low end sent payload.
+    SaidDataLow = 1 << 19,
+    /// The high end sent payload.
+    SaidDataHigh = 1 << 20,
 }
 
 /// A set of [`Mark`]s.
@@ -289,6 +298,26 @@ impl Flow {
             Side::Low => Mark::TtlVariesLow,
             Side::High => Mark::TtlVariesHigh,
         })
+    }
+
+    /// Notes in the history that `side` acknowledged. Every packet asks this, so a bit among those at hand answers.
+    #[inline]
+    pub(crate) fn say_ack(&mut self, side: Side) {
+        self.say_once(if side == Side::Low { Mark::SaidAckLow } else { Mark::SaidAckHigh }, b'a', side);
+    }
+
+    /// Notes in the history that `side` sent payload.
+    #[inline]
+    pub(crate) fn say_data(&mut self, side: Side) {
+        self.say_once(if side == Side::Low { Mark::SaidDataLow } else { Mark::SaidDataHigh }, b'd', side);
+    }
+
+    #[inline]
+    fn say_once(&mut self, said: Mark, letter: u8, side: Side) {
+        if !self.marks.has(said) {
+            self.marks.set(said);
+            self.history.add(letter, side);
+        }
     }
 
     /// Notes the time to live of a packet of `side` that is no RST.

@@ -3,8 +3,6 @@
 //! Small slots (tag, index) lead to dense entries, so that growing moves eight bytes a flow and a scan of millions
 //! of flows costs little. Entries stay where they are until the end of the capture: the entry is the record.
 
-use std::hint::black_box;
-
 use crate::decode::packet::IcmpError;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
@@ -90,23 +88,26 @@ impl Table {
         self.slots.get(self.home(hash)).map_or(0, |slot| slot.index)
     }
 
-    /// Loads an entry into the cache: second step.
+    /// Loads the three cache lines of an entry that every packet changes: second step. The sum means nothing; whoever
+    /// keeps it (in `black_box`, once a batch) keeps the loads, and they do not wait for each other.
     #[inline]
-    pub fn touch_flow(&self, index: u32) {
-        if let Some(flow) = self.entry(index) {
-            black_box(flow.key.low_port);
-            black_box(flow.next_seq[0]);
-        }
+    #[must_use]
+    pub fn touch_flow(&self, index: u32) -> u64 {
+        self.entry(index).map_or(0, |flow| u64::from(flow.key.low_port) ^ flow.last[0].0 ^ u64::from(flow.ttl[0]))
     }
 
-    /// Counts a packet into its flow. `hash` is the hash of `packet.key`.
-    pub fn update(&mut self, packet: &Packet, hash: u64) -> Event {
+    /// Counts a packet into its flow. `hash` is the seeded hash of `packet.key`, `mix` one without a seed.
+    pub fn update(&mut self, packet: &Packet, mix: u64, hash: u64) -> Event {
         self.counters.packets += 1;
+        let copy = self.recent.is_copy(packet, mix, hash);
         if let Layer::IcmpError(error) = packet.layer {
-            self.icmp(packet, &error, hash);
+            if copy {
+                self.counters.duplicates += 1;
+            } else {
+                self.icmp(packet, &error, hash);
+            }
             return Event::Quiet;
         }
-        let copy = self.recent.is_copy(packet, hash);
         let found = self.find(packet, hash);
         if copy {
             self.counters.duplicates += 1;
@@ -119,24 +120,20 @@ impl Table {
             return Event::Quiet;
         }
         let index = match found {
-            Some(index) if !self.is_over(index, packet) => index,
-            Some(index) => {
-                if let Some(flow) = self.entry_mut(index) {
-                    flow.marks.set(Mark::Superseded);
-                    let waited = packet.ts.since(flow.last_seen()).as_millis();
-                    flow.superseded_after_ms = u32::try_from(waited).unwrap_or(u32::MAX - 1);
-                }
-                let fresh = self.insert_entry(packet, hash);
-                self.relink(index, fresh, hash);
-                fresh
-            }
+            Some(index) => match self.continues(index, packet) {
+                Some(event) => return event,
+                None => self.supersede(index, packet, hash),
+            },
             None => {
                 let fresh = self.insert_entry(packet, hash);
                 self.link(fresh, hash);
                 fresh
             }
         };
-        self.count(index, packet)
+        match entry_mut(&mut self.chunks, index) {
+            Some(flow) => count(flow, FlowIndex(index), packet, &mut self.counters),
+            None => Event::Quiet,
+        }
     }
 
     /// All flows, in the order they began (an evicted flow's place goes to a later one).
@@ -173,8 +170,7 @@ impl Table {
 
     #[inline]
     fn entry_mut(&mut self, index: u32) -> Option<&mut Flow> {
-        let place = (index as usize).checked_sub(1)?;
-        self.chunks.get_mut(place >> CHUNK_BITS)?.get_mut(place & (CHUNK - 1))
+        entry_mut(&mut self.chunks, index)
     }
 
     #[inline]
@@ -194,45 +190,28 @@ impl Table {
         }
     }
 
-    /// Whether the flow has ended and `packet` begins another one on the same key.
+    /// Counts a packet into the flow that its key leads to; `None` if that flow has ended and another one begins.
     #[inline]
-    fn is_over(&self, index: u32, packet: &Packet) -> bool {
-        let Some(flow) = self.entry(index) else { return false };
-        match packet.layer {
+    fn continues(&mut self, index: u32, packet: &Packet) -> Option<Event> {
+        let flow = entry_mut(&mut self.chunks, index)?;
+        let over = match packet.layer {
             Layer::Tcp(tcp) => tcp::begins_anew(flow, packet, &tcp),
             _ => packet.ts.0.saturating_sub(flow.last_seen().0) > IDLE_NS,
-        }
+        };
+        if over { None } else { Some(count(flow, FlowIndex(index), packet, &mut self.counters)) }
     }
 
-    fn count(&mut self, index: u32, packet: &Packet) -> Event {
-        let place = (index as usize).wrapping_sub(1);
-        let Some(flow) = self.chunks.get_mut(place >> CHUNK_BITS).and_then(|chunk| chunk.get_mut(place & (CHUNK - 1)))
-        else {
-            return Event::Quiet;
-        };
-        let me = packet.from.index();
-        flow.packets[me] += 1;
-        flow.payload[me] += u64::from(packet.payload_len);
-        flow.ip_bytes[me] += u64::from(packet.ip_len);
-        flow.last[me] = packet.ts;
-        flow.last_frame[me] = packet.frame;
-        if packet.link_group {
-            flow.marks.set(Mark::Group);
+    /// Begins a new flow in the place of one that has ended.
+    #[cold]
+    fn supersede(&mut self, old: u32, packet: &Packet, hash: u64) -> u32 {
+        if let Some(flow) = self.entry_mut(old) {
+            flow.marks.set(Mark::Superseded);
+            let waited = packet.ts.since(flow.last_seen()).as_millis();
+            flow.superseded_after_ms = u32::try_from(waited).unwrap_or(u32::MAX - 1);
         }
-        if flow.lead[me] == 0 {
-            flow.lead[me] = packet.lead;
-        }
-        if packet.layer == Layer::Fragment {
-            flow.fragments[me] = flow.fragments[me].saturating_add(1);
-        }
-        let step = match packet.layer {
-            Layer::Tcp(tcp) => tcp::update(flow, packet, &tcp, &mut self.counters),
-            _ => datagram(flow, packet),
-        };
-        match step {
-            tcp::Step::Answered => Event::Answered(FlowIndex(index)),
-            tcp::Step::None => Event::Quiet,
-        }
+        let fresh = self.insert_entry(packet, hash);
+        self.relink(old, fresh, hash);
+        fresh
     }
 
     /// A place for a new flow: a fresh one, or that of a flow which is given up.
@@ -379,10 +358,6 @@ impl Table {
     }
 
     fn icmp(&mut self, packet: &Packet, error: &IcmpError, hash: u64) {
-        if self.recent.is_copy(packet, hash) {
-            self.counters.duplicates += 1;
-            return;
-        }
         let Some(index) = self.find(packet, hash).filter(|index| {
             let flow = self.entry(*index);
             flow.is_some_and(|flow| quote_fits(flow, packet, error))
@@ -428,6 +403,41 @@ impl Table {
     }
 }
 
+/// The entry of an index. Borrows the entries only, so that the counters stay free.
+#[inline]
+fn entry_mut(chunks: &mut [Vec<Flow>], index: u32) -> Option<&mut Flow> {
+    let place = (index as usize).checked_sub(1)?;
+    chunks.get_mut(place >> CHUNK_BITS)?.get_mut(place & (CHUNK - 1))
+}
+
+/// Counts a packet into its flow.
+#[inline]
+fn count(flow: &mut Flow, index: FlowIndex, packet: &Packet, counters: &mut Counters) -> Event {
+    let me = packet.from.index();
+    flow.packets[me] += 1;
+    flow.payload[me] += u64::from(packet.payload_len);
+    flow.ip_bytes[me] += u64::from(packet.ip_len);
+    flow.last[me] = packet.ts;
+    flow.last_frame[me] = packet.frame;
+    if packet.link_group {
+        flow.marks.set(Mark::Group);
+    }
+    if flow.lead[me] == 0 {
+        flow.lead[me] = packet.lead;
+    }
+    if packet.layer == Layer::Fragment {
+        flow.fragments[me] = flow.fragments[me].saturating_add(1);
+    }
+    let step = match packet.layer {
+        Layer::Tcp(tcp) => tcp::update(flow, packet, &tcp, counters),
+        _ => datagram(flow, packet),
+    };
+    match step {
+        tcp::Step::Answered => Event::Answered(index),
+        tcp::Step::None => Event::Quiet,
+    }
+}
+
 /// How much a flow tells: what is given up last has the highest worth.
 fn worth(flow: &Flow) -> u8 {
     let both = flow.packets[0] > 0 && flow.packets[1] > 0;
@@ -447,7 +457,7 @@ fn worth(flow: &Flow) -> u8 {
 /// A datagram, echo, fragment or packet without ports: a reply is a packet of the end that did not begin.
 fn datagram(flow: &mut Flow, packet: &Packet) -> tcp::Step {
     flow.note_ttl(packet.from, packet.ttl);
-    flow.history.add(b'd', packet.from);
+    flow.say_data(packet.from);
     if flow.packets[packet.from.index()] == 1 && flow.began != packet.from {
         tcp::Step::Answered
     } else {

@@ -109,7 +109,7 @@ pub(crate) fn update(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut
     flow.unheard[other] = 0;
 
     if packet.payload_len > 0 {
-        flow.history.add(b'd', packet.from);
+        flow.say_data(packet.from);
     }
     if tcp.flags & FIN != 0 {
         flow.history.add(b'f', packet.from);
@@ -202,7 +202,7 @@ fn on_ack(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counters) 
     if tcp.flags & SYN != 0 {
         return;
     }
-    flow.history.add(b'a', packet.from);
+    flow.say_ack(packet.from);
     if flow.packets[other] > 0 && flow.flags[other] & RST == 0 && after(tcp.ack, flow.next_seq[other].wrapping_add(1)) {
         // It acknowledges what this capture never saw. Count the hole once.
         counters.acked_unseen += 1;

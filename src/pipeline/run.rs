@@ -27,6 +27,7 @@ use crate::learn::knowledge::Knowledge;
 use crate::model::ids::FrameId;
 use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
+use crate::pipeline::shard::mix_of;
 use crate::pipeline::shard::shard_of;
 use crate::pipeline::worker::Hashed;
 use crate::pipeline::worker::Worker;
@@ -34,8 +35,8 @@ use crate::pipeline::worker::Worker;
 /// Batches that may wait for one worker. The reader waits when they are full: a file loses nothing.
 const QUEUE: usize = 8;
 
-/// Packets that one batch to a worker holds at most.
-const BATCH: usize = 1024;
+/// Packets that one batch to a worker holds at most: some 70 KiB, so that batches under way stay in the cache.
+const BATCH: usize = 512;
 
 /// How to run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,12 +48,19 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// How many flows fit into `bytes`, their index and the memory to judge them included.
+    /// How many flows fit into `bytes`, so that reading, judging and reporting them stays below.
+    ///
+    /// Measured on the dearest flows there are: each between hosts of its own, so that each is a pair in the report.
+    /// Other flows need half of it or less.
     pub fn flows_within(bytes: u64) -> usize {
+        /// What does not grow with flows: the program, batches, and the totals of flows that were given up.
+        const FIXED: u64 = 96 << 20;
+        /// Slots of the table, twice as many as flows at least, the old ones while it grows included.
         const INDEX: u64 = 32;
-        const JUDGING: u64 = 160;
+        /// What judge and report hold of a flow, its row among the pairs included.
+        const JUDGING: u64 = 920;
         let each = size_of::<Flow>() as u64 + INDEX + JUDGING;
-        usize::try_from(bytes / each).unwrap_or(usize::MAX).max(SHARDS)
+        usize::try_from(bytes.saturating_sub(FIXED) / each).unwrap_or(usize::MAX).max(SHARDS)
     }
 }
 
@@ -139,7 +147,8 @@ pub fn run(
             true
         })?;
         worker.take(&packets);
-        return Ok(reader.captured(worker.into_tables(), interrupted));
+        let tables = worker.into_tables();
+        return Ok(reader.captured(tables.into_iter().flatten().collect(), interrupted));
     }
     thread::scope(|scope| {
         let mut lanes = Vec::with_capacity(workers);
@@ -151,18 +160,16 @@ pub fn run(
             handles.push(scope.spawn(move || work_off(worker, &work, &back)));
         }
         let read = reader.read(|hashed| {
-            let lane = lanes.get_mut(shard_of(&hashed.packet.key) % workers);
+            let lane = lanes.get_mut(shard_of(hashed.mix) % workers);
             lane.is_some_and(|lane| lane.give(hashed))
         });
         let all_sent = lanes.iter_mut().all(Lane::flush);
         drop(lanes);
-        let mut shards: Vec<Option<Table>> = (0..SHARDS).map(|_| None).collect();
-        for (number, handle) in handles.into_iter().enumerate() {
+        let mut shards: [Option<Table>; SHARDS] = std::array::from_fn(|_| None);
+        for handle in handles {
             let tables = handle.join().map_err(|_| RunError::Worker)?;
-            for (turn, table) in tables.into_iter().enumerate() {
-                if let Some(place) = shards.get_mut(turn * workers + number) {
-                    *place = Some(table);
-                }
+            for (shard, table) in shards.iter_mut().zip(tables) {
+                *shard = shard.take().or(table);
             }
         }
         let interrupted = read?;
@@ -173,7 +180,11 @@ pub fn run(
     })
 }
 
-fn work_off(mut worker: Worker<'_>, work: &Receiver<Vec<Hashed>>, back: &Sender<Vec<Hashed>>) -> Vec<Table> {
+fn work_off(
+    mut worker: Worker<'_>,
+    work: &Receiver<Vec<Hashed>>,
+    back: &Sender<Vec<Hashed>>,
+) -> [Option<Table>; SHARDS] {
     for mut batch in work {
         worker.take(&batch);
         batch.clear();
@@ -229,8 +240,8 @@ impl Reader<'_> {
             }
             for frame in &batch.frames {
                 if let Decoded::Packet(packet) = self.decoder.decode(frame, batch.bytes(frame)) {
-                    let hash = self.hash.of(&packet.key);
-                    if !give(Hashed { packet, hash }) {
+                    let (hash, mix) = (self.hash.of(&packet.key), mix_of(&packet.key));
+                    if !give(Hashed { packet, hash, mix }) {
                         return Err(RunError::Worker);
                     }
                 }

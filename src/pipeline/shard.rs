@@ -13,15 +13,21 @@ use crate::model::addr::FlowKey;
 /// Tables in all, and so the most workers that can have work.
 pub(crate) const SHARDS: usize = 16;
 
-/// The shard of a key. Not seeded, since it decides what is counted where: whoever crafts keys for one shard fills
-/// one table sooner, and finds no collision inside it.
+/// All bits of a key, mixed without a seed: what depends on it is the same in every run.
 #[inline]
-pub(crate) fn shard_of(key: &FlowKey) -> usize {
+pub(crate) fn mix_of(key: &FlowKey) -> u64 {
     let [a, b] = key.low.halves();
     let [c, d] = key.high.halves();
     let ports = (u64::from(key.low_port) << 32) | (u64::from(key.high_port) << 8) | key.transport as u64;
     let mixed = (a ^ c.rotate_left(17)).wrapping_add(b ^ d.rotate_left(31)).wrapping_add(ports.rotate_left(7));
-    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60) as usize
+    mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// The shard of a key, by its mix. Whoever crafts keys for one shard fills one table sooner, and finds no collision
+/// inside it.
+#[inline]
+pub(crate) fn shard_of(mix: u64) -> usize {
+    (mix >> 60) as usize
 }
 
 /// Hashes keys with a seed that no capture knows.

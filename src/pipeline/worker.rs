@@ -1,7 +1,10 @@
 //! A worker: its share of the tables, fed with batches.
 
+use std::hint::black_box;
+
 use crate::decode::packet::Packet;
 use crate::flow::limits::Limits;
+use crate::flow::record::Flow;
 use crate::flow::table::Event;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
@@ -9,17 +12,20 @@ use crate::learn::knowledge::Listener;
 use crate::pipeline::shard::SHARDS;
 use crate::pipeline::shard::shard_of;
 
-/// A packet with the hash of its key, made once.
+/// A packet with the two hashes of its key, made once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hashed {
     pub(crate) packet: Packet,
+    /// Seeded: finds the flow.
     pub(crate) hash: u64,
+    /// Not seeded: finds the shard, and copies.
+    pub(crate) mix: u64,
 }
 
 /// Owns every table whose shard it is given.
 pub(crate) struct Worker<'a> {
-    tables: Vec<Table>,
-    workers: usize,
+    /// A place for each shard; those of other workers stay empty.
+    tables: [Option<Table>; SHARDS],
     knowledge: &'a Knowledge,
     /// Entries to be touched before they are updated.
     touched: Vec<u32>,
@@ -31,8 +37,8 @@ const AHEAD: usize = 64;
 impl<'a> Worker<'a> {
     /// Worker `number` of `workers`, which has the shards that leave this remainder.
     pub(crate) fn new(number: usize, workers: usize, limits: Limits, knowledge: &'a Knowledge) -> Self {
-        let tables = (0..SHARDS).filter(|shard| shard % workers == number).map(|_| Table::new(limits)).collect();
-        Self { tables, workers, knowledge, touched: Vec::with_capacity(AHEAD) }
+        let tables = std::array::from_fn(|shard| (shard % workers == number).then(|| Table::new(limits)));
+        Self { tables, knowledge, touched: Vec::with_capacity(AHEAD) }
     }
 
     /// Counts a batch into the tables, in order.
@@ -43,35 +49,43 @@ impl<'a> Worker<'a> {
                 let index = self.table(hashed).map_or(0, |table| table.touch_slot(hashed.hash));
                 self.touched.push(index);
             }
+            let mut loaded = 0;
             for (hashed, index) in ahead.iter().zip(&self.touched) {
-                if let Some(table) = self.table(hashed) {
-                    table.touch_flow(*index);
-                }
+                loaded ^= self.table(hashed).map_or(0, |table| table.touch_flow(*index));
             }
+            black_box(loaded);
             for hashed in ahead {
                 self.update(hashed);
             }
         }
     }
 
-    /// Its tables, in the order of their shards.
-    pub(crate) fn into_tables(self) -> Vec<Table> {
+    /// Its tables, each in the place of its shard.
+    pub(crate) fn into_tables(self) -> [Option<Table>; SHARDS] {
         self.tables
     }
 
     #[inline]
     fn table(&self, hashed: &Hashed) -> Option<&Table> {
-        self.tables.get(shard_of(&hashed.packet.key) / self.workers)
+        self.tables.get(shard_of(hashed.mix))?.as_ref()
     }
 
     #[inline]
     fn update(&mut self, hashed: &Hashed) {
-        let Some(table) = self.tables.get_mut(shard_of(&hashed.packet.key) / self.workers) else { return };
-        let Event::Answered(index) = table.update(&hashed.packet, hashed.hash) else { return };
-        let Some(flow) = table.flow(index) else { return };
-        let answerer = flow.key.end(flow.began.other());
-        let port = if flow.key.transport.has_ports() { answerer.port } else { 0 };
-        let listener = Listener { addr: answerer.addr, transport: flow.key.transport, port };
-        self.knowledge.answered(listener, hashed.packet.ts, hashed.packet.frame);
+        let Some(Some(table)) = self.tables.get_mut(shard_of(hashed.mix)) else { return };
+        if let Event::Answered(index) = table.update(&hashed.packet, hashed.mix, hashed.hash)
+            && let Some(flow) = table.flow(index)
+        {
+            tell(self.knowledge, flow, &hashed.packet);
+        }
     }
+}
+
+/// Tells the other workers that the responder of a flow answered with this packet.
+#[cold]
+fn tell(knowledge: &Knowledge, flow: &Flow, packet: &Packet) {
+    let answerer = flow.key.end(flow.began.other());
+    let port = if flow.key.transport.has_ports() { answerer.port } else { 0 };
+    let listener = Listener { addr: answerer.addr, transport: flow.key.transport, port };
+    knowledge.answered(listener, packet.ts, packet.frame);
 }

@@ -20,7 +20,7 @@ use crate::report::facts::RunFacts;
 use crate::report::sanitise::Shown;
 
 /// One end of what is told: a host, or `*` for many. Hosts in order of address, many last.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Party {
     /// This host.
     One(Addr),
@@ -50,7 +50,7 @@ impl Serialize for Party {
 }
 
 /// What flows are told together as one service.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum ServiceKey {
     /// A service of the catalogue.
     Known(ServiceId),

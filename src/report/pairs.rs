@@ -1,7 +1,8 @@
 //! Who used which services of whom, and how it went: flows added up per host pair and service.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
+use foldhash::quality::RandomState;
 use serde::Serialize;
 
 use crate::classify::judged::Collapse;
@@ -117,7 +118,7 @@ pub struct PairService {
 }
 
 /// What is added up separately.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct RowKey {
     pub(crate) client: Party,
     pub(crate) server: Party,
@@ -163,9 +164,14 @@ impl Row {
         self.ports.shrink_to_fit();
         let [packets_to_server, packets_to_client] = self.packets;
         let [bytes_to_server, bytes_to_client] = self.bytes;
+        let service = names.service_id(key.service, key.transport);
         PairService {
-            service: names.service_id(key.service, key.transport),
-            title: names.service_title(key.service, key.transport),
+            title: if let ServiceKey::Known(_) = key.service {
+                names.service_title(key.service, key.transport)
+            } else {
+                service.clone()
+            },
+            service,
             transport: key.transport.name(),
             ports: self.ports,
             flows: self.flows,
@@ -183,10 +189,10 @@ impl Row {
     }
 }
 
-/// Sums of all rows.
+/// Sums of all rows. A scan may make millions of them: they are hashed, and sorted once at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Pairs {
-    rows: BTreeMap<RowKey, Row>,
+    rows: HashMap<RowKey, Box<Row>, RandomState>,
 }
 
 impl Pairs {
@@ -268,13 +274,15 @@ impl Pairs {
 
     /// The row of that key.
     pub(crate) fn row(&self, key: &RowKey) -> Option<&Row> {
-        self.rows.get(key)
+        self.rows.get(key).map(Box::as_ref)
     }
 
     /// The pairs: gravest first, then by client and server.
     pub(crate) fn finish(self, names: &Names<'_>) -> Vec<Pair> {
         let mut pairs: Vec<Pair> = Vec::new();
-        for (key, row) in self.rows {
+        let mut rows: Vec<(RowKey, Box<Row>)> = self.rows.into_iter().collect();
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        for (key, row) in rows {
             let service = row.finish(&key, names);
             match pairs.last_mut() {
                 Some(pair) if (pair.client, pair.server) == (key.client, key.server) => {

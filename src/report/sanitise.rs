@@ -25,7 +25,7 @@ pub struct Shown(Arc<str>);
 impl Shown {
     /// A name, cut after [`NAME_CHARS_MAX`] characters.
     pub fn name(raw: &str) -> Self {
-        Self(cut_end(raw.chars().map(Piece::Char), NAME_CHARS_MAX).into())
+        Self::chars(raw, NAME_CHARS_MAX)
     }
 
     /// A name in bytes of any kind; what is not UTF-8 shows as `\xff`.
@@ -35,7 +35,15 @@ impl Shown {
 
     /// A filter, a message or a note, cut after [`TEXT_CHARS_MAX`] characters.
     pub fn text(raw: &str) -> Self {
-        Self(cut_end(raw.chars().map(Piece::Char), TEXT_CHARS_MAX).into())
+        Self::chars(raw, TEXT_CHARS_MAX)
+    }
+
+    fn chars(raw: &str, chars_max: usize) -> Self {
+        // Nearly all names are fit to be shown as they are.
+        if raw.len() <= chars_max && !raw.chars().any(is_harmful) {
+            return Self(raw.into());
+        }
+        Self(cut_end(raw.chars().map(Piece::Char), chars_max).into())
     }
 
     /// A path. Its end tells more than its beginning, so that is what is kept of one longer than [`TEXT_CHARS_MAX`].

@@ -478,7 +478,7 @@ fn number(packets: &mut [Packet]) -> HashMap<FrameId, FrameId> {
 /// Counts one packet, and tells what it tells, as a worker does.
 pub(crate) fn feed(table: &mut Table, knowledge: &Knowledge, packet: &Packet) {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(packet.key);
-    let Event::Answered(index) = table.update(packet, hash) else { return };
+    let Event::Answered(index) = table.update(packet, hash, hash) else { return };
     let flow = table.flow(index).unwrap();
     let answerer = flow.key.end(flow.began.other());
     let port = if flow.key.transport.has_ports() { answerer.port } else { 0 };

@@ -1,6 +1,7 @@
 //! JSON: the whole report, one line for each host, pair and finding, so that two reports can be compared line by line.
 
 use std::io;
+use std::io::BufWriter;
 use std::io::Write;
 
 use serde::Serialize;
@@ -14,8 +15,11 @@ use crate::report::Report;
 /// # Errors
 /// Those of the writer.
 pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    report.serialize(&mut Serializer::with_formatter(&mut *out, Lines::default()))?;
-    out.write_all(b"\n")
+    // The serializer writes a few bytes at a time: into a buffer whose type it knows, these are plain copies.
+    let mut out = BufWriter::with_capacity(1 << 16, out);
+    report.serialize(&mut Serializer::with_formatter(&mut out, Lines::default()))?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// Nesting that gets lines of its own: the report's fields, and what is in them.
