@@ -180,12 +180,12 @@ impl<'a> Sentence<'a> {
             })
             .map(|addr| addr.to_string())
             .collect();
-        let (whose, are) = match guessed.as_slice() {
+        let (whose, are, them) = match guessed.as_slice() {
             [] => return None,
-            [one] => (format!("role of {one}"), "is"),
-            all => (format!("roles of {}", all.join(" and ")), "are"),
+            [one] => (format!("role of {one}"), "is", "it"),
+            all => (format!("roles of {}", all.join(" and ")), "are", "them"),
         };
-        Some(format!("The {whose} {are} inferred from this capture; a site file would make them certain."))
+        Some(format!("The {whose} {are} inferred from this capture; a site file would make {them} certain."))
     }
 
     /// A party with its name and roles: `dc1.corp (10.0.0.10, domain-controller)`.
