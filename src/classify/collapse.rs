@@ -1,5 +1,6 @@
 //! Scans and floods: thousands of failed attempts that are one thing (SEMANTICS section 1, guards).
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::HashSet;
 
@@ -74,19 +75,23 @@ impl Collapsed {
         for attempt in attempts.iter().filter(|attempt| attempt.half_open) {
             *services.entry((attempt.server, attempt.port)).or_default() += 1;
         }
-        let mut suspects: Vec<(Addr, u16)> =
-            services.into_iter().filter(|(_, count)| *count >= limit::FLOOD_PER_SECOND).map(|(key, _)| key).collect();
-        suspects.sort_unstable();
-        for (server, port) in suspects {
-            let to_service = |attempt: &Attempt| {
-                attempt.transport == Transport::Tcp && attempt.server == server && attempt.port == port
+        services.retain(|_, count| *count >= limit::FLOOD_PER_SECOND);
+        let mut suspects: BTreeMap<(Addr, u16), Vec<usize>> = BTreeMap::new();
+        for (number, attempt) in attempts.iter().enumerate() {
+            let service = (attempt.server, attempt.port);
+            if attempt.transport == Transport::Tcp && services.contains_key(&service) {
+                suspects.entry(service).or_default().push(number);
+            }
+        }
+        for all in suspects.into_values() {
+            let Some((first, last)) = crowded(attempts, &all) else { continue };
+            let during = |number: &&usize| {
+                attempts.get(**number).is_some_and(|attempt| first <= attempt.at && attempt.at <= last)
             };
-            let half_open = select(attempts, |attempt| attempt.half_open && to_service(attempt));
-            let Some((first, last)) = crowded(attempts, &half_open) else { continue };
-            let during = |attempt: &Attempt| first <= attempt.at && attempt.at <= last;
-            let members = select(attempts, |attempt| attempt.half_open && to_service(attempt) && during(attempt));
-            let all = attempts.iter().filter(|attempt| to_service(attempt) && during(attempt)).count();
-            if (all - members.len()) as u64 * 100 < all as u64 * limit::FLOOD_COMPLETED_PERCENT {
+            let half_open = |number: &&usize| attempts.get(**number).is_some_and(|attempt| attempt.half_open);
+            let total = all.iter().filter(during).count();
+            let members: Vec<usize> = all.iter().filter(during).filter(half_open).copied().collect();
+            if (total - members.len()) as u64 * 100 < total as u64 * limit::FLOOD_COMPLETED_PERCENT {
                 self.add(summary(FindingKind::Flood, attempts, &members), &members, attempts.len());
             }
         }
@@ -131,16 +136,12 @@ impl Collapsed {
     }
 }
 
-fn select(attempts: &[Attempt], wanted: impl Fn(&Attempt) -> bool) -> Vec<usize> {
-    attempts.iter().enumerate().filter(|(_, attempt)| wanted(attempt)).map(|(number, _)| number).collect()
-}
-
 /// The time from the first to the last second that is crowded with half-open connections, a second more on each side.
 /// Members are in order of time.
 fn crowded(attempts: &[Attempt], members: &[usize]) -> Option<(Timestamp, Timestamp)> {
     const SECOND: u64 = 1_000_000_000;
-    let times: Vec<u64> =
-        members.iter().filter_map(|member| attempts.get(*member)).map(|attempt| attempt.at.0).collect();
+    let chosen = members.iter().filter_map(|member| attempts.get(*member));
+    let times: Vec<u64> = chosen.filter(|attempt| attempt.half_open).map(|attempt| attempt.at.0).collect();
     let dense = times.windows(limit::FLOOD_PER_SECOND).filter_map(|window| {
         let (first, last) = (*window.first()?, *window.last()?);
         (last.saturating_sub(first) < SECOND).then_some((first, last))

@@ -27,6 +27,7 @@ use crate::learn::knowledge::Answered;
 use crate::learn::knowledge::Listener;
 use crate::model::addr::Addr;
 use crate::model::addr::Side;
+use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 
@@ -97,6 +98,7 @@ impl Baseline {
 /// An ICMP error and the endpoint that it made unreachable.
 #[derive(Clone, Copy, Debug)]
 struct Unreachable {
+    client: Addr,
     target: Listener,
     at: Timestamp,
     icmp: IcmpSeen,
@@ -160,7 +162,7 @@ impl Context {
             context.reply(*seen, catalogue);
         }
         context.merge_answers();
-        context.unreachable.sort_by_key(|entry| (entry.target, entry.at, entry.icmp.frame));
+        context.unreachable.sort_by_key(|entry| (entry.client, entry.target, entry.at, entry.icmp.frame));
         for times in context.twins.values_mut() {
             times.sort_unstable();
         }
@@ -173,8 +175,8 @@ impl Context {
         let ends = flow.five_tuple(orig);
         let other = orig.other().index();
         if let Some(icmp) = seen.icmp().filter(|_| !both_ways(flow) && !flow.acked(orig)) {
-            let target = listener_of(flow, orig);
-            self.unreachable.push(Unreachable { target, at: icmp.ts, icmp: *icmp });
+            let (client, target) = (ends.orig.addr, listener_of(flow, orig));
+            self.unreachable.push(Unreachable { client, target, at: icmp.ts, icmp: *icmp });
         }
         if flow.packets[other] == 0 {
             self.heard.insert(ends.resp.addr, false);
@@ -307,17 +309,19 @@ impl Context {
         &self.answers
     }
 
-    /// An ICMP error for the same target, not long before a time.
-    pub(crate) fn icmp_before(&self, target: Listener, at: Timestamp) -> Option<&IcmpSeen> {
-        let end = self.unreachable.partition_point(|entry| (entry.target, entry.at) <= (target, at));
+    /// An ICMP error to the same client about the same target, not long before a time.
+    pub(crate) fn icmp_before(&self, client: Addr, target: Listener, at: Timestamp) -> Option<&IcmpSeen> {
+        let key = |entry: &Unreachable| (entry.client, entry.target);
+        let end = self.unreachable.partition_point(|entry| (key(entry), entry.at) <= ((client, target), at));
         let entry = self.unreachable.get(end.checked_sub(1)?)?;
-        (entry.target == target && at.since(entry.at) <= ICMP_INHERIT).then_some(&entry.icmp)
+        (key(entry) == (client, target) && at.since(entry.at) <= ICMP_INHERIT).then_some(&entry.icmp)
     }
 
     /// Whether TCP to the same server and port worked soon after an unanswered request.
     pub(crate) fn twin_worked(&self, client: Addr, server: Addr, port: u16, first: Timestamp, last: Timestamp) -> bool {
         let Some(times) = self.twins.get(&(client, server, port)) else { return false };
-        times.iter().any(|at| *at >= first && *at <= last.plus(FALLBACK_WAIT))
+        let next = times.partition_point(|at| *at < first);
+        times.get(next).is_some_and(|at| *at <= last.plus(FALLBACK_WAIT))
     }
 
     /// Whether the server answered another request of this client to the same port, at that time or later.
@@ -342,7 +346,7 @@ impl Context {
 
     /// How long after `at`, a time of this flow, the capture went on without a gap and the ports were not used again.
     pub(crate) fn watched_flow(&self, flow: &Flow, at: Timestamp) -> Duration {
-        let watched = self.watched_after(at);
+        let watched = self.watched_after(at, flow.last_frame[0].max(flow.last_frame[1]));
         if flow.superseded_after_ms == u32::MAX {
             return watched;
         }
@@ -350,10 +354,12 @@ impl Context {
         watched.min(own)
     }
 
-    /// How long after `at` the capture went on without a gap.
-    fn watched_after(&self, at: Timestamp) -> Duration {
+    /// How long after `at` the input of that frame went on without a gap. What another input saw may have been seen at
+    /// another place.
+    fn watched_after(&self, at: Timestamp, frame: FrameId) -> Duration {
+        let end = self.facts.ends.get(usize::from(frame.input())).copied().unwrap_or(self.facts.last);
         let next = self.facts.gaps.partition_point(|(from, _)| *from < at);
-        self.facts.gaps.get(next).map_or(self.facts.last, |(from, _)| *from).since(at)
+        self.facts.gaps.get(next).map_or(end, |(from, _)| end.min(*from)).since(at)
     }
 
     /// Whether a flow's first frame is the first of its capture: what came before was not seen.

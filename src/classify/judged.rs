@@ -30,8 +30,11 @@ pub struct CaptureFacts {
     pub first_frame: FrameId,
     /// Share of packets that the capture is known to have lost, 0.0 to 1.0.
     pub lost_share: f64,
-    /// Times between captures when nobody watched, in order: from the last frame before to the first frame after.
+    /// Long times without any frame, in order: whether anybody watched is not known. From the last frame before to the
+    /// first frame after.
     pub gaps: Vec<(Timestamp, Timestamp)>,
+    /// Time of the last frame of each input, by its number.
+    pub ends: Vec<Timestamp>,
 }
 
 /// How to judge.

@@ -87,11 +87,11 @@ impl Case<'_> {
         if let Some(icmp) = self.icmp {
             return self.icmp_verdict(icmp);
         }
-        if flow.acked(self.resp) {
+        if flow.acked(self.resp) || flow.marks.has(Mark::MisfitSynAck) {
             // It speaks, but answers another connection than this (RFC 5961 challenge, a restart).
             return fine(Outcome::Unknown, Confidence::Possible, Reason::BadReply, &self.story());
         }
-        // A RST or SYN-ACK whose numbers do not fit is none: anybody can send it.
+        // A RST whose numbers do not fit is none: anybody can send it.
         self.silence()
     }
 
@@ -102,13 +102,17 @@ impl Case<'_> {
         let frames = [flow.first_frame, flow.syn_frame];
         let ends = flow.five_tuple(self.orig);
         let wait = limit::SYN_WAIT_MIN.max(Duration::from_millis(u64::from(flow.syn_gap_ms) * 3 / 2));
+        if flow.reset_by() == Some(self.orig) && flow.reset.ts.since(flow.syn_last) < wait {
+            let frames = [flow.first_frame, flow.reset.frame];
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::ClientGaveUp, &frames);
+        }
         let early = self.context.watched_flow(flow, flow.syn_last) < wait;
         // The client's repeats prove that the first tries, at least as long ago, were not answered.
         if early && (tries < limit::SYN_TRIES_SURE || self.context.watched_flow(flow, flow.first) < wait) {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
         }
         if tries > 1
-            && let Some(icmp) = self.context.icmp_before(listener_of(flow, self.orig), flow.syn_last)
+            && let Some(icmp) = self.context.icmp_before(ends.orig.addr, listener_of(flow, self.orig), flow.syn_last)
         {
             let frames = [flow.first_frame, flow.syn_frame, icmp.frame];
             let by = By::Address(icmp.sender);
@@ -277,7 +281,8 @@ impl Case<'_> {
             return if flow.acked(self.orig) {
                 fine(Outcome::Open, Confidence::Confirmed, Reason::MidStream, &self.story())
             } else {
-                fine(Outcome::Open, Confidence::Probable, Reason::HalfOpenProbe, &self.story())
+                // A RST to an answer that nobody was seen asking for: backscatter of somebody else's forgery.
+                fine(Outcome::Unknown, Confidence::Possible, Reason::HalfOpenProbe, &self.story())
             };
         }
         if proves_reply(flow, self.resp) {
@@ -359,6 +364,9 @@ impl Case<'_> {
         if self.requests() < limit::REQUEST_TRIES {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::UdpSingle, &frames);
         }
+        if self.requests() > limit::REQUEST_TRIES_MAX {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::NoReplyKnown, &frames);
+        }
         if self.context.answers_client_after(ends.orig.addr, ends.resp.addr, ends.resp.port, flow.first) {
             // No filter tells one request from another: the server itself leaves this one unanswered.
             return fine(Outcome::Unknown, Confidence::Possible, Reason::AnsweredOtherwise, &frames);
@@ -368,10 +376,9 @@ impl Case<'_> {
         failed(Outcome::Unanswered, sure, Reason::UdpUnanswered, By::Unknown, &frames)
     }
 
-    /// Packets of the client, later fragments apart.
+    /// Tries of the client: datagrams with some time between them.
     fn requests(&self) -> u64 {
-        let me = self.orig.index();
-        self.flow.packets[me].saturating_sub(u64::from(self.flow.fragments[me]))
+        u64::from(self.flow.tries[self.orig.index()])
     }
 
     /// Whether what the client sent wants an answer, as far as its first byte tells.

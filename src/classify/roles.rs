@@ -13,6 +13,7 @@ use crate::classify::context::Seen;
 use crate::classify::context::both_ways;
 use crate::classify::judged::Host;
 use crate::classify::judged::HostRole;
+use crate::classify::thresholds::CLIENTS_OF_A_SERVER;
 use crate::flow::record::Mark;
 use crate::learn::knowledge::Listener;
 use crate::model::addr::Addr;
@@ -48,6 +49,8 @@ pub(crate) struct Roles {
     asked: RoleSet,
     /// Roles of hosts that ask.
     asking: RoleSet,
+    /// Hosts that answered something which tells one of the asked, and not enough to be sure.
+    halfway: BTreeSet<Addr>,
 }
 
 impl Roles {
@@ -88,6 +91,11 @@ impl Roles {
     /// Whether a set holds the role that clients are known by asking: that of domain controllers.
     pub(crate) fn is_asked(&self, set: RoleSet) -> bool {
         set.meets(self.asked)
+    }
+
+    /// Whether a host may well be one of the asked, though it is not known to be.
+    pub(crate) fn half_known(&self, addr: Addr) -> bool {
+        self.halfway.contains(&addr)
     }
 
     /// The role rows of a host, for the report.
@@ -141,7 +149,9 @@ impl Roles {
         let servers: BTreeSet<Addr> = self.hosts.keys().copied().collect();
         for inference in catalogue.inference() {
             let RoleBasis::Asks { of, any } = &inference.basis else { continue };
-            let halfway = answering_like(*of, context, catalogue);
+            let mut halfway = answering_like(*of, context, catalogue);
+            self.halfway.extend(&halfway);
+            halfway.extend(serving_many(flows, catalogue));
             for seen in flows.iter().filter(|seen| both_ways(seen.flow)) {
                 if seen.flow.key.transport == Transport::Tcp && seen.flow.marks.has(Mark::Refused) {
                     continue;
@@ -171,6 +181,22 @@ impl Roles {
             }
         }
     }
+}
+
+/// Hosts that answer several others on ports of the catalogue: servers of a kind that nothing tells.
+fn serving_many(flows: &[Seen<'_>], catalogue: &Catalogue) -> BTreeSet<Addr> {
+    let mut clients: BTreeMap<Addr, BTreeSet<Addr>> = BTreeMap::new();
+    for seen in flows.iter().filter(|seen| seen.flow.marks.has(Mark::Established)) {
+        let ends = seen.flow.five_tuple(seen.orig);
+        let service = catalogue.service_at(seen.flow.key.transport, ends.resp.port);
+        if service.is_some_and(|service| !catalogue.service(service).dynamic) {
+            let known = clients.entry(ends.resp.addr).or_default();
+            if known.len() < CLIENTS_OF_A_SERVER {
+                known.insert(ends.orig.addr);
+            }
+        }
+    }
+    clients.into_iter().filter(|(_, known)| known.len() >= CLIENTS_OF_A_SERVER).map(|(addr, _)| addr).collect()
 }
 
 /// Hosts that answered something which tells a host of this role, and not enough to be sure: no clients either.

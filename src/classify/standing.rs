@@ -69,7 +69,13 @@ pub(crate) fn standing(question: &Question<'_>, roles: &Roles, context: &Context
         return Standing::ExpectedRange(rows.range);
     }
     // From here on no row allows it. To say so, it must be certain who called whom.
-    if !matches!(question.dir_basis, DirBasis::Syn | DirBasis::SynAck | DirBasis::CataloguePort | DirBasis::NtpMode) {
+    let certain = match question.dir_basis {
+        DirBasis::Syn | DirBasis::SynAck | DirBasis::NtpMode => true,
+        // Caught in the middle, a client's port may look like a service.
+        DirBasis::CataloguePort => transport != Transport::Tcp,
+        DirBasis::LearnedPort | DirBasis::FirstPacket | DirBasis::LowerPort => false,
+    };
+    if !certain {
         return if question.strict {
             Standing::Unexpected(Why::NoRow)
         } else if rows.known_port {
@@ -88,7 +94,11 @@ pub(crate) fn standing(question: &Question<'_>, roles: &Roles, context: &Context
         } else if question.strict || (known_from && question.to.decided) {
             let why = if rows.reverse.is_empty() { Why::RolePair } else { Why::Direction };
             Standing::Unexpected(why)
-        } else if roles.is_asked(from) && to.is_empty() && transport == Transport::Tcp {
+        } else if roles.is_asked(from)
+            && to.is_empty()
+            && !roles.half_known(ends.resp.addr)
+            && transport == Transport::Tcp
+        {
             // A domain controller has no business with hosts that nobody knows. Datagrams apart: it forwards DNS and
             // sets its clock by hosts outside.
             Standing::Unexpected(if rows.reverse.is_empty() { Why::NoRow } else { Why::Direction })
@@ -96,7 +106,8 @@ pub(crate) fn standing(question: &Question<'_>, roles: &Roles, context: &Context
             Standing::NotJudged(WhyNot::RoleUnknown)
         };
     }
-    if question.strict || (question.to.decided && roles.serves(to)) || roles.is_asked(from) {
+    let from_controller = roles.is_asked(from) && !roles.half_known(ends.resp.addr);
+    if question.strict || (question.to.decided && roles.serves(to)) || from_controller {
         return Standing::Unexpected(Why::NoRow);
     }
     Standing::Uncatalogued

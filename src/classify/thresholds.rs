@@ -41,6 +41,12 @@ pub const REQUEST_TRIES: u64 = 2;
 /// An unanswered request that works over TCP this soon is a fallback.
 pub const FALLBACK_WAIT: Duration = Duration::from_secs(10);
 
+/// More tries than this without any answer are a stream, no request.
+pub const REQUEST_TRIES_MAX: u64 = 32;
+
+/// Distinct clients that a host answers before it can no more be taken for a mere client itself.
+pub const CLIENTS_OF_A_SERVER: usize = 3;
+
 /// Echo requests after which silence is worth a word.
 pub const ECHO_TRIES: u64 = 3;
 

@@ -130,6 +130,8 @@ pub enum Reason {
     HostSilent,
     /// T3: one SYN without answer.
     SynSingle,
+    /// The client took its SYN back before an answer was due.
+    ClientGaveUp,
     /// T4: the capture ends too early.
     EdgeEnd,
     /// T5: the capture may begin inside a series.
@@ -216,6 +218,7 @@ impl fmt::Display for Reason {
             Self::SynUnanswered => "syn_unanswered",
             Self::HostSilent => "host_silent",
             Self::SynSingle => "syn_single",
+            Self::ClientGaveUp => "client_gave_up",
             Self::EdgeEnd => "edge_end",
             Self::EdgeStart => "edge_start",
             Self::RstHost => "rst_host",

@@ -211,26 +211,9 @@ fn capture_facts(captured: &Captured, facts: &[InputFacts]) -> CaptureFacts {
         last: facts.iter().filter_map(|input| input.last).max().unwrap_or_default(),
         first_frame: captured.first_frame,
         lost_share: if lost == 0 { 0.0 } else { lost as f64 / (seen + lost) as f64 },
-        gaps: gaps(facts),
+        gaps: captured.gaps.clone(),
+        ends: facts.iter().map(|input| input.last.unwrap_or_default()).collect(),
     }
-}
-
-/// Captures that follow each other closer than this are one: files of a ring.
-const GAP_MIN: Duration = Duration::from_secs(1);
-
-/// The times between captures when none was running.
-fn gaps(facts: &[InputFacts]) -> Vec<(Timestamp, Timestamp)> {
-    let mut spans: Vec<_> = facts.iter().filter_map(|input| input.first.zip(input.last)).collect();
-    spans.sort_unstable();
-    let mut gaps = Vec::new();
-    let mut watched_until = spans.first().map_or(Timestamp::default(), |(_, last)| *last);
-    for (first, last) in spans {
-        if first.since(watched_until) > GAP_MIN {
-            gaps.push((watched_until, first));
-        }
-        watched_until = watched_until.max(last);
-    }
-    gaps
 }
 
 fn health(captured: &Captured, source: &Source, knowledge: &Knowledge) -> Health {
@@ -261,6 +244,7 @@ fn health(captured: &Captured, source: &Source, knowledge: &Knowledge) -> Health
         cut_frames: sum(|input| input.cut_frames),
         out_of_order: sum(|input| input.out_of_order),
         tunnels: captured.tunnels(),
+        icmp_errors: counters.icmp_errors,
         icmp_unmatched: counters.icmp_unmatched,
         bad_replies: counters.bad_replies,
         acked_unseen: counters.acked_unseen,
@@ -345,24 +329,5 @@ fn fail_on(kind: FailKind) -> FailOn {
         FailKind::Unexpected => FailOn::Unexpected,
         FailKind::Attempt => FailOn::Attempt,
         FailKind::Any => FailOn::Any,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nobody_watches_between_captures() {
-        let second = |number: u64| Timestamp(number * 1_000_000_000);
-        let input = |first: u64, last: u64| InputFacts {
-            first: Some(second(first)),
-            last: Some(second(last)),
-            ..InputFacts::default()
-        };
-        // The third lies inside the second, the fourth follows at once, the last after an hour.
-        let inputs = [input(10, 20), input(100, 200), input(120, 130), input(200, 300), input(3900, 4000)];
-        assert_eq!(gaps(&inputs), [(second(20), second(100)), (second(300), second(3900))]);
-        assert_eq!(gaps(&[InputFacts::default()]), []);
     }
 }

@@ -1,13 +1,17 @@
 //! Copies of one packet: a span port that mirrors both ways, a capture before and after a router.
 //!
 //! A copy is not a retransmission: the same IP-ID, sequence numbers, flags, length and checksum come again within
-//! [`WINDOW_NS`]. A small table of recent packets is enough, since copies arrive within milliseconds.
+//! [`WINDOW_NS`], or [`WINDOW_NUMBERED_NS`] where an IP-ID tells packets apart. A small table of recent packets is
+//! enough, since copies arrive within milliseconds.
 
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 
 /// How far apart two copies may be: 5 ms (SEMANTICS section 1, guards). Retransmission timers start at 200 ms.
 pub const WINDOW_NS: u64 = 5_000_000;
+
+/// How far apart two copies may be that have an IP-ID: 50 ms. A system that sends a packet again numbers it anew.
+pub const WINDOW_NUMBERED_NS: u64 = 50_000_000;
 
 const PLACES: usize = 1 << 10;
 
@@ -40,7 +44,8 @@ impl Recent {
         let index = (folded >> 32) as usize & (PLACES - 1);
         let signature = (folded ^ hash) | 1;
         let Some(place) = self.places.get_mut(index) else { return false };
-        if place.signature == signature && packet.ts.0.abs_diff(place.ts) <= WINDOW_NS {
+        let window = if packet.ip_id == 0 { WINDOW_NS } else { WINDOW_NUMBERED_NS };
+        if place.signature == signature && packet.ts.0.abs_diff(place.ts) <= window {
             return true;
         }
         *place = Place { signature, ts: packet.ts.0 };

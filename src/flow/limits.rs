@@ -28,6 +28,8 @@ pub struct Counters {
     pub flows_evicted: u64,
     /// Evicted flows whose pair had no row left, so that only the server or nothing names them.
     pub folds_collapsed: u64,
+    /// ICMP errors, copies apart. They belong to the flows they quote and are no packets of theirs.
+    pub icmp_errors: u64,
     /// ICMP errors that quote no flow seen, or a TCP sequence number that does not fit.
     pub icmp_unmatched: u64,
     /// SYN-ACK or RST whose numbers do not fit the SYN.
@@ -44,6 +46,7 @@ impl Counters {
         self.flows += other.flows;
         self.flows_evicted += other.flows_evicted;
         self.folds_collapsed += other.folds_collapsed;
+        self.icmp_errors += other.icmp_errors;
         self.icmp_unmatched += other.icmp_unmatched;
         self.bad_replies += other.bad_replies;
         self.acked_unseen += other.acked_unseen;

@@ -73,8 +73,8 @@ pub struct Flow {
     pub synacks: [u16; 2],
     /// Segments of each end that carry only data seen before.
     pub retransmits: [u16; 2],
-    /// Later fragments among the packets of each end.
-    pub fragments: [u16; 2],
+    /// Datagrams of each end that came some time after the one before, later fragments apart: tries, not packets.
+    pub tries: [u16; 2],
     /// Initial sequence number of each end.
     pub isn: [u32; 2],
     /// Zeek's history.
@@ -185,6 +185,8 @@ pub enum Mark {
     SaidDataLow = 1 << 19,
     /// The high end sent payload.
     SaidDataHigh = 1 << 20,
+    /// A SYN-ACK came whose numbers do not fit the SYN.
+    MisfitSynAck = 1 << 21,
 }
 
 /// A set of [`Mark`]s.
@@ -237,7 +239,7 @@ impl Flow {
             syns: [0; 2],
             synacks: [0; 2],
             retransmits: [0; 2],
-            fragments: [0; 2],
+            tries: [0; 2],
             syn_ip_id: 0,
             syn_window: 0,
             syn_last: Timestamp::default(),

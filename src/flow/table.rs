@@ -21,6 +21,9 @@ use crate::model::transport::Transport;
 /// A UDP or other connectionless flow that was silent this long has ended; the next packet begins another.
 const IDLE_NS: u64 = 300 * 1_000_000_000;
 
+/// A datagram that follows another sooner belongs to the same try: two questions at once, or a copy.
+const TRY_GAP_NS: u64 = 400_000_000;
+
 /// How many entries the search for one to give up looks at.
 const EVICTION_SAMPLE: usize = 16;
 
@@ -104,6 +107,7 @@ impl Table {
             if copy {
                 self.counters.duplicates += 1;
             } else {
+                self.counters.icmp_errors += 1;
                 self.icmp(packet, &error, hash);
             }
             return Event::Quiet;
@@ -119,16 +123,15 @@ impl Table {
             }
             return Event::Quiet;
         }
-        let index = match found {
-            Some(index) => match self.continues(index, packet) {
-                Some(event) => return event,
-                None => self.supersede(index, packet, hash),
-            },
-            None => {
-                let fresh = self.insert_entry(packet, hash);
-                self.link(fresh, hash);
-                fresh
+        let index = if let Some(index) = found {
+            if let Some(event) = self.continues(index, packet) {
+                return event;
             }
+            self.supersede(index, packet, hash)
+        } else {
+            let fresh = self.insert_entry(packet, hash);
+            self.link(fresh, hash);
+            fresh
         };
         match entry_mut(&mut self.chunks, index) {
             Some(flow) => count(flow, FlowIndex(index), packet, &mut self.counters),
@@ -414,6 +417,7 @@ fn entry_mut(chunks: &mut [Vec<Flow>], index: u32) -> Option<&mut Flow> {
 #[inline]
 fn count(flow: &mut Flow, index: FlowIndex, packet: &Packet, counters: &mut Counters) -> Event {
     let me = packet.from.index();
+    let pause = packet.ts.0.saturating_sub(flow.last[me].0);
     flow.packets[me] += 1;
     flow.payload[me] += u64::from(packet.payload_len);
     flow.ip_bytes[me] += u64::from(packet.ip_len);
@@ -425,12 +429,9 @@ fn count(flow: &mut Flow, index: FlowIndex, packet: &Packet, counters: &mut Coun
     if flow.lead[me] == 0 {
         flow.lead[me] = packet.lead;
     }
-    if packet.layer == Layer::Fragment {
-        flow.fragments[me] = flow.fragments[me].saturating_add(1);
-    }
     let step = match packet.layer {
         Layer::Tcp(tcp) => tcp::update(flow, packet, &tcp, counters),
-        _ => datagram(flow, packet),
+        _ => datagram(flow, packet, pause),
     };
     match step {
         tcp::Step::Answered => Event::Answered(index),
@@ -455,7 +456,13 @@ fn worth(flow: &Flow) -> u8 {
 }
 
 /// A datagram, echo, fragment or packet without ports: a reply is a packet of the end that did not begin.
-fn datagram(flow: &mut Flow, packet: &Packet) -> tcp::Step {
+///
+/// `pause_ns` is the time since the packet before it of the same end.
+fn datagram(flow: &mut Flow, packet: &Packet, pause_ns: u64) -> tcp::Step {
+    let me = packet.from.index();
+    if packet.layer != Layer::Fragment && (flow.tries[me] == 0 || pause_ns >= TRY_GAP_NS) {
+        flow.tries[me] = flow.tries[me].saturating_add(1);
+    }
     flow.note_ttl(packet.from, packet.ttl);
     flow.say_data(packet.from);
     if flow.packets[packet.from.index()] == 1 && flow.began != packet.from {

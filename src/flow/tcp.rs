@@ -19,6 +19,9 @@ use crate::model::addr::Side;
 /// connects (SEMANTICS T25).
 const RETRY_AFTER_REFUSAL: Duration = Duration::from_secs(3);
 
+/// A SYN that comes again sooner is a copy, whatever its IP-ID: the fastest systems repeat after 200 ms.
+const TRY_GAP_MIN: Duration = Duration::from_millis(100);
+
 /// Whether `a` comes after `b` in sequence space (RFC 9293 section 3.4).
 #[inline]
 #[expect(clippy::cast_possible_wrap, reason = "sequence numbers are compared modulo 2^32")]
@@ -51,8 +54,9 @@ fn syn_begins_anew(flow: &Flow, packet: &Packet, tcp: &Tcp) -> bool {
         return !retry;
     }
     if flow.synacks[other] > 0 {
-        // Reordered: its SYN-ACK came first (Arkime issue 4019).
-        return flow.max_ack[other] != tcp.seq.wrapping_add(1);
+        // Reordered: its SYN-ACK came first (Arkime issue 4019), perhaps data that was acknowledged since.
+        let acknowledged = u64::from(flow.max_ack[other].wrapping_sub(tcp.seq.wrapping_add(1)));
+        return acknowledged > flow.payload[me] + 1;
     }
     // Both ends send SYN: a simultaneous open while the first attempt hangs, else the ports are used again.
     let simultaneous = flow.syns[other] > 0 && flow.packets[me] == 0 && flow.synacks[me] == 0;
@@ -87,6 +91,7 @@ pub(crate) fn update(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut
             on_syn(flow, packet, tcp);
         } else if !fits(flow, packet, tcp) {
             counters.bad_replies += 1;
+            flow.marks.set(Mark::MisfitSynAck);
             return Step::None;
         } else if on_syn_ack(flow, packet, tcp) {
             step = Step::Answered;
@@ -121,6 +126,9 @@ fn on_syn(flow: &mut Flow, packet: &Packet, tcp: &Tcp) {
     let me = packet.from.index();
     let other = packet.from.other().index();
     flow.history.add(b's', packet.from);
+    if flow.syns[me] > 0 && flow.isn[me] == tcp.seq && packet.ts.since(flow.syn_last) < TRY_GAP_MIN {
+        return;
+    }
     if flow.syns[me] == 0 {
         if flow.syns[other] == 0 {
             flow.began = packet.from;

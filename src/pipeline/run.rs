@@ -25,6 +25,7 @@ use crate::flow::record::Flow;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::model::ids::FrameId;
+use crate::model::time::Timestamp;
 use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
 use crate::pipeline::shard::mix_of;
@@ -73,6 +74,8 @@ pub struct Captured {
     pub decode: DecodeCounts,
     /// The first frame handed on.
     pub first_frame: FrameId,
+    /// Long times without any frame, in order: from the last frame before to the first after.
+    pub gaps: Vec<(Timestamp, Timestamp)>,
     /// Whether it was stopped before the end.
     pub interrupted: bool,
 }
@@ -134,7 +137,15 @@ pub fn run(
 ) -> Result<Captured, RunError> {
     let workers = settings.threads.clamp(1, SHARDS);
     let limits = Limits { flows_max: (settings.flows_max / SHARDS).max(1), ..Limits::default() };
-    let mut reader = Reader { source, stop, progress, decoder: Decoder::new(), hash: KeyHash::default(), first: None };
+    let mut reader = Reader {
+        source,
+        stop,
+        progress,
+        decoder: Decoder::new(),
+        hash: KeyHash::default(),
+        first: None,
+        gaps: Gaps::default(),
+    };
     if workers == 1 {
         let mut worker = Worker::new(0, 1, limits, knowledge);
         let mut packets = Vec::with_capacity(BATCH);
@@ -228,6 +239,32 @@ struct Reader<'a> {
     decoder: Decoder,
     hash: KeyHash,
     first: Option<FrameId>,
+    gaps: Gaps,
+}
+
+/// Long silences of the capture.
+#[derive(Default)]
+struct Gaps {
+    before: Option<Timestamp>,
+    found: Vec<(Timestamp, Timestamp)>,
+}
+
+/// A silence longer than this may be a pause of the capture itself.
+const GAP_NS: u64 = 30_000_000_000;
+
+/// Silences that are remembered; a capture with more is judged as if it were watched in the later ones.
+const GAPS_MAX: usize = 1 << 16;
+
+impl Gaps {
+    #[inline]
+    fn see(&mut self, at: Timestamp) {
+        if let Some(before) = self.before.replace(at)
+            && at.0.saturating_sub(before.0) > GAP_NS
+            && self.found.len() < GAPS_MAX
+        {
+            self.found.push((before, at));
+        }
+    }
 }
 
 impl Reader<'_> {
@@ -239,6 +276,7 @@ impl Reader<'_> {
                 self.first = batch.frames.first().map(|frame| frame.id);
             }
             for frame in &batch.frames {
+                self.gaps.see(frame.ts);
                 if let Decoded::Packet(packet) = self.decoder.decode(frame, batch.bytes(frame)) {
                     let (hash, mix) = (self.hash.of(&packet.key), mix_of(&packet.key));
                     if !give(Hashed { packet, hash, mix }) {
@@ -256,6 +294,8 @@ impl Reader<'_> {
 
     fn captured(&self, tables: Vec<Table>, interrupted: bool) -> Captured {
         let first_frame = self.first.unwrap_or(FrameId::NONE);
-        Captured { tables, decode: self.decoder.counts().clone(), first_frame, interrupted }
+        let mut gaps = self.gaps.found.clone();
+        gaps.sort_unstable();
+        Captured { tables, decode: self.decoder.counts().clone(), first_frame, gaps, interrupted }
     }
 }

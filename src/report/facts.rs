@@ -93,6 +93,8 @@ pub struct Health {
     pub out_of_order: u64,
     /// Packets found inside tunnels.
     pub tunnels: u64,
+    /// ICMP errors, copies apart: no packets of the flows they quote.
+    pub icmp_errors: u64,
     /// ICMP errors that quote no flow seen.
     pub icmp_unmatched: u64,
     /// SYN-ACK and RST whose numbers do not fit the SYN.

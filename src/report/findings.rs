@@ -190,10 +190,13 @@ impl Findings {
         group.flows += 1;
         group.attempts += tries(flow, judged.orig);
         // What rests on inferred roles is never confirmed; that something expected failed is a fact of the wire.
-        let most = if judged.roles_inferred && kind != FindingKind::Blocked {
-            Confidence::Probable
-        } else {
-            Confidence::Confirmed
+        let only_range = matches!(judged.standing, Standing::ExpectedRange(_));
+        let most = match (kind, verdict.outcome) {
+            // That nobody listens on some port of a range says little.
+            (FindingKind::Blocked, Outcome::Refused) if only_range => Confidence::Possible,
+            (FindingKind::Blocked, _) => Confidence::Confirmed,
+            _ if judged.roles_inferred => Confidence::Probable,
+            _ => Confidence::Confirmed,
         };
         group.confidence = group.confidence.max(verdict.confidence.min(most));
         group.first = group.first.min(flow.first);

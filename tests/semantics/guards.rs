@@ -3,6 +3,7 @@
 use portolan::model::transport::Transport;
 
 use crate::script::C;
+use crate::script::C2;
 use crate::script::C6;
 use crate::script::Conn;
 use crate::script::ROUTER;
@@ -28,9 +29,9 @@ fn a_copy_of_a_syn_is_no_repeat() {
 }
 
 #[test]
-fn twin_six_milliseconds_later_it_is_a_repeat() {
+fn twin_as_late_as_a_system_repeats_it_is_a_repeat() {
     let c = kerberos();
-    let world = Script::new().talks(-5.0, C, S, 445).syn(0.0, c).copy(0.006).judge();
+    let world = Script::new().talks(-5.0, C, S, 445).syn(0.0, c).copy(0.2).judge();
     let said = world.of(c);
     said.verdict("dropped", "probable", "syn_unanswered", "unknown").no_note("duplicated");
     assert_eq!(said.flow.syns.iter().sum::<u16>(), 2);
@@ -38,11 +39,29 @@ fn twin_six_milliseconds_later_it_is_a_repeat() {
 }
 
 #[test]
-fn a_syn_with_another_ip_id_is_a_repeat_however_soon() {
+fn a_syn_that_comes_again_at_once_is_no_second_try() {
+    // No system repeats a SYN within a tenth of a second: a renumbered copy, or a capture joined of two.
     let c = kerberos();
-    let world = Script::new().talks(-5.0, C, S, 445).syn(0.0, c).syn(0.004, c).judge();
-    assert_eq!(world.of(c).flow.syns.iter().sum::<u16>(), 2);
-    assert_eq!(world.counters.duplicates, 0);
+    let world = Script::new().talks(-5.0, C, S, 445).syn(0.0, c).syn(0.007, c).syn(0.09, c).judge();
+    assert_eq!(world.of(c).flow.syns.iter().sum::<u16>(), 1);
+    world.of(c).is("dropped", "syn_single");
+}
+
+#[test]
+fn two_questions_at_once_are_one_try() {
+    let c = conn(C, 53_000, S, 53);
+    let world = Script::new().ask(0.0, c, 40).ask(0.0001, c, 40).judge();
+    world.of(c).is("unknown", "udp_single").finding("-");
+}
+
+#[test]
+fn what_another_place_saw_later_says_nothing() {
+    // The second capture was made elsewhere: the first ends a tenth of a second after the SYN.
+    let c = kerberos();
+    let elsewhere = conn(C2, 49_000, "10.0.9.9", 389);
+    let world = Script::new().syn(9.9, c).input(1).syn(0.0, elsewhere).syn_ack(3_600.0, elsewhere);
+    let ended = world.ends(&[10.0, 3_600.0]).judge();
+    ended.of(c).not_blocked();
 }
 
 #[test]

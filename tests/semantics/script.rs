@@ -128,6 +128,7 @@ pub(crate) struct Script {
     until: Option<f64>,
     lost: f64,
     gaps: Vec<(Timestamp, Timestamp)>,
+    ends: Vec<Timestamp>,
     site: Option<String>,
     options: Options,
     limits: Limits,
@@ -145,6 +146,7 @@ impl Script {
             until: None,
             lost: 0.0,
             gaps: Vec::new(),
+            ends: Vec::new(),
             site: Some(SITE.to_owned()),
             options: Options { infer: true, strict: false },
             limits: Limits::default(),
@@ -164,6 +166,12 @@ impl Script {
     /// Nobody watched between these two times: one file ends, another begins.
     pub(crate) fn gap(mut self, from: f64, to: f64) -> Self {
         self.gaps.push((time(from), time(to)));
+        self
+    }
+
+    /// When each input ends.
+    pub(crate) fn ends(mut self, seconds: &[f64]) -> Self {
+        self.ends = seconds.iter().map(|at| time(*at)).collect();
         self
     }
 
@@ -448,6 +456,7 @@ impl Script {
             last: self.until.map_or(Timestamp(last.0 + 60_000_000_000), time),
             first_frame: first.frame,
             lost_share: self.lost,
+            ends: self.ends,
             gaps: self.gaps,
         };
         assert!(facts.last >= last, "the script goes on after the end of its capture");

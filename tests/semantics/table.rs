@@ -227,8 +227,14 @@ fn throw(seed: u64, packets: u64, flows_max: usize) -> BTreeSet<&'static str> {
     assert_eq!(table.counters.flows, flows);
     assert_eq!(table.counters.flows, table.flows().count() as u64 + table.counters.flows_evicted);
     let first_frame = FrameId::new(0, 1);
-    let facts =
-        CaptureFacts { first: Timestamp(0), last: Timestamp(at), first_frame, lost_share: 0.001, gaps: Vec::new() };
+    let facts = CaptureFacts {
+        first: Timestamp(0),
+        last: Timestamp(at),
+        first_frame,
+        lost_share: 0.001,
+        gaps: Vec::new(),
+        ends: Vec::new(),
+    };
     for strict in [false, true] {
         let options = Options { infer: !strict, strict };
         let tables = [table];
