@@ -12,6 +12,8 @@ use crate::classify::verdict::Confidence;
 use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Frames;
 use crate::classify::verdict::Outcome;
+use crate::flow::fold::Fold;
+use crate::flow::fold::FoldKey;
 use crate::model::addr::Addr;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -52,6 +54,19 @@ impl Collapsed {
         collapsed.scans(attempts, may_scan, |attempt| (attempt.client, Some(attempt.server), None));
         collapsed.scans(attempts, may_scan, |attempt| (attempt.client, None, Some((attempt.transport, attempt.port))));
         collapsed
+    }
+
+    /// Adds what is left of evicted attempts: each to the first collapse that it fits.
+    pub(crate) fn take_folds<'f>(&mut self, folds: impl Iterator<Item = (&'f FoldKey, &'f Fold)>) {
+        for (key, fold) in folds {
+            if let Some(whole) = self.all.iter_mut().find(|whole| whole.takes(key, fold)) {
+                whole.flows += fold.flows;
+                whole.folded += fold.flows;
+                whole.attempts += fold.packets[0];
+                whole.first = fold.first.map_or(whole.first, |first| whole.first.min(first));
+                whole.last = fold.last.map_or(whole.last, |last| whole.last.max(last));
+            }
+        }
     }
 
     /// Which collapse an attempt is part of.
@@ -210,6 +225,7 @@ fn summary(kind: FindingKind, attempts: &[Attempt], members: &[usize]) -> Collap
         outcome: outcome.map_or(Outcome::Unknown, |(outcome, _)| *outcome),
         confidence: Confidence::Probable,
         flows: members.len() as u64,
+        folded: 0,
         attempts: chosen().map(|attempt| attempt.tries).sum(),
         sources: clients.len() as u64,
         targets: servers.len() as u64,

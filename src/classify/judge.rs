@@ -72,6 +72,7 @@ impl<'a> Judge<'a> {
         let attempts: Vec<Attempt> = judge.flows.iter().map(|seen| judge.attempt(*seen)).collect();
         let may_scan = |addr: Addr| catalogue.is_scanner(addr.ip());
         judge.collapsed = Collapsed::find(&attempts, &may_scan);
+        judge.collapsed.take_folds(tables.iter().flat_map(|table| table.folds().iter()));
         judge
     }
 

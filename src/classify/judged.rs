@@ -10,6 +10,8 @@ use crate::classify::verdict::Frames;
 use crate::classify::verdict::Outcome;
 use crate::classify::verdict::Standing;
 use crate::classify::verdict::Verdict;
+use crate::flow::fold::Fold;
+use crate::flow::fold::FoldKey;
 use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Flow;
 use crate::model::addr::Addr;
@@ -99,6 +101,8 @@ pub struct Collapse {
     pub confidence: Confidence,
     /// Flows in it.
     pub flows: u64,
+    /// Of these, flows given up for lack of memory: sources, targets and ports are those of the others.
+    pub folded: u64,
     /// SYNs or requests in it.
     pub attempts: u64,
     /// Distinct sources.
@@ -113,6 +117,17 @@ pub struct Collapse {
     pub last: Timestamp,
     /// Some frames of it.
     pub frames: Frames,
+}
+
+impl Collapse {
+    /// Whether the totals of evicted flows are part of this: nothing of them was answered, and they went the same way.
+    pub fn takes(&self, key: &FoldKey, fold: &Fold) -> bool {
+        let same_client = self.client.is_none() || self.client == key.client;
+        let same_server = key.server.is_some_and(|(addr, port)| {
+            self.server.is_none_or(|server| server == addr) && self.port.is_none_or(|own| own == port)
+        });
+        fold.answered == 0 && self.transport == key.transport && same_client && same_server
+    }
 }
 
 /// A role that a host has, and why.

@@ -73,7 +73,7 @@ pub struct AnalyzeArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_flows: Option<u64>,
     /// Memory for flows and their judgement, such as 512M or 4G
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = size)]
     pub max_memory: u64,
     /// Say less: no warnings, no progress
     #[arg(short, long, conflicts_with = "verbose")]

@@ -105,7 +105,7 @@ impl Report {
                 None if key.transport.has_ports() => ServiceKey::Many,
                 None => ServiceKey::Bare,
             };
-            pairs.add_fold(key, fold, service);
+            pairs.add_fold(key, fold, service, collapses);
         }
         let own_notes = std::mem::take(&mut health.notes);
         health.notes = summary::warnings(&run, &health).iter().map(|note| Shown::text(note)).collect();

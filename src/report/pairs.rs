@@ -244,16 +244,27 @@ impl Pairs {
     }
 
     /// Adds the totals of flows that were given up. They are never judged.
-    pub(crate) fn add_fold(&mut self, key: &FoldKey, fold: &Fold, service: ServiceKey) {
-        let row = self.rows.entry(RowKey {
-            client: key.client.into(),
-            server: key.server.map(|(addr, _)| addr).into(),
-            transport: key.transport,
-            service,
-        });
-        let row = row.or_default();
+    ///
+    /// They stand in the row of the scan or flood that they are part of.
+    pub(crate) fn add_fold(&mut self, key: &FoldKey, fold: &Fold, service: ServiceKey, collapses: &[Collapse]) {
+        let row_key = match collapses.iter().find(|whole| whole.takes(key, fold)) {
+            Some(whole) => RowKey {
+                client: whole.client.into(),
+                server: whole.server.into(),
+                transport: key.transport,
+                service: if whole.port.is_some() { service } else { ServiceKey::Many },
+            },
+            None => RowKey {
+                client: key.client.into(),
+                server: key.server.map(|(addr, _)| addr).into(),
+                transport: key.transport,
+                service,
+            },
+        };
+        let row = self.rows.entry(row_key).or_default();
         if let Some((_, port)) = key.server
             && key.transport.has_ports()
+            && row_key.service != ServiceKey::Many
         {
             row.used(port);
         }

@@ -280,6 +280,7 @@ pub(crate) fn collapses() -> Vec<Collapse> {
         port: Some(445),
         outcome: Outcome::Dropped,
         confidence: Confidence::Confirmed,
+        folded: 0,
         flows: 254,
         attempts: 254,
         sources: 1,

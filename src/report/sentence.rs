@@ -86,7 +86,8 @@ impl<'a> Sentence<'a> {
         let most = collapse.outcome.name();
         match collapse.kind {
             FindingKind::Flood => {
-                let sources = count(collapse.sources, "source");
+                let least = if collapse.folded > 0 { "at least " } else { "" };
+                let sources = format!("{least}{}", count(collapse.sources, "source"));
                 format!(
                     "{targets} was flooded on {what}: {attempts} from {sources} {when}, nearly none completed. \
                      Real clients that failed meanwhile may have failed because of it. Look for spoofed sources, or \
