@@ -146,6 +146,9 @@ impl Pcap {
             let Some(header) = rest.first_chunk::<16>().filter(|_| rest.len() >= header_len) else {
                 return short(rest.len(), header_len, eof);
             };
+            if self.number > 0 && *header == [0; 16] && rest.first_chunk() == Some(&[0; ZEROS]) {
+                return zeros();
+            }
             let [seconds, ticks, mut captured, mut wire] = words::<BIG>(*header);
             if self.lengths != Lengths::CapturedFirst && (self.lengths == Lengths::WireFirst || captured > wire) {
                 (captured, wire) = (wire, captured);
@@ -225,6 +228,15 @@ fn short(have: usize, need: usize, eof: bool) -> Step {
     }
 }
 
+/// So many zero bytes would be four empty frames of the year 1970, one after the other.
+const ZEROS: usize = 64;
+
+/// No such frames are ever captured: the capturing system set the space aside and did not come to use it.
+#[cold]
+fn zeros() -> Step {
+    Step::Bad("nothing but zeros from here on: the file was made larger in advance and not filled".to_owned())
+}
+
 #[cold]
 fn cut(have: usize, captured: u32) -> Step {
     Step::Cut(format!("the capture ends inside this frame: {have} of its {captured} captured bytes are there"))
@@ -236,6 +248,16 @@ mod tests {
     use crate::capture::craft::read;
     use crate::capture::craft::small_pcap;
     use crate::capture::walk::RECORD_BYTES_MAX;
+
+    #[test]
+    fn a_tail_of_zeros_is_no_frames() {
+        let mut file = small_pcap();
+        let whole = read(&file).frames.len();
+        file.extend([0; 4096]);
+        let outcome = read(&file);
+        assert_eq!(outcome.frames.len(), whole);
+        assert!(outcome.facts.damage.is_some_and(|damage| damage.message.contains("zeros")));
+    }
 
     #[test]
     fn every_variant_is_read_in_both_byte_orders() {

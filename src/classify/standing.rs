@@ -78,6 +78,8 @@ pub(crate) fn standing(question: &Question<'_>, roles: &Roles, context: &Context
     if !certain {
         return if question.strict {
             Standing::Unexpected(Why::NoRow)
+        } else if rows.known_port && (from.is_empty() || to.is_empty()) {
+            Standing::NotJudged(WhyNot::RoleUnknown)
         } else if rows.known_port {
             Standing::NotJudged(WhyNot::DirectionUnknown)
         } else {

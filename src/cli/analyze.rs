@@ -24,10 +24,10 @@ use crate::classify::judged::Options as JudgeOptions;
 use crate::classify::thresholds::LOSS_PROBABLE_SHARE;
 use crate::cli::args::AnalyzeArgs;
 use crate::cli::args::ColorWhen;
-use crate::cli::args::FailKind;
 use crate::cli::args::JudgeArgs;
 use crate::cli::exit;
 use crate::cli::exit::Stop;
+use crate::cli::output::check_place;
 use crate::cli::output::to_file;
 use crate::cli::output::to_stdout;
 use crate::cli::progress::Bar;
@@ -42,7 +42,6 @@ use crate::report::facts::Health;
 use crate::report::facts::InputError;
 use crate::report::facts::InputRow;
 use crate::report::facts::RunFacts;
-use crate::report::findings::FailOn;
 use crate::report::format::FORMATS;
 use crate::report::format::Format;
 use crate::report::format::Pages;
@@ -97,7 +96,9 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     for (path, format) in &plan.files {
         to_file(path, |out| (format.write)(&pages(false), out))?;
     }
-    to_stdout(|out| (plan.stdout.write)(&pages(plan.coloured), out))?;
+    // A reader that has seen enough changes nothing of what was found.
+    to_stdout(|out| (plan.stdout.write)(&pages(plan.coloured), out))
+        .or_else(|stop| if stop.is_quiet() { Ok(()) } else { Err(stop) })?;
     complain(args, facts);
     if args.verbose {
         say_speed(&newest, read_in, began.elapsed());
@@ -127,8 +128,11 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
         Some(flows) => usize::try_from(flows).unwrap_or(usize::MAX),
         None => Settings::flows_within(args.max_memory),
     };
-    let files: Result<Vec<_>, Stop> =
-        args.output.iter().map(|path| Ok((path.clone(), format_of_file(path)?))).collect();
+    let place = |path: &PathBuf| {
+        check_place(path)?;
+        Ok((path.clone(), format_of_file(path)?))
+    };
+    let files: Result<Vec<_>, Stop> = args.output.iter().map(place).collect();
     Ok(Plan {
         inputs,
         filter: filter_text(args)?,
@@ -182,7 +186,7 @@ fn format_by_name(name: &str) -> Result<&'static Format, Stop> {
 
 fn format_of_file(path: &Path) -> Result<&'static Format, Stop> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    by_extension(extension).ok_or_else(|| {
+    by_extension(&extension.to_ascii_lowercase()).ok_or_else(|| {
         let known: Vec<String> = FORMATS.iter().map(|format| format!(".{}", format.extension)).collect();
         Stop::usage(format!(
             "cannot tell from its extension how to write {}; these are known: {}",
@@ -316,18 +320,9 @@ fn say_speed(progress: &Progress, read_in: Duration, all_in: Duration) {
 
 /// `blind`: the capture cannot show every failure, so that finding none proves nothing.
 fn exit_code(args: &AnalyzeArgs, report: &Report, facts: &[InputFacts], blind: bool) -> u8 {
-    if args.fail_on.iter().any(|kind| report.has(fail_on(*kind))) {
+    if args.fail_on.iter().any(|kind| report.has(*kind)) {
         return exit::FINDINGS;
     }
     let damaged = facts.iter().any(|input| input.damage.is_some());
     if damaged || (blind && !args.fail_on.is_empty()) { exit::DAMAGED } else { exit::CLEAN }
-}
-
-fn fail_on(kind: FailKind) -> FailOn {
-    match kind {
-        FailKind::Blocked => FailOn::Blocked,
-        FailKind::Unexpected => FailOn::Unexpected,
-        FailKind::Attempt => FailOn::Attempt,
-        FailKind::Any => FailOn::Any,
-    }
 }

@@ -1,4 +1,4 @@
-//! The words of the command line, as typed. What they mean is decided in `plan`.
+//! The words of the command line, as typed. What they mean is decided by each command.
 
 use std::path::PathBuf;
 
@@ -6,13 +6,16 @@ use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
 
 use crate::catalogue::LoadOptions;
+use crate::report::findings::FailOn;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  ran; nothing at or above --fail-on
-  1  findings at or above --fail-on
+  0  ran; no finding of a kind that --fail-on names
+  1  findings of a kind that --fail-on names
   2  could not start: a bad argument, filter, rule or site file
   3  report made, but the input was damaged, or cannot be judged (with --fail-on)
   4  cannot read or write: no such file, no permission, disk full";
@@ -67,8 +70,8 @@ pub struct AnalyzeArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
     /// Exit with 1 if such a finding exists: blocked, unexpected, attempt, any
-    #[arg(long, value_name = "KIND", value_delimiter = ',')]
-    pub fail_on: Vec<FailKind>,
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = fail_kinds())]
+    pub fail_on: Vec<FailOn>,
     /// Flows kept with all their detail (default: as many as fit into --max-memory)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_flows: Option<u64>,
@@ -162,19 +165,6 @@ pub enum RulesCommand {
     },
 }
 
-/// Kinds of findings that a caller may want to fail on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum FailKind {
-    /// Expected flows that failed.
-    Blocked,
-    /// Flows that work and that no row allows.
-    Unexpected,
-    /// Flows that no row allows and that failed.
-    Attempt,
-    /// Any finding.
-    Any,
-}
-
 /// When to colour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum ColorWhen {
@@ -186,8 +176,13 @@ pub enum ColorWhen {
     Never,
 }
 
-fn format_names() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(crate::report::format::FORMATS.iter().map(|format| format.name))
+fn fail_kinds() -> impl TypedValueParser<Value = FailOn> {
+    PossibleValuesParser::new(FailOn::ALL.iter().map(|(name, _)| *name))
+        .map(|name| FailOn::by_name(&name).unwrap_or(FailOn::Any))
+}
+
+fn format_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(crate::report::format::FORMATS.iter().map(|format| format.name))
 }
 
 /// Bytes, with K, M, G or T for powers of 1024.

@@ -34,11 +34,16 @@ impl Stop {
         Self { code: IO, message: message.to_string() }
     }
 
-    /// Writing `what` failed. A reader that went away is no error: `portolan … | head` ends quietly.
-    pub fn write(what: &str, error: &io::Error) -> Self {
+    /// Writing to standard output failed. A reader that went away is no error: `portolan … | head` ends quietly.
+    pub fn stdout(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self { code: CLEAN, message: String::new() };
         }
-        Self::io(format!("cannot write {what}: {error}"))
+        Self::io(format!("cannot write standard output: {error}"))
+    }
+
+    /// Whether nothing went wrong but that the reader went away.
+    pub fn is_quiet(&self) -> bool {
+        self.code == CLEAN
     }
 }

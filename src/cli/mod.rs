@@ -23,7 +23,7 @@ use crate::cli::rules::RulesError;
 /// `portolan rules`: list, check, explain.
 fn rules(args: &RulesArgs) -> Result<u8, Stop> {
     let stop = |error: RulesError| match &error {
-        RulesError::Write(write) => Stop::write("standard output", write),
+        RulesError::Write(write) => Stop::stdout(write),
         _ => Stop { code: error.exit_code(), message: error.to_string() },
     };
     let mut done = Ok(());

@@ -14,7 +14,7 @@ use crate::cli::exit::Stop;
 /// [`Stop`] with exit code 4, or a quiet one if the reader went away.
 pub fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Stop> {
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    write(&mut out).and_then(|()| out.flush()).map_err(|error| Stop::write("standard output", &error))
+    write(&mut out).and_then(|()| out.flush()).map_err(|error| Stop::stdout(&error))
 }
 
 /// Writes beside `path`, syncs, and renames into place. Devices and pipes are written directly.
@@ -26,13 +26,29 @@ pub fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>
     write_whole(path, write).map_err(|error| Stop::io(format!("cannot write {name}: {error}")))
 }
 
+/// Whether a file can be made there, as far as can be told before there is anything to write.
+///
+/// # Errors
+/// [`Stop`] with exit code 4: the folder is not there.
+pub fn check_place(path: &Path) -> Result<(), Stop> {
+    let folder = folder_of(path);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    Err(Stop::io(format!("cannot write {}: there is no folder {}", path.display(), folder.display())))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
         let mut file = BufWriter::new(fs::OpenOptions::new().write(true).open(path)?);
         write(&mut file)?;
         return file.flush();
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".portolan-");
     #[cfg(unix)]

@@ -334,6 +334,11 @@ impl FailOn {
     pub const ALL: [(&'static str, Self); 4] =
         [("blocked", Self::Blocked), ("unexpected", Self::Unexpected), ("attempt", Self::Attempt), ("any", Self::Any)];
 
+    /// The kind of that name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, kind)| kind)
+    }
+
     /// Whether a finding of this kind is meant.
     pub fn means(self, kind: FindingKind) -> bool {
         match self {
