@@ -5,6 +5,7 @@
 
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
+use crate::model::time::Timestamp;
 
 /// How far apart two copies may be: 5 ms (SEMANTICS section 1, guards). Retransmission timers start at 200 ms.
 pub const WINDOW_NS: u64 = 5_000_000;
@@ -30,27 +31,37 @@ impl Default for Recent {
 }
 
 impl Recent {
-    /// Whether `packet` is a copy of one seen just before. Remembers it if not.
-    ///
-    /// `mix` and `hash` stand for the flow's key. The place comes from `mix`, which has no seed, so that every run of
-    /// the same capture forgets the same packets; equality rests on the seeded `hash`, which nobody can aim at.
+    /// Loads the place of a signature into the cache. The number means nothing.
     #[inline]
-    pub fn is_copy(&mut self, packet: &Packet, mix: u64, hash: u64) -> bool {
-        let folded = signature(packet, mix);
-        let index = (folded >> 32) as usize & (PLACES - 1);
-        let signature = (folded ^ hash) | 1;
-        let Some(place) = self.places.get_mut(index) else { return false };
-        if place.signature == signature && packet.ts.0.abs_diff(place.ts) <= WINDOW_NS {
+    pub fn touch(&self, signature: u64) -> u64 {
+        self.places.get(place_of(signature)).map_or(0, |place| place.ts)
+    }
+
+    /// Whether a packet of this signature, at `ts`, is a copy of one seen just before. Remembers it if not.
+    ///
+    /// Its place comes from the signature, which has no seed, so that every run of the same capture forgets the same
+    /// packets; equality rests on the seeded `hash` of its key too, which nobody can aim at.
+    #[inline]
+    pub fn is_copy(&mut self, signature: u64, ts: Timestamp, hash: u64) -> bool {
+        let Some(place) = self.places.get_mut(place_of(signature)) else { return false };
+        let signature = (signature ^ hash) | 1;
+        if place.signature == signature && ts.0.abs_diff(place.ts) <= WINDOW_NS {
             return true;
         }
-        *place = Place { signature, ts: packet.ts.0 };
+        *place = Place { signature, ts: ts.0 };
         false
     }
 }
 
-/// Everything that a copy shares with its original: not the MAC addresses, VLAN or TTL.
 #[inline]
-fn signature(packet: &Packet, mix: u64) -> u64 {
+fn place_of(signature: u64) -> usize {
+    (signature >> 32) as usize & (PLACES - 1)
+}
+
+/// Everything that a copy shares with its original: not the MAC addresses, VLAN or TTL. `mix` stands for its key and
+/// has no seed.
+#[inline]
+pub fn signature(packet: &Packet, mix: u64) -> u64 {
     let (a, b) = match packet.layer {
         Layer::Tcp(tcp) => (
             (u64::from(tcp.seq) << 32) | u64::from(tcp.ack),
