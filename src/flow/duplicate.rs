@@ -34,16 +34,20 @@ impl Default for Recent {
 }
 
 impl Recent {
-    /// Whether `packet` is a copy of one seen just before. Remembers it if not.
-    ///
-    /// `mix` and `hash` stand for the flow's key. The place comes from `mix`, which has no seed, so that every run of
-    /// the same capture forgets the same packets; equality rests on the seeded `hash`, which nobody can aim at.
+    /// Loads the place of a signature into the cache. The number means nothing.
     #[inline]
-    pub fn is_copy(&mut self, packet: &Packet, mix: u64, hash: u64) -> bool {
-        let folded = signature(packet, mix);
-        let index = (folded >> 32) as usize & (PLACES - 1);
-        let signature = (folded ^ hash) | 1;
-        let Some(place) = self.places.get_mut(index) else { return false };
+    pub fn touch(&self, signature: u64) -> u64 {
+        self.places.get(place_of(signature)).map_or(0, |place| place.ts)
+    }
+
+    /// Whether a packet of this signature is a copy of one seen just before. Remembers it if not.
+    ///
+    /// Its place comes from the signature, which has no seed, so that every run of the same capture forgets the same
+    /// packets; equality rests on the seeded `hash` of its key too, which nobody can aim at.
+    #[inline]
+    pub fn is_copy(&mut self, packet: &Packet, signature: u64, hash: u64) -> bool {
+        let Some(place) = self.places.get_mut(place_of(signature)) else { return false };
+        let signature = (signature ^ hash) | 1;
         let window = if packet.ip_id == 0 { WINDOW_NS } else { WINDOW_NUMBERED_NS };
         if place.signature == signature && packet.ts.0.abs_diff(place.ts) <= window {
             return true;
@@ -53,9 +57,15 @@ impl Recent {
     }
 }
 
-/// Everything that a copy shares with its original: not the MAC addresses, VLAN or TTL.
 #[inline]
-fn signature(packet: &Packet, mix: u64) -> u64 {
+fn place_of(signature: u64) -> usize {
+    (signature >> 32) as usize & (PLACES - 1)
+}
+
+/// Everything that a copy shares with its original: not the MAC addresses, VLAN or TTL. `mix` stands for its key and
+/// has no seed.
+#[inline]
+pub fn signature(packet: &Packet, mix: u64) -> u64 {
     let (a, b) = match packet.layer {
         Layer::Tcp(tcp) => (
             (u64::from(tcp.seq) << 32) | u64::from(tcp.ack),

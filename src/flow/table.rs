@@ -91,6 +91,13 @@ impl Table {
         self.slots.get(self.home(hash)).map_or(0, |slot| slot.index)
     }
 
+    /// Loads what is remembered of recent packets like this one, in the same step.
+    #[inline]
+    #[must_use]
+    pub fn touch_recent(&self, signature: u64) -> u64 {
+        self.recent.touch(signature)
+    }
+
     /// Loads the three cache lines of an entry that every packet changes: second step. The sum means nothing; whoever
     /// keeps it (in `black_box`, once a batch) keeps the loads, and they do not wait for each other.
     #[inline]
@@ -99,10 +106,11 @@ impl Table {
         self.entry(index).map_or(0, |flow| u64::from(flow.key.low_port) ^ flow.last[0].0 ^ u64::from(flow.ttl[0]))
     }
 
-    /// Counts a packet into its flow. `hash` is the seeded hash of `packet.key`, `mix` one without a seed.
-    pub fn update(&mut self, packet: &Packet, mix: u64, hash: u64) -> Event {
+    /// Counts a packet into its flow. `hash` is the seeded hash of `packet.key`; `signature` tells its copies
+    /// ([`signature`](crate::flow::duplicate::signature)).
+    pub fn update(&mut self, packet: &Packet, signature: u64, hash: u64) -> Event {
         self.counters.packets += 1;
-        let copy = self.recent.is_copy(packet, mix, hash);
+        let copy = self.recent.is_copy(packet, signature, hash);
         if let Layer::IcmpError(error) = packet.layer {
             if copy {
                 self.counters.duplicates += 1;

@@ -18,6 +18,7 @@ use crate::decode::counts::TunnelKind;
 use crate::decode::decoder::Decoder;
 use crate::decode::packet::Decoded;
 use crate::decode::packet::SkipReason;
+use crate::flow::duplicate::signature;
 use crate::flow::fold::Folds;
 use crate::flow::limits::Counters;
 use crate::flow::limits::Limits;
@@ -30,6 +31,7 @@ use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
 use crate::pipeline::shard::mix_of;
 use crate::pipeline::shard::shard_of;
+use crate::pipeline::worker::AHEAD;
 use crate::pipeline::worker::Hashed;
 use crate::pipeline::worker::Worker;
 
@@ -148,10 +150,10 @@ pub fn run(
     };
     if workers == 1 {
         let mut worker = Worker::new(0, 1, limits, knowledge);
-        let mut packets = Vec::with_capacity(BATCH);
+        let mut packets = Vec::with_capacity(AHEAD);
         let interrupted = reader.read(|hashed| {
             packets.push(hashed);
-            if packets.len() == BATCH {
+            if packets.len() == AHEAD {
                 worker.take(&packets);
                 packets.clear();
             }
@@ -171,7 +173,7 @@ pub fn run(
             handles.push(scope.spawn(move || work_off(worker, &work, &back)));
         }
         let read = reader.read(|hashed| {
-            let lane = lanes.get_mut(shard_of(hashed.mix) % workers);
+            let lane = lanes.get_mut(hashed.shard % workers);
             lane.is_some_and(|lane| lane.give(hashed))
         });
         let all_sent = lanes.iter_mut().all(Lane::flush);
@@ -278,8 +280,9 @@ impl Reader<'_> {
             for frame in &batch.frames {
                 self.gaps.see(frame.ts);
                 if let Decoded::Packet(packet) = self.decoder.decode(frame, batch.bytes(frame)) {
-                    let (hash, mix) = (self.hash.of(&packet.key), mix_of(&packet.key));
-                    if !give(Hashed { packet, hash, mix }) {
+                    let mix = mix_of(&packet.key);
+                    let (hash, signature) = (self.hash.of(&packet.key), signature(&packet, mix));
+                    if !give(Hashed { packet, hash, signature, shard: shard_of(mix) }) {
                         return Err(RunError::Worker);
                     }
                 }

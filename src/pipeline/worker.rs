@@ -10,16 +10,17 @@ use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::learn::knowledge::Listener;
 use crate::pipeline::shard::SHARDS;
-use crate::pipeline::shard::shard_of;
 
-/// A packet with the two hashes of its key, made once.
+/// A packet with what finds its flow, made once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hashed {
     pub(crate) packet: Packet,
-    /// Seeded: finds the flow.
+    /// The seeded hash of its key.
     pub(crate) hash: u64,
-    /// Not seeded: finds the shard, and copies.
-    pub(crate) mix: u64,
+    /// What it has in common with its copies.
+    pub(crate) signature: u64,
+    /// The shard of its key.
+    pub(crate) shard: usize,
 }
 
 /// Owns every table whose shard it is given.
@@ -31,8 +32,9 @@ pub(crate) struct Worker<'a> {
     touched: Vec<u32>,
 }
 
-/// How many packets are touched before the first of them is updated: their cache misses then overlap.
-const AHEAD: usize = 64;
+/// How many packets are touched before the first of them is updated: their cache misses then overlap, and what was
+/// loaded for the first is still in the nearest cache.
+pub(crate) const AHEAD: usize = 32;
 
 impl<'a> Worker<'a> {
     /// Worker `number` of `workers`, which has the shards that leave this remainder.
@@ -45,11 +47,13 @@ impl<'a> Worker<'a> {
     pub(crate) fn take(&mut self, batch: &[Hashed]) {
         for ahead in batch.chunks(AHEAD) {
             self.touched.clear();
+            let mut loaded = 0;
             for hashed in ahead {
-                let index = self.table(hashed).map_or(0, |table| table.touch_slot(hashed.hash));
+                let Some(table) = self.table(hashed) else { continue };
+                loaded ^= table.touch_recent(hashed.signature);
+                let index = table.touch_slot(hashed.hash);
                 self.touched.push(index);
             }
-            let mut loaded = 0;
             for (hashed, index) in ahead.iter().zip(&self.touched) {
                 loaded ^= self.table(hashed).map_or(0, |table| table.touch_flow(*index));
             }
@@ -67,13 +71,13 @@ impl<'a> Worker<'a> {
 
     #[inline]
     fn table(&self, hashed: &Hashed) -> Option<&Table> {
-        self.tables.get(shard_of(hashed.mix))?.as_ref()
+        self.tables.get(hashed.shard)?.as_ref()
     }
 
     #[inline]
     fn update(&mut self, hashed: &Hashed) {
-        let Some(Some(table)) = self.tables.get_mut(shard_of(hashed.mix)) else { return };
-        if let Event::Answered(index) = table.update(&hashed.packet, hashed.mix, hashed.hash)
+        let Some(Some(table)) = self.tables.get_mut(hashed.shard) else { return };
+        if let Event::Answered(index) = table.update(&hashed.packet, hashed.signature, hashed.hash)
             && let Some(flow) = table.flow(index)
         {
             tell(self.knowledge, flow, &hashed.packet);

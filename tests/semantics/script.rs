@@ -25,6 +25,7 @@ use portolan::decode::packet::IcmpError;
 use portolan::decode::packet::Layer;
 use portolan::decode::packet::Packet;
 use portolan::decode::packet::Tcp;
+use portolan::flow::duplicate::signature;
 use portolan::flow::limits::Counters;
 use portolan::flow::limits::Limits;
 use portolan::flow::record::Flow;
@@ -487,7 +488,7 @@ fn number(packets: &mut [Packet]) -> HashMap<FrameId, FrameId> {
 /// Counts one packet, and tells what it tells, as a worker does.
 pub(crate) fn feed(table: &mut Table, knowledge: &Knowledge, packet: &Packet) {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(packet.key);
-    let Event::Answered(index) = table.update(packet, hash, hash) else { return };
+    let Event::Answered(index) = table.update(packet, signature(packet, hash), hash) else { return };
     let flow = table.flow(index).unwrap();
     let answerer = flow.key.end(flow.began.other());
     let port = if flow.key.transport.has_ports() { answerer.port } else { 0 };
