@@ -13,7 +13,7 @@ use crate::shelf::Folder;
 
 pub(crate) const FOLDER: Folder = Folder {
     name: "ad",
-    about: "Traffic of a domain in which nothing is blocked. Every flow ends `open`, none is a finding.",
+    about: "Traffic of a domain in which nothing is blocked. Every flow ends `open`, none is a finding but the dynamic port, `range_only`.",
     captures: &[
         Capture::scene(
             "logon.pcap",

@@ -54,7 +54,7 @@ pub(crate) const RECORDINGS: &[Recording] = &[
         "midblock.pcap",
         "truth/midblock.json",
         "the firewall swallows live LDAP and GC connections, and new SYNs",
-        "tcp/389 and tcp/3268 stalled, then tcp/389 dropped",
+        "tcp/389 and tcp/3268 stalled, then tcp/389 dropped, all probable and `not_judged`: the capture shows no roles",
     ),
     recording(
         "dcdown.pcap",
@@ -78,7 +78,7 @@ pub(crate) const RECORDINGS: &[Recording] = &[
         "c2s.pcap",
         "truth/c2s.json",
         "a span port that shows the clients' packets only; 3268 is dropped",
-        "asymmetric, said first; nothing blocked but what the client's own repeats prove (3268)",
+        "asymmetric, said first; nothing blocked; 3268 dropped, `syn_repeated_oneway`, by the client's own repeats, and `not_judged`",
     ),
     recording(
         "s2c.pcap",
