@@ -13,12 +13,12 @@ use crate::shelf::Folder;
 
 pub(crate) const FOLDER: Folder = Folder {
     name: "ad",
-    about: "Traffic of a domain in which nothing is blocked. Every flow ends `open`, none is a finding.",
+    about: "Traffic of a domain in which nothing is blocked. Every flow ends `open`, none is a finding but the dynamic port, `range_only`.",
     captures: &[
         Capture::scene(
             "logon.pcap",
             "a client logs on: DNS, CLDAP, Kerberos over UDP and TCP, LDAP, SMB, endpoint mapper, drsuapi on 49668, NTP",
-            "10 flows, all open; 49668 `expected_rpc` by the mapper's answer and the bind; 10.0.0.10 inferred a domain controller",
+            "10 flows, all open; 10.0.0.10 inferred a domain controller; 49668 `expected_range`, told as range_only (later: drsuapi by the mapper's answer and the bind)",
             |scene| play::logon(scene, &CLIENT, &DC1),
         ),
         Capture::scene(
@@ -30,7 +30,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "dns_tcp.pcap",
             "an answer with the TC bit, then the same question over TCP",
-            "udp/53 open, `app_error`; tcp/53 open",
+            "udp/53 open, `udp_reply`; tcp/53 open, `handshake` (later: the truncated answer is noted)",
             dns_tcp,
         ),
         Capture::scene(
@@ -44,7 +44,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "kerberos_udp.pcap",
             "an AS-REQ over UDP, answered with KDC_ERR_PREAUTH_REQUIRED",
-            "udp/88 open, `app_error`: the network works",
+            "udp/88 open, `udp_reply`: the network works (later: the error is noted)",
             |scene| play::kerberos_udp(scene, &CLIENT, &DC1),
         ),
         Capture::scene("kerberos_tcp.pcap", "an AS-REQ over TCP and its AS-REP", "tcp/88 open, `handshake`", |scene| {
@@ -62,7 +62,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "rpc.pcap",
             "bind and ept_map on 135 for drsuapi, then bind and call on 49668",
-            "tcp/135 open; tcp/49668 open, interface drsuapi confirmed by map and bind",
+            "tcp/135 open; tcp/49668 open, `uncatalogued`: 135 alone tells no role (later: drsuapi by map and bind)",
             |scene| play::rpc(scene, &CLIENT, &DC1),
         ),
         Capture::scene("ntp.pcap", "NTP from port 123 to port 123", "udp/123 open; client by `ntp_mode`", |scene| {

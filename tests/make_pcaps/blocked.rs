@@ -56,7 +56,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "syn_at_end.pcap",
             "one SYN, the last packet of the capture",
-            "tcp/88 pending, `edge_end`; no finding",
+            "tcp/88 unknown, possible, `edge_end`; no finding",
             |scene| {
                 at_work(scene);
                 tcp::dropped(scene, &CLIENT, &DC1, 88, &[0]);
@@ -213,13 +213,13 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "reset_after_data_by_host.pcap",
             "the first request is answered by RST with the server's TTL",
-            "tcp/445 reset, `rst_after_data`, by host",
+            "tcp/445 reset, confirmed, `rst_after_data`, by host; no finding",
             |scene| scenes::reset_after_data(scene, &DC1),
         ),
         Capture::scene(
             "reset_after_data_by_middlebox.pcap",
             "the first request is answered by RST with TTL 64 and IP identification 0",
-            "tcp/445 reset, `rst_after_data`, by middlebox",
+            "tcp/445 reset, probable, `rst_after_data`, by middlebox; no finding",
             |scene| scenes::reset_after_data(scene, &DC1.forged()),
         ),
         Capture::scene(
@@ -243,7 +243,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "stray_segments.pcap",
             "a lone RST and a lone FIN without any connection",
-            "no finding; `stray`",
+            "tcp/445 unknown, `stray`; no finding",
             scenes::stray_segments,
         ),
         Capture::scene(
@@ -279,7 +279,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "syslog_one_way.pcap",
             "three syslog datagrams, which nobody ever answers",
-            "udp/514 not judged, `one_way_protocol`; no finding",
+            "udp/514 unknown, `no_reply_known`, `uncatalogued`; no finding",
             scenes::syslog,
         ),
         Capture::scene(
@@ -297,7 +297,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "epm_dropped.pcap",
             "three SYNs to 135, no answer",
-            "epm_blocked: tcp/135 dropped, confirmed, `syn_unanswered`; nothing said of the range",
+            "blocked: tcp/135 dropped, confirmed, `syn_unanswered`; nothing said of the range",
             |scene| {
                 at_work(scene);
                 tcp::dropped(scene, &CLIENT, &DC1, 135, &[0, 1000, 3000]);
@@ -307,13 +307,13 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "rpc_dynamic_dropped.pcap",
             "the mapper hands out 49668 for drsuapi, three SYNs to it get no answer",
-            "rpc_blocked: tcp/49668 dropped, confirmed, drsuapi by the mapper's answer",
+            "blocked: tcp/49668 dropped, confirmed, `syn_unanswered`, `expected_range` (later: drsuapi by the mapper's answer)",
             scenes::rpc_dynamic_dropped,
         ),
         Capture::scene(
             "rpc_not_registered.pcap",
             "the mapper answers that the interface is not registered",
-            "rpc_not_registered: drsuapi; tcp/135 open, not blocked",
+            "tcp/135 open, `handshake`; no finding (later: drsuapi is not registered)",
             scenes::rpc_not_registered,
         ),
     ],

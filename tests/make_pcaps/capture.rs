@@ -112,13 +112,13 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::bytes(
             "snaplen_96.pcap",
             "a logon cut to 96 bytes a packet",
-            "all open as in ad/logon.pcap; payloads cut, no protocol mismatch",
+            "all as in ad/logon.pcap; only payloads are cut",
             || cut_to(96),
         ),
         Capture::bytes(
             "snaplen_60.pcap",
             "a logon cut to 60 bytes a packet: hardly more than headers",
-            "all open as in ad/logon.pcap; protocols unknown, no protocol mismatch",
+            "all as in ad/logon.pcap; headers are enough",
             || cut_to(60),
         ),
         Capture::bytes(
@@ -130,7 +130,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "segments_reordered.pcap",
             "a large LDAP request in three segments that arrive last first",
-            "tcp/389 open, LDAP recognised",
+            "tcp/389 open, `handshake`",
             segments_reordered,
         ),
         Capture::scene(

@@ -13,7 +13,7 @@ use crate::shelf::Make;
 use crate::shelf::Packer;
 
 const DAMAGED: &str = "whole frames before the damage count; exit 3 with frame and offset";
-const NOT_A_CAPTURE: &str = "exit 4 or 3: not a capture file; no frame";
+const NOT_A_CAPTURE: &str = "exit 3: not a capture file; no frame";
 const SKIPPED: &str = "the bad frames are skipped and counted, the LDAP connection after them is open";
 
 pub(crate) const FOLDER: Folder = Folder {
@@ -33,7 +33,7 @@ pub(crate) const FOLDER: Folder = Folder {
         }),
         Capture::bytes("cut_in_frame.pcap", "ends within the fourth frame", DAMAGED, || files::cut(320)),
         Capture::bytes("cut_last_byte.pcap", "the last byte is missing", DAMAGED, || files::cut(-1)),
-        Capture::bytes("version_9.pcap", "a pcap of version 9.4", "read as version 2.4, or exit 4; no panic", || {
+        Capture::bytes("version_9.pcap", "a pcap of version 9.4", "read as version 2.4; no panic", || {
             files::patched(4, &[9, 0])
         }),
         Capture::bytes("record_giant.pcap", "the fourth record claims 4294967295 bytes", DAMAGED, || {
@@ -344,7 +344,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::bytes(
             "dns_loops.pcap",
             "DNS names that point at themselves or nowhere",
-            "udp/53 open; no name learned",
+            "udp/53 open; names are not read yet",
             packets::dns_loops,
         ),
         Capture::bytes(
@@ -356,7 +356,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::bytes(
             "payload_lengths.pcap",
             "LDAP, Kerberos, SMB, RPC and mapper messages that lie about their length",
-            "all flows open; no endpoint learned",
+            "all flows open; payloads are not read yet",
             packets::payload_lengths,
         ),
     ],

@@ -42,7 +42,7 @@ pub(crate) const RECORDINGS: &[Recording] = &[
         "dynrpc.pcap",
         "truth/dynrpc.json",
         "135 allowed, 49152-65535 dropped for the clients' network",
-        "rpc_blocked on the ports that the mapper handed out; 135 open",
+        "the ports that the mapper handed out blocked, dropped, `expected_range`; 135 open (later: named by interface)",
     ),
     recording(
         "ipv6.pcap",
@@ -54,7 +54,7 @@ pub(crate) const RECORDINGS: &[Recording] = &[
         "midblock.pcap",
         "truth/midblock.json",
         "the firewall swallows live LDAP and GC connections, and new SYNs",
-        "tcp/389 and tcp/3268 stalled, then tcp/389 dropped",
+        "tcp/389 and tcp/3268 stalled, then tcp/389 dropped, all probable and `not_judged`: the capture shows no roles",
     ),
     recording(
         "dcdown.pcap",
@@ -66,19 +66,19 @@ pub(crate) const RECORDINGS: &[Recording] = &[
         "unexpected.pcap",
         "truth/unexpected.json",
         "SMB between workstations, LDAP and HTTP to 389 of a member, SSH on 445, telnet, an unknown service in the dynamic range",
-        "these are unexpected; nothing blocked",
+        "unexpected: 445 and telnet between workstations; attempts at 1433 and 3389; nothing blocked; the rest waits for payload recognition",
     ),
     recording(
         "winrm.pcap",
         "truth/winrm.json",
         "5985 answers on two hosts, is closed on two others; 5986 closed everywhere",
-        "tcp/5985 open or refused by host, tcp/5986 refused by host",
+        "tcp/5985 open, or refused, by host or by unknown; tcp/5986 refused; all `not_judged`, as no host shows a role",
     ),
     recording(
         "c2s.pcap",
         "truth/c2s.json",
         "a span port that shows the clients' packets only; 3268 is dropped",
-        "asymmetric, said first; nothing blocked but what the client's own repeats prove (3268)",
+        "asymmetric, said first; nothing blocked; 3268 dropped, `syn_repeated_oneway`, by the client's own repeats, and `not_judged`",
     ),
     recording(
         "s2c.pcap",
