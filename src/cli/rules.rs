@@ -230,10 +230,8 @@ pub fn check(over: Option<&Path>, site: Option<&Path>, out: &mut dyn Write) -> R
     }
     let (rows, services, roles) = (catalogue.rows().len(), catalogue.services().len(), catalogue.roles().len());
     let (interfaces, warnings) = (catalogue.interfaces().len(), catalogue.warnings().faults().len());
-    writeln!(
-        out,
-        "{rows} rows, {services} services, {roles} roles and {interfaces} interfaces: no error, {warnings} warnings"
-    )?;
+    let warnings = if warnings == 1 { "1 warning".to_owned() } else { format!("{warnings} warnings") };
+    writeln!(out, "{rows} rows, {services} services, {roles} roles and {interfaces} interfaces: no error, {warnings}")?;
     Ok(())
 }
 
