@@ -114,7 +114,7 @@ fn the_list_says_the_same_in_every_format() {
     let rows = listed();
     let transports = |row: &Row| row.ports.iter().map(|ports| ports.transport).collect::<BTreeSet<_>>().len().max(1);
     assert_eq!(rows.len(), catalogue.rows().iter().map(transports).sum::<usize>());
-    let keys = "id profile from to service title transport ports dynamic purpose document note";
+    let keys = "id profile from to service title transport ports dynamic purpose document note judges";
     for row in &rows {
         let names: BTreeSet<&str> = row.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(names, keys.split(' ').collect());
@@ -217,7 +217,9 @@ fn explain_says_why() {
     let turned = say("domain-controller", "auditor", "tcp/3269").unwrap();
     assert!(turned.contains("in the other direction only") && turned.contains("the other way round"), "{turned}");
     let unknown = say("10.9.9.9", "10.9.9.8", "389/tcp").unwrap();
-    assert!(unknown.contains("10.9.9.9 has no known role"), "{unknown}");
+    assert!(unknown.contains("as long as 10.9.9.8 has no known role"), "the nearest row is for any client: {unknown}");
+    let known = say("10.0.0.10", "10.9.9.8", "389/tcp").unwrap();
+    assert!(known.contains("as long as 10.9.9.8 has no known role"), "{known}");
     let nothing = say("auditor", "domain-controller", "3/tcp").unwrap();
     assert!(nothing.contains("No document speaks of it."), "{nothing}");
     for (src, port) in
@@ -225,6 +227,55 @@ fn explain_says_why() {
     {
         assert_eq!(say(src, "any", port).unwrap_err().exit_code(), 2, "{src} {port}");
     }
+}
+
+/// A profile whose texts would run in a spreadsheet and drive a terminal.
+const HOSTILE: &str = "[profile]\nid = \"x\"\ntitle = \"T\\u001b[2J\"\ndocument = \"D\\u0007\"\n\
+    [[service]]\nid = \"s\"\ntitle = \"@x\\u009b1m\"\nports = [\"tcp/7\"]\n\
+    [[row]]\nid = \"y\"\nfrom = \"any\"\nto = \"any\"\nservice = \"s\"\npurpose = \"=1+1\"\ndocument = \"P\\u001b]0;x\\u0007\"\n\
+    [[row]]\nid = \"z\"\nfrom = \"any\"\nto = \"any\"\nservice = \"s\"\nlisted_only = true\npurpose = \"p\"\ndocument = \"d\"\n";
+
+#[test]
+fn texts_of_rule_files_are_shown_and_never_run() {
+    let overlays = [folder("x.toml", HOSTILE.as_bytes())];
+    let paths = overlays.each_ref().map(|folder| folder.path().to_path_buf());
+    let profiles = ["x".to_owned()];
+    let options = LoadOptions { overlays: &paths, profiles: &profiles, site: None };
+    let say = |format| {
+        let mut out = Vec::new();
+        list(&options, format, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let steers = |text: &str| text.chars().any(|c| c.is_control() && c != '\n' && c != '\r');
+    let csv = say(ListFormat::Csv);
+    assert!(csv.contains(",'=1+1,") && csv.contains(",'@x") && !steers(&csv), "{csv}");
+    let text = say(ListFormat::Text);
+    assert!(!steers(&text), "{text:?}");
+    assert!(text.contains("x/y  tcp/7 ") && text.contains("x/z  tcp/7 "), "{text}");
+    let marked: Vec<&str> = text.lines().filter(|line| line.contains("listed only")).collect();
+    assert!(matches!(marked.as_slice(), [line] if line.contains("x/z")), "{text}");
+    let rows: Vec<Value> = serde_json::from_str(&say(ListFormat::Json)).unwrap();
+    let judges: Vec<bool> = rows.iter().map(|row| row["judges"].as_bool().unwrap()).collect();
+    assert_eq!(judges, [true, false]);
+    let site = folder(
+        "s.toml",
+        b"[names]\n\"10.0.0.1\" = \"n\\u001b[2J\"\n[[exception]]\nfrom = \"10.0.0.1\"\nto = \"10.0.0.2\"\nreason = \"r\\u0007\"\n",
+    );
+    let site = site.path().join("s.toml");
+    let mut out = Vec::new();
+    explain(&LoadOptions { site: Some(&site), ..options }, "10.0.0.1", "10.0.0.2", "7/tcp", &mut out).unwrap();
+    let told = String::from_utf8(out).unwrap();
+    assert!(told.contains("accepts it: r\\u{7}") && told.contains("x/y") && !steers(&told), "{told:?}");
+}
+
+#[test]
+fn check_takes_one_file_and_warns_of_a_folder_without_any() {
+    let folder = folder("x.toml", HOSTILE.as_bytes());
+    let (result, out) = checked(&folder.path().join("x.toml"));
+    assert!(result.is_ok() && out.contains(&format!("{} rows", catalogue().rows().len() + 2)), "{out}");
+    assert!(out.contains("0 warnings"), "{out}");
+    let (result, out) = checked(TempDir::new().unwrap().path());
+    assert!(result.is_ok() && out.contains("there is no rule file") && out.ends_with("1 warning\n"), "{out}");
 }
 
 /// A fact of a document as the seeds tell it.

@@ -121,7 +121,7 @@ impl Names<'_> {
                 continue;
             }
             match u8::try_from(number).ok().filter(|&number| usize::from(number) < ROLES_MAX) {
-                Some(number) => drop(self.roles.insert(entry.id.text.clone(), RoleId(number))),
+                Some(number) => drop(self.roles.entry(entry.id.text.clone()).or_insert(RoleId(number))),
                 None => self.faults.error(entry.id.at, format!("more than {} roles", ROLES_MAX - 1), None),
             }
         }
@@ -131,7 +131,7 @@ impl Names<'_> {
         for (number, entry) in (0..).zip(entries) {
             self.id(&entry.id);
             match u16::try_from(number) {
-                Ok(number) => drop(self.services.insert(entry.id.text.clone(), ServiceId(number))),
+                Ok(number) => drop(self.services.entry(entry.id.text.clone()).or_insert(ServiceId(number))),
                 Err(_) => self.faults.error(entry.id.at, "more services than can be numbered", None),
             }
         }
@@ -277,7 +277,7 @@ impl Names<'_> {
 
     fn interface(&mut self, entry: &InterfaceEntry) -> Option<Interface> {
         let uuid = parse_uuid(&entry.uuid.text);
-        if uuid.is_none() {
+        if uuid.is_none() && !entry.uuid.is_blank() {
             let hint = "write it as `e3514235-4b06-11d1-ab04-00c04fc2dcd2`";
             self.faults.error(entry.uuid.at, format!("`{}` is no UUID", entry.uuid.text), Some(hint.to_owned()));
         }
@@ -418,8 +418,11 @@ impl Names<'_> {
         if self.faults.is_broken() {
             return;
         }
-        for (entry, used) in entries.iter().zip(&self.used) {
-            if !used {
+        for (number, entry) in (0..).zip(entries) {
+            // A second declaration of an id, and one without any, have a fault of their own.
+            let used = self.services.get(&entry.id.text).is_none_or(|&ServiceId(first)| first != number)
+                || self.used.get(usize::from(number)).is_some_and(|&used| used);
+            if !used && !entry.id.is_blank() {
                 self.faults.warn(
                     entry.id.at,
                     format!("no row and no role names the service `{}`", entry.id.text),

@@ -225,24 +225,38 @@ struct Found {
     message: String,
     hint: Option<String>,
     at: Option<At>,
+    /// Where the same id was declared before. Its line is counted only for the faults that are kept.
+    earlier: Option<At>,
 }
 
 impl Faults {
     /// Something that makes the rules unusable.
     pub(crate) fn error(&mut self, at: At, message: impl Into<String>, hint: Option<String>) {
         self.errors += 1;
-        self.push(Found { severity: Severity::Error, message: message.into(), hint, at: Some(at) });
+        self.push(Found { severity: Severity::Error, message: message.into(), hint, at: Some(at), earlier: None });
+    }
+
+    /// An id that was declared before, at `earlier`.
+    pub(crate) fn twice(&mut self, at: At, message: impl Into<String>, earlier: At) {
+        self.errors += 1;
+        let (message, earlier) = (message.into(), Some(earlier));
+        self.push(Found { severity: Severity::Error, message, hint: None, at: Some(at), earlier });
     }
 
     /// Something that is probably not meant.
     pub(crate) fn warn(&mut self, at: At, message: impl Into<String>, hint: Option<String>) {
-        self.push(Found { severity: Severity::Warning, message: message.into(), hint, at: Some(at) });
+        self.push(Found { severity: Severity::Warning, message: message.into(), hint, at: Some(at), earlier: None });
+    }
+
+    /// Something about a whole folder that is probably not meant.
+    pub(crate) fn placeless_warning(&mut self, message: impl Into<String>) {
+        self.push(Found { severity: Severity::Warning, message: message.into(), hint: None, at: None, earlier: None });
     }
 
     /// A fault of the command line, which has no place in a file.
     pub(crate) fn placeless(&mut self, message: impl Into<String>, hint: Option<String>) {
         self.errors += 1;
-        self.push(Found { severity: Severity::Error, message: message.into(), hint, at: None });
+        self.push(Found { severity: Severity::Error, message: message.into(), hint, at: None, earlier: None });
     }
 
     /// A file or folder that cannot be read.
@@ -278,11 +292,16 @@ impl Faults {
     pub(crate) fn into_rule_faults(mut self, sources: &[Arc<Source>]) -> RuleFaults {
         self.found.sort_by_key(|found| found.at);
         let faults = self.found.into_iter().map(|found| {
-            let place = found.at.and_then(|at| {
+            let place = |at: At| {
                 let source = Arc::clone(sources.get(usize::try_from(at.source).ok()?)?);
                 Some(Place { source, span: usize::try_from(at.start).ok()?..usize::try_from(at.end).ok()? })
+            };
+            let earlier = found.earlier.and_then(place).map(|earlier| {
+                let line = earlier.position().line;
+                format!("it was declared before in {}, line {line}; choose another id", earlier.source.name)
             });
-            Fault { severity: found.severity, message: found.message, hint: found.hint, place }
+            let hint = found.hint.or(earlier);
+            Fault { severity: found.severity, message: found.message, hint, place: found.at.and_then(place) }
         });
         RuleFaults { faults: faults.collect(), left_off: self.left_off, unreadable: self.unreadable }
     }

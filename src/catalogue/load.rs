@@ -1,4 +1,4 @@
-//! Collects the rule files: the embedded ones, the folders laid over them, the site file.
+//! Collects the rule files: the embedded ones, the folders and files laid over them, the site file.
 //!
 //! A later layer replaces what has the same id in an earlier one; twice in one layer is a fault. It must never know
 //! what the ids stand for.
@@ -68,7 +68,7 @@ pub(crate) struct OwnedRow {
     pub(crate) row: RowEntry,
 }
 
-/// All that was written, each id once.
+/// All that was written, each id once unless a fault says otherwise.
 #[derive(Default)]
 pub(crate) struct Written {
     pub(crate) sources: Vec<Arc<Source>>,
@@ -84,8 +84,8 @@ pub(crate) struct Written {
 pub(crate) fn collect(options: &LoadOptions<'_>, faults: &mut Faults) -> Written {
     let embedded = EMBEDDED.iter().map(|&(name, text)| Loaded::new(name.to_owned(), text.into()));
     let mut layers = vec![embedded.collect()];
-    for folder in options.overlays {
-        layers.push(read_folder(folder, faults));
+    for path in options.overlays {
+        layers.push(read_overlay(path, faults));
     }
     let site = options.site.and_then(|path| read_file(path, faults));
     merge(layers, site, faults)
@@ -143,26 +143,21 @@ struct Seen {
 
 impl Seen {
     /// Puts the entry where it belongs: in place of that of a lower layer, or at the end.
-    fn put<T>(
-        &mut self,
-        list: &mut Vec<T>,
-        kind: &'static str,
-        id: &Word,
-        sources: &[Arc<Source>],
-        entry: T,
-        faults: &mut Faults,
-    ) {
+    ///
+    /// An entry without an id, or with one that this layer has already, is kept too, so that whatever else is wrong
+    /// with it is said at once. It comes into no catalogue, for its fault lets none be made.
+    fn put<T>(&mut self, list: &mut Vec<T>, kind: &'static str, id: &Word, entry: T, faults: &mut Faults) {
         if id.is_blank() {
+            list.push(entry);
             return;
         }
         let known = self.ids.get(&(kind, id.text.clone())).copied();
-        let slot = known.map_or(list.len(), |(slot, ..)| slot);
         if let Some((_, _, first)) = known.filter(|&(_, layer, _)| layer == self.layer) {
-            let name = usize::try_from(first.source).ok().and_then(|at| sources.get(at)).map(|source| &source.name);
-            let hint = name.map(|name| format!("it was declared before in {name}; choose another id"));
-            faults.error(id.at, format!("the {kind} `{}` is declared twice", id.text), hint);
+            faults.twice(id.at, format!("the {kind} `{}` is declared twice", id.text), first);
+            list.push(entry);
             return;
         }
+        let slot = known.map_or(list.len(), |(slot, ..)| slot);
         self.ids.insert((kind, id.text.clone()), (slot, self.layer, id.at));
         match list.get_mut(slot) {
             Some(lower) => *lower = entry,
@@ -173,16 +168,17 @@ impl Seen {
 
 fn add(written: &mut Written, seen: &mut Seen, file: RuleFile, faults: &mut Faults) {
     for role in file.roles {
-        seen.put(&mut written.roles, "role", &role.id.clone(), &written.sources, role, faults);
+        seen.put(&mut written.roles, "role", &role.id.clone(), role, faults);
     }
     for service in file.services {
-        seen.put(&mut written.services, "service", &service.id.clone(), &written.sources, service, faults);
+        seen.put(&mut written.services, "service", &service.id.clone(), service, faults);
     }
     for interface in file.interfaces {
         let version = interface.version.as_ref().map(|version| version.text.as_str()).unwrap_or_default();
         let text = format!("{} {version}", interface.uuid.text.to_ascii_lowercase());
-        let id = Word { text: text.trim().to_owned(), at: interface.uuid.at };
-        seen.put(&mut written.interfaces, "interface", &id, &written.sources, interface, faults);
+        let text = if interface.uuid.is_blank() { String::new() } else { text.trim().to_owned() };
+        let id = Word { text, at: interface.uuid.at };
+        seen.put(&mut written.interfaces, "interface", &id, interface, faults);
     }
     let profile = file.profile.as_ref().map(|profile| profile.id.text.clone());
     if let Some(profile) = file.profile {
@@ -190,7 +186,7 @@ fn add(written: &mut Written, seen: &mut Seen, file: RuleFile, faults: &mut Faul
             let message = format!("the profile `{SITE_PROFILE}` is that of the site file");
             faults.error(profile.id.at, message, Some("choose another id".to_owned()));
         }
-        seen.put(&mut written.profiles, "profile", &profile.id.clone(), &written.sources, profile, faults);
+        seen.put(&mut written.profiles, "profile", &profile.id.clone(), profile, faults);
     }
     let Some(profile) = profile else {
         if let Some(row) = file.rows.first() {
@@ -205,19 +201,24 @@ fn add(written: &mut Written, seen: &mut Seen, file: RuleFile, faults: &mut Faul
 }
 
 fn add_row(written: &mut Written, seen: &mut Seen, profile: &str, row: RowEntry, faults: &mut Faults) {
-    if row.id.is_blank() {
-        return;
-    }
-    let id = Word { text: format!("{profile}/{}", row.id.text), at: row.id.at };
+    let text = if row.id.is_blank() { String::new() } else { format!("{profile}/{}", row.id.text) };
+    let id = Word { text, at: row.id.at };
     let entry = OwnedRow { profile: profile.to_owned(), row };
-    seen.put(&mut written.rows, "row", &id, &written.sources, entry, faults);
+    seen.put(&mut written.rows, "row", &id, entry, faults);
 }
 
-/// The rule files of a folder and its subfolders, in the order of their paths.
-fn read_folder(folder: &Path, faults: &mut Faults) -> Vec<Loaded> {
+/// The rule files of a folder and its subfolders, in the order of their paths; or the one file that is meant.
+fn read_overlay(path: &Path, faults: &mut Faults) -> Vec<Loaded> {
+    if !path.is_dir() {
+        return read_file(path, faults).into_iter().collect();
+    }
     let mut paths = Vec::new();
-    if let Err(error) = list_folder(folder, DEPTH_MAX, &mut paths) {
-        faults.unreadable(format!("cannot read the rules in {}: {error}", folder.display()));
+    match list_folder(path, DEPTH_MAX, &mut paths) {
+        Err(error) => faults.unreadable(format!("cannot read the rules in {}: {error}", path.display())),
+        Ok(()) if paths.is_empty() => {
+            faults.placeless_warning(format!("there is no rule file (.toml) in {}", path.display()));
+        }
+        Ok(()) => {}
     }
     paths.sort();
     paths.iter().filter_map(|path| read_file(path, faults)).collect()

@@ -60,7 +60,7 @@ use crate::model::transport::Transport;
 /// What to load beside the embedded rules.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadOptions<'a> {
-    /// Folders of rule files, each laid over what comes before: same ids replace.
+    /// Folders of rule files, or single files, each laid over what comes before: same ids replace.
     pub overlays: &'a [PathBuf],
     /// The site file.
     pub site: Option<&'a Path>,
@@ -732,6 +732,34 @@ document = "ours"
         let places: Vec<_> = faults.faults().iter().map(|f| (f.file().unwrap(), f.line_column().unwrap().0)).collect();
         assert_eq!(places.len(), 4, "{faults}");
         assert!(places.is_sorted());
+    }
+
+    #[test]
+    fn an_id_declared_twice_hides_no_other_fault() {
+        let again = "[[row]]\nid = \"backup\"\nfrom = \"clientt\"\nto = \"dd\"\nservice = \"rpd\"\nports = [\"tcp/0\"]\n\
+                     purpose = \"x\"\ndocument = \"x\"\n";
+        let site = format!("{SITE}{again}");
+        let faults = texts(&[RULES], Some(&site), &[]).unwrap_err();
+        let lines: Vec<_> = faults.faults().iter().map(|fault| fault.line_column().unwrap().0).collect();
+        assert_eq!(lines, [25, 26, 27, 28, 29], "{faults}");
+        let hint = faults.faults()[0].hint().unwrap();
+        assert_eq!(hint, "it was declared before in site.toml, line 12; choose another id");
+        let nameless = site.replacen("[[row]]\nid = \"backup\"\nfrom = \"clientt\"", "[[row]]\nfrom = \"clientt\"", 1);
+        let faults = texts(&[RULES], Some(&nameless), &[]).unwrap_err();
+        assert_eq!(faults.faults().len(), 5, "{faults}");
+        let services = format!("{RULES}[[service]]\nid = \"rdp\"\ntitle = \"R\"\nports = [\"tcp/0\"]\n");
+        let faults = texts(&[&services], None, &[]).unwrap_err();
+        assert_eq!(faults.faults().len(), 2, "{faults}");
+    }
+
+    #[test]
+    fn of_broken_syntax_only_the_first_fault_is_told() {
+        let broken = SITE.replacen("[\"10.0.0.10\"]", "[\"10.0.0.10\"", 1);
+        let faults = texts(&[RULES], Some(&broken), &[]).unwrap_err();
+        assert_eq!(faults.faults().len(), 1, "{faults}");
+        let other = RULES.replacen("tcp/445", "tcp/0", 1);
+        let faults = texts(&[&other], Some(&broken), &[]).unwrap_err();
+        assert_eq!(faults.faults().len(), 2, "another file is checked all the same: {faults}");
     }
 
     #[test]

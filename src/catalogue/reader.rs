@@ -34,21 +34,12 @@ pub(crate) struct Fields<'t, 'f> {
     pub(crate) at: At,
     faults: &'f mut Faults,
     asked: Vec<&'static str>,
-    sound: Sound,
 }
 
-/// A document as far as it could be parsed.
+/// A document; an empty one where the text could not be parsed.
 pub(crate) struct Document<'t> {
     source: u32,
     table: Spanned<DeTable<'t>>,
-    sound: Sound,
-}
-
-/// How far the text is sound TOML. From there on nothing but the broken syntax is a fault: what follows was guessed.
-#[derive(Clone, Copy, PartialEq)]
-enum Sound {
-    Whole,
-    UpTo(u32),
 }
 
 /// The place in `source` of something with a span.
@@ -61,27 +52,24 @@ fn at(source: u32, span: Range<usize>) -> At {
     At { source, start: byte(span.start), end: byte(span.end) }
 }
 
-/// Parses the text of a source; what could be saved of a broken one is read all the same.
+/// Parses the text of a source. Of a broken one only the first fault is told, and nothing is read: what a parser makes
+/// of the rest is a guess, and its faults would be echoes.
 pub(crate) fn parse<'t>(source: u32, text: &'t str, faults: &mut Faults) -> Document<'t> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut sound = Sound::Whole;
-    for error in errors {
-        faults.set_broken();
-        let at = at(source, error.span().unwrap_or(0..0));
-        faults.error(at, error.message(), None);
-        sound = match sound {
-            Sound::UpTo(end) => Sound::UpTo(end.min(at.start)),
-            Sound::Whole => Sound::UpTo(at.start),
-        };
-    }
-    Document { source, table, sound }
+    let start = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
+    let Some(first) = errors.iter().min_by_key(|&error| start(error)) else {
+        return Document { source, table };
+    };
+    faults.set_broken();
+    faults.error(at(source, first.span().unwrap_or(0..0)), first.message(), None);
+    Document { source, table: Spanned::new(0..0, DeTable::new()) }
 }
 
 impl<'t, 'f> Fields<'t, 'f> {
     /// Begins to read the outermost table.
     pub(crate) fn of(document: &'t Document<'t>, faults: &'f mut Faults) -> Self {
         let at = place(document.source, &document.table);
-        Self { table: document.table.get_ref(), at, faults, asked: Vec::new(), sound: document.sound }
+        Self { table: document.table.get_ref(), at, faults, asked: Vec::new() }
     }
 
     fn ask(&mut self, key: &'static str) -> Option<(At, &'t DeValue<'t>)> {
@@ -90,16 +78,8 @@ impl<'t, 'f> Fields<'t, 'f> {
         Some((place(self.at.source, value), value.get_ref()))
     }
 
-    /// Notes a fault, unless it lies where the text is not sound.
-    fn fault(&mut self, at: At, message: String, hint: Option<String>) {
-        match self.sound {
-            Sound::UpTo(end) if at.start >= end => {}
-            _ => self.faults.error(at, message, hint),
-        }
-    }
-
     fn wrong(&mut self, key: &str, at: At, value: &DeValue<'_>, wanted: &str) {
-        self.fault(at, format!("`{key}` must be {wanted}, and is {}", kind(value)), None);
+        self.faults.error(at, format!("`{key}` must be {wanted}, and is {}", kind(value)), None);
     }
 
     /// A string.
@@ -120,7 +100,7 @@ impl<'t, 'f> Fields<'t, 'f> {
             self.missing(key);
         }
         if let Some(word) = word.as_ref().filter(|word| word.is_blank()) {
-            self.fault(word.at, format!("`{key}` is empty"), None);
+            self.faults.error(word.at, format!("`{key}` is empty"), None);
         }
         word.unwrap_or(Word { text: String::new(), at: self.at })
     }
@@ -157,7 +137,7 @@ impl<'t, 'f> Fields<'t, 'f> {
         if missing {
             self.missing(key);
         } else if words.as_ref().is_some_and(Vec::is_empty) {
-            self.fault(self.at, format!("`{key}` is empty"), None);
+            self.faults.error(self.at, format!("`{key}` is empty"), None);
         }
         words.unwrap_or_default()
     }
@@ -199,7 +179,7 @@ impl<'t, 'f> Fields<'t, 'f> {
     pub(crate) fn table(&mut self, key: &'static str) -> Option<Fields<'t, '_>> {
         let (at, value) = self.ask(key)?;
         if let DeValue::Table(table) = value {
-            return Some(Fields { table, at, faults: self.faults, asked: Vec::new(), sound: self.sound });
+            return Some(Fields { table, at, faults: self.faults, asked: Vec::new() });
         }
         self.wrong(key, at, value, &format!("a table, written [{key}]"));
         None
@@ -216,7 +196,7 @@ impl<'t, 'f> Fields<'t, 'f> {
         for value in values {
             let at = place(self.at.source, value);
             if let DeValue::Table(table) = value.get_ref() {
-                all.push(read(Fields { table, at, faults: self.faults, asked: Vec::new(), sound: self.sound }));
+                all.push(read(Fields { table, at, faults: self.faults, asked: Vec::new() }));
             } else {
                 self.wrong(key, at, value.get_ref(), "a list of tables");
             }
@@ -245,19 +225,17 @@ impl<'t, 'f> Fields<'t, 'f> {
     }
 
     fn missing(&mut self, key: &str) {
-        if self.sound == Sound::Whole {
-            self.faults.error(self.at, format!("`{key}` is missing"), Some(format!("add {key} = \"...\"")));
-        }
+        self.faults.error(self.at, format!("`{key}` is missing"), Some(format!("add {key} = \"...\"")));
     }
 
     /// Ends the reading: every key that was not asked for is a fault.
-    pub(crate) fn finish(mut self) {
+    pub(crate) fn finish(self) {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
             if !self.asked.contains(&name) {
                 let hint = did_you_mean(name, self.asked.iter().copied())
                     .unwrap_or_else(|| format!("the keys here are {}", self.asked.join(", ")));
-                self.fault(place(self.at.source, key), format!("unknown key `{name}`"), Some(hint));
+                self.faults.error(place(self.at.source, key), format!("unknown key `{name}`"), Some(hint));
             }
         }
     }

@@ -24,6 +24,8 @@ use crate::catalogue::role::RoleSet;
 use crate::catalogue::service::Ports;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
+use crate::report::format::csv::cell;
+use crate::report::sanitise::Shown;
 
 /// Why a `rules` command did not do what was asked.
 #[derive(Debug, Error)]
@@ -74,7 +76,7 @@ impl ListFormat {
     }
 }
 
-/// One transport of a row.
+/// One transport of a row. What rule files say in their own words is shown clean in every format.
 #[derive(Serialize)]
 struct Listed<'c> {
     id: &'c str,
@@ -82,13 +84,15 @@ struct Listed<'c> {
     from: String,
     to: String,
     service: &'c str,
-    title: &'c str,
+    title: Shown,
     transport: &'static str,
     ports: Vec<[u16; 2]>,
     dynamic: bool,
-    purpose: &'c str,
-    document: &'c str,
-    note: Option<&'c str>,
+    purpose: Shown,
+    document: Shown,
+    note: Option<Shown>,
+    /// Whether flows are judged by it; if not, the document prints it and asks for nothing.
+    judges: bool,
 }
 
 /// What stands for the service and the transport of a row that allows everything between two roles.
@@ -126,7 +130,7 @@ fn listed<'c>(catalogue: &'c Catalogue, row: &'c Row) -> Vec<Listed<'c>> {
             from: roles(catalogue, &row.from, ","),
             to: roles(catalogue, &row.to, ","),
             service: service.map_or(ANYTHING, |service| &service.id),
-            title: service.map_or("Any service", |service| &service.title),
+            title: Shown::text(service.map_or("Any service", |service| &service.title)),
             transport: transport.map_or(ANYTHING, Transport::name),
             dynamic: here.iter().any(|&ports| row.is_range(ports)),
             ports: here
@@ -134,9 +138,10 @@ fn listed<'c>(catalogue: &'c Catalogue, row: &'c Row) -> Vec<Listed<'c>> {
                 .filter(|ports| ports.transport.has_ports())
                 .map(|ports| [ports.low, ports.high])
                 .collect(),
-            purpose: &row.purpose,
-            document: &row.document,
-            note: row.note.as_deref(),
+            purpose: Shown::text(&row.purpose),
+            document: Shown::text(&row.document),
+            note: row.note.as_deref().map(Shown::text),
+            judges: row.judges(),
         }
     };
     if transports.is_empty() {
@@ -159,20 +164,20 @@ fn list_text(catalogue: &Catalogue, rows: &[Listed<'_>], out: &mut dyn Write) ->
         if number > 0 {
             writeln!(out)?;
         }
-        writeln!(out, "{}: {}", profile.id, profile.title)?;
-        writeln!(out, "  {}", profile.document)?;
-        for row in rows.iter().filter(|row| row.profile == profile.id) {
+        writeln!(out, "{}: {}", profile.id, Shown::text(&profile.title))?;
+        writeln!(out, "  {}", Shown::text(&profile.document))?;
+        let of_profile = || rows.iter().filter(|row| row.profile == profile.id);
+        let width = of_profile().map(|row| row.id.len()).max().unwrap_or(0);
+        for row in of_profile() {
             let ports: Vec<String> = row.ports.iter().map(|&ports| range(ports)).collect();
             let at = if ports.is_empty() {
                 row.transport.to_owned()
             } else {
                 format!("{}/{}", row.transport, ports.join(","))
             };
-            writeln!(
-                out,
-                "  {:<18} {} -> {}: {}. {} [{}]",
-                at, row.from, row.to, row.title, row.purpose, row.document
-            )?;
+            let Listed { id, from, to, title, purpose, document, .. } = row;
+            let standing = if row.judges { "" } else { " (listed only)" };
+            writeln!(out, "  {id:<width$}  {at:<18} {from} -> {to}: {title}. {purpose} [{document}]{standing}")?;
         }
     }
     Ok(())
@@ -189,7 +194,7 @@ fn list_json(rows: &[Listed<'_>], out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn list_csv(rows: &[Listed<'_>], out: &mut dyn Write) -> io::Result<()> {
-    out.write_all(b"id,profile,from,to,service,title,transport,ports,dynamic,purpose,document,note\r\n")?;
+    out.write_all(b"id,profile,from,to,service,title,transport,ports,dynamic,purpose,document,note,judges\r\n")?;
     for row in rows {
         let ports: Vec<String> = row.ports.iter().map(|&ports| range(ports)).collect();
         let fields = [
@@ -198,40 +203,35 @@ fn list_csv(rows: &[Listed<'_>], out: &mut dyn Write) -> io::Result<()> {
             &row.from,
             &row.to,
             row.service,
-            row.title,
+            row.title.as_str(),
             row.transport,
             &ports.join(" "),
             if row.dynamic { "true" } else { "false" },
-            row.purpose,
-            row.document,
-            row.note.unwrap_or_default(),
+            row.purpose.as_str(),
+            row.document.as_str(),
+            row.note.as_ref().map(Shown::as_str).unwrap_or_default(),
+            if row.judges { "true" } else { "false" },
         ];
-        write!(out, "{}\r\n", fields.map(csv_field).join(","))?;
+        write!(out, "{}\r\n", fields.map(cell).join(","))?;
     }
     Ok(())
 }
 
-fn csv_field(text: &str) -> String {
-    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
-}
-
-/// Checks the embedded rules, with a folder and a site file over them where they are given. Warnings and a line that
-/// counts what was checked are written out.
+/// Checks the embedded rules, with a rule file or a folder of them and a site file over them where they are given.
+/// Warnings and a line that counts what was checked are written out.
 ///
 /// # Errors
 /// Every fault at once.
-pub fn check(folder: Option<&Path>, site: Option<&Path>, out: &mut dyn Write) -> Result<(), RulesError> {
-    let overlays: Vec<PathBuf> = folder.map(Path::to_path_buf).into_iter().collect();
+pub fn check(over: Option<&Path>, site: Option<&Path>, out: &mut dyn Write) -> Result<(), RulesError> {
+    let overlays: Vec<PathBuf> = over.map(Path::to_path_buf).into_iter().collect();
     let catalogue = load(&LoadOptions { overlays: &overlays, site, profiles: &[] })?;
     if !catalogue.warnings().is_empty() {
         writeln!(out, "{}\n", catalogue.warnings())?;
     }
     let (rows, services, roles) = (catalogue.rows().len(), catalogue.services().len(), catalogue.roles().len());
     let (interfaces, warnings) = (catalogue.interfaces().len(), catalogue.warnings().faults().len());
-    writeln!(
-        out,
-        "{rows} rows, {services} services, {roles} roles and {interfaces} interfaces: no error, {warnings} warnings"
-    )?;
+    let warnings = if warnings == 1 { "1 warning".to_owned() } else { format!("{warnings} warnings") };
+    writeln!(out, "{rows} rows, {services} services, {roles} roles and {interfaces} interfaces: no error, {warnings}")?;
     Ok(())
 }
 
@@ -261,14 +261,15 @@ pub fn explain(
     let judgement = catalogue.judge(from.roles, to.roles, transport, port);
     let service = catalogue.service_at(transport, port).map(|id| catalogue.service(id));
     let title = service.map_or("a port that no service has", |service| &service.title);
+    let title = Shown::text(title);
     let shown = if transport.has_ports() { format!("{transport}/{port}") } else { transport.to_string() };
     writeln!(out, "{} to {}, {shown}: {title}", describe(&catalogue, &from), describe(&catalogue, &to))?;
-    writeln!(out, "{}", in_a_word(&judgement, &from, &to, service.is_some()))?;
+    writeln!(out, "{}", in_a_word(&catalogue, &judgement, &from, &to, wanted))?;
     if let (Some(from_ip), Some(to_ip)) = (from.ip, to.ip) {
         let found = catalogue.exception(from_ip, to_ip, from.roles, to.roles, transport, port, Timestamp::default());
         if let Some(exception) = found {
             let until = exception.until.as_ref().map(|until| format!(" (until {until})")).unwrap_or_default();
-            writeln!(out, "The site file accepts it: {}{until}", exception.reason)?;
+            writeln!(out, "The site file accepts it: {}{until}", Shown::text(&exception.reason))?;
         }
     }
     let mut section = |heading: &str, rows: &[RowId], why: &dyn Fn(&Row) -> String| {
@@ -317,7 +318,8 @@ fn one_port(text: &str) -> Result<Ports, RulesError> {
 }
 
 fn describe(catalogue: &Catalogue, end: &End<'_>) -> String {
-    let named = end.ip.and_then(|ip| catalogue.site_name(ip)).map(|name| format!(" {name}")).unwrap_or_default();
+    let named =
+        end.ip.and_then(|ip| catalogue.site_name(ip)).map(|name| format!(" {}", Shown::name(name))).unwrap_or_default();
     let roles = roles(catalogue, &end.roles.iter().collect::<Vec<_>>(), ", ");
     let roles = if roles.is_empty() { "no known role" } else { &roles };
     if end.ip.is_none() && end.roles.iter().count() < 2 {
@@ -327,14 +329,16 @@ fn describe(catalogue: &Catalogue, end: &End<'_>) -> String {
     }
 }
 
-fn in_a_word(judgement: &Judgement, from: &End<'_>, to: &End<'_>, has_name: bool) -> String {
-    let unknown = [from, to].into_iter().find(|end| end.roles.is_empty());
+fn in_a_word(catalogue: &Catalogue, judgement: &Judgement, from: &End<'_>, to: &End<'_>, wanted: Ports) -> String {
+    let unknown = roles_to_learn(catalogue, judgement, from, to, wanted);
     if !judgement.exact.is_empty() || !judgement.between.is_empty() {
         "The documents allow it.".to_owned()
     } else if !judgement.related.is_empty() {
         "The documents allow it beside another flow of the same two hosts.".to_owned()
-    } else if let (Some(end), true) = (unknown, has_name) {
-        format!("No row fits as long as {} has no known role; a site file can give it one.", end.text)
+    } else if let [end] = unknown.as_slice() {
+        format!("No row fits as long as {end} has no known role; a site file can give it one.")
+    } else if let [one, other] = unknown.as_slice() {
+        format!("No row fits as long as {one} and {other} have no known role; a site file can give them one.")
     } else if !judgement.reverse.is_empty() {
         "The documents allow it in the other direction only.".to_owned()
     } else if judgement.known_port {
@@ -344,6 +348,33 @@ fn in_a_word(judgement: &Judgement, from: &End<'_>, to: &End<'_>, has_name: bool
     } else {
         "No document speaks of it.".to_owned()
     }
+}
+
+/// The hosts without a role that keep the nearest row from fitting: that which the fewest ends miss. None where no
+/// more roles would help.
+fn roles_to_learn<'a>(
+    catalogue: &Catalogue,
+    judgement: &Judgement,
+    from: &End<'a>,
+    to: &End<'a>,
+    wanted: Ports,
+) -> Vec<&'a str> {
+    // Where a range fits already, only a row that names the port would say more.
+    let names = |row: &Row, ports: Ports| {
+        ports.cover(wanted.transport, wanted.low) && (judgement.range.is_empty() || !row.is_range(ports))
+    };
+    let near = catalogue.rows().iter().filter(|row| row.judges() && row.ports.iter().any(|&ports| names(row, ports)));
+    near.map(|row| [(&row.from, from), (&row.to, to)].into_iter().filter(|(wanted, end)| !fits(wanted, end)))
+        .map(|missed| missed.map(|(_, end)| end).collect::<Vec<_>>())
+        .filter(|missed| !missed.is_empty() && missed.iter().all(|end| end.ip.is_some() && end.roles.is_empty()))
+        .min_by_key(Vec::len)
+        .map(|missed| missed.iter().map(|end| end.text).collect())
+        .unwrap_or_default()
+}
+
+/// Whether the end has one of the roles that a row wants.
+fn fits(wanted: &[RoleId], end: &End<'_>) -> bool {
+    wanted.iter().any(|&role| role == RoleId::ANY || end.roles.contains(role))
 }
 
 fn write_rows(
@@ -360,7 +391,7 @@ fn write_rows(
         let ports: Vec<String> = row.ports.iter().map(ToString::to_string).collect();
         let (from, to) = (roles(catalogue, &row.from, ","), roles(catalogue, &row.to, ","));
         writeln!(out, "  {}  {from} -> {to}  {}", row.id, ports.join(" "))?;
-        writeln!(out, "    {} [{}]", row.purpose, row.document)?;
+        writeln!(out, "    {} [{}]", Shown::text(&row.purpose), Shown::text(&row.document))?;
         let why = why(row);
         if !why.is_empty() {
             writeln!(out, "    {why}")?;
@@ -386,8 +417,7 @@ fn beside(catalogue: &Catalogue, row: &Row) -> String {
 /// Which end is not what the row wants.
 fn misfit(catalogue: &Catalogue, row: &Row, from: &End<'_>, to: &End<'_>) -> String {
     let wants = |wanted: &[RoleId], end: &End<'_>| {
-        let fits = wanted.iter().any(|&role| role == RoleId::ANY || end.roles.contains(role));
-        (!fits).then(|| format!("{} is not known as {}", end.text, roles(catalogue, wanted, " or ")))
+        (!fits(wanted, end)).then(|| format!("{} is not known as {}", end.text, roles(catalogue, wanted, " or ")))
     };
     [wants(&row.from, from), wants(&row.to, to)].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
