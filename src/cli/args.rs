@@ -139,9 +139,9 @@ pub enum RulesCommand {
         #[command(flatten)]
         judge: JudgeArgs,
     },
-    /// Check rule files, or a folder of them, and show every fault at once
+    /// Check a rule file, or a folder of them, and show every fault at once
     Check {
-        /// A folder of rule files, checked as laid over the built-in ones
+        /// A rule file, or a folder of them, checked as laid over the built-in ones
         #[arg(value_name = "DIR")]
         dir: Option<PathBuf>,
         /// A site file to check with them
