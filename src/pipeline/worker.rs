@@ -11,16 +11,48 @@ use crate::learn::knowledge::Knowledge;
 use crate::learn::knowledge::Listener;
 use crate::pipeline::shard::SHARDS;
 
-/// A packet with what finds its flow, made once.
+/// What finds the flow of a packet, made once.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Hashed {
-    pub(crate) packet: Packet,
+pub(crate) struct Handle {
     /// The seeded hash of its key.
     pub(crate) hash: u64,
     /// What it has in common with its copies.
     pub(crate) signature: u64,
     /// The shard of its key.
     pub(crate) shard: usize,
+}
+
+/// Packets and their handles, side by side: what is looked at ahead of time lies close together.
+#[derive(Debug, Default)]
+pub(crate) struct PacketBatch {
+    packets: Vec<Packet>,
+    handles: Vec<Handle>,
+}
+
+impl PacketBatch {
+    /// Room for so many packets.
+    pub(crate) fn with_capacity(packets: usize) -> Self {
+        Self { packets: Vec::with_capacity(packets), handles: Vec::with_capacity(packets) }
+    }
+
+    /// How many packets are in it.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.handles.len()
+    }
+
+    /// Adds a packet.
+    #[inline]
+    pub(crate) fn push(&mut self, packet: &Packet, handle: Handle) {
+        self.packets.push(*packet);
+        self.handles.push(handle);
+    }
+
+    /// Takes all packets out.
+    pub(crate) fn clear(&mut self) {
+        self.packets.clear();
+        self.handles.clear();
+    }
 }
 
 /// Owns every table whose shard it is given.
@@ -44,22 +76,23 @@ impl<'a> Worker<'a> {
     }
 
     /// Counts a batch into the tables, in order.
-    pub(crate) fn take(&mut self, batch: &[Hashed]) {
-        for ahead in batch.chunks(AHEAD) {
+    pub(crate) fn take(&mut self, batch: &PacketBatch) {
+        for (packets, handles) in batch.packets.chunks(AHEAD).zip(batch.handles.chunks(AHEAD)) {
+            let (tables, mut loaded) = (&self.tables, 0);
+            let table = |handle: &Handle| tables.get(handle.shard).and_then(Option::as_ref);
             self.touched.clear();
-            let mut loaded = 0;
-            for hashed in ahead {
-                let Some(table) = self.table(hashed) else { continue };
-                loaded ^= table.touch_recent(hashed.signature);
-                let index = table.touch_slot(hashed.hash);
-                self.touched.push(index);
-            }
-            for (hashed, index) in ahead.iter().zip(&self.touched) {
-                loaded ^= self.table(hashed).map_or(0, |table| table.touch_flow(*index));
+            self.touched.extend(handles.iter().map(|handle| {
+                table(handle).map_or(0, |table| {
+                    loaded ^= table.touch_recent(handle.signature);
+                    table.touch_slot(handle.hash)
+                })
+            }));
+            for (handle, index) in handles.iter().zip(&self.touched) {
+                loaded ^= table(handle).map_or(0, |table| table.touch_flow(*index));
             }
             black_box(loaded);
-            for hashed in ahead {
-                self.update(hashed);
+            for (packet, handle) in packets.iter().zip(handles) {
+                self.update(packet, handle);
             }
         }
     }
@@ -70,17 +103,12 @@ impl<'a> Worker<'a> {
     }
 
     #[inline]
-    fn table(&self, hashed: &Hashed) -> Option<&Table> {
-        self.tables.get(hashed.shard)?.as_ref()
-    }
-
-    #[inline]
-    fn update(&mut self, hashed: &Hashed) {
-        let Some(Some(table)) = self.tables.get_mut(hashed.shard) else { return };
-        if let Event::Answered(index) = table.update(&hashed.packet, hashed.signature, hashed.hash)
+    fn update(&mut self, packet: &Packet, handle: &Handle) {
+        let Some(Some(table)) = self.tables.get_mut(handle.shard) else { return };
+        if let Event::Answered(index) = table.update(packet, handle.signature, handle.hash)
             && let Some(flow) = table.flow(index)
         {
-            tell(self.knowledge, flow, &hashed.packet);
+            tell(self.knowledge, flow, packet);
         }
     }
 }
