@@ -32,7 +32,6 @@ use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
 use crate::pipeline::shard::mix_of;
 use crate::pipeline::shard::shard_of;
-use crate::pipeline::worker::AHEAD;
 use crate::pipeline::worker::Handle;
 use crate::pipeline::worker::PacketBatch;
 use crate::pipeline::worker::Worker;
@@ -40,8 +39,8 @@ use crate::pipeline::worker::Worker;
 /// Batches that may wait for one worker. The reader waits when they are full: a file loses nothing.
 const QUEUE: usize = 8;
 
-/// Packets that one batch to a worker holds at most: some 70 KiB, so that batches under way stay in the cache.
-const BATCH: usize = 512;
+/// Packets that one batch to a worker holds at most: some 35 KiB, so that batches under way stay in the cache.
+const BATCH: usize = 256;
 
 /// How to run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -152,10 +151,10 @@ pub fn run(
     };
     if workers == 1 {
         let mut worker = Worker::new(0, 1, limits, knowledge);
-        let mut batch = PacketBatch::with_capacity(AHEAD);
+        let mut batch = PacketBatch::with_capacity(BATCH);
         let interrupted = reader.read(|packet, handle| {
             batch.push(packet, handle);
-            if batch.len() == AHEAD {
+            if batch.len() == BATCH {
                 worker.take(&batch);
                 batch.clear();
             }

@@ -1,7 +1,5 @@
 //! A worker: its share of the tables, fed with batches.
 
-use std::hint::black_box;
-
 use crate::decode::packet::Packet;
 use crate::flow::limits::Limits;
 use crate::flow::record::Flow;
@@ -60,46 +58,59 @@ pub(crate) struct Worker<'a> {
     /// A place for each shard; those of other workers stay empty.
     tables: [Option<Table>; SHARDS],
     knowledge: &'a Knowledge,
-    /// Entries to be touched before they are updated.
-    touched: Vec<u32>,
 }
 
-/// How many packets are touched before the first of them is updated: their cache misses then overlap, and what was
-/// loaded for the first is still in the nearest cache.
-pub(crate) const AHEAD: usize = 32;
+/// How many packets lie between asking for a slot, asking for the flow it leads to, and counting the packet: enough
+/// for memory to answer, few enough that the answer is still in the nearest cache.
+const AHEAD: usize = 16;
 
 impl<'a> Worker<'a> {
     /// Worker `number` of `workers`, which has the shards that leave this remainder.
     pub(crate) fn new(number: usize, workers: usize, limits: Limits, knowledge: &'a Knowledge) -> Self {
         let tables = std::array::from_fn(|shard| (shard % workers == number).then(|| Table::new(limits)));
-        Self { tables, knowledge, touched: Vec::with_capacity(AHEAD) }
+        Self { tables, knowledge }
     }
 
     /// Counts a batch into the tables, in order.
     pub(crate) fn take(&mut self, batch: &PacketBatch) {
-        for (packets, handles) in batch.packets.chunks(AHEAD).zip(batch.handles.chunks(AHEAD)) {
-            let (tables, mut loaded) = (&self.tables, 0);
-            let table = |handle: &Handle| tables.get(handle.shard).and_then(Option::as_ref);
-            self.touched.clear();
-            self.touched.extend(handles.iter().map(|handle| {
-                table(handle).map_or(0, |table| {
-                    loaded ^= table.touch_recent(handle.signature);
-                    table.touch_slot(handle.hash)
-                })
-            }));
-            for (handle, index) in handles.iter().zip(&self.touched) {
-                loaded ^= table(handle).map_or(0, |table| table.touch_flow(*index));
+        let PacketBatch { packets, handles } = batch;
+        let (first, rest) = handles.split_at(handles.len().min(2 * AHEAD));
+        for handle in first {
+            self.prefetch_slot(handle);
+        }
+        for handle in first.iter().take(AHEAD) {
+            self.prefetch_flow(handle);
+        }
+        let mut slots = rest.iter();
+        let mut flows = handles.iter().skip(AHEAD);
+        for (packet, handle) in packets.iter().zip(handles) {
+            if let Some(later) = slots.next() {
+                self.prefetch_slot(later);
             }
-            black_box(loaded);
-            for (packet, handle) in packets.iter().zip(handles) {
-                self.update(packet, handle);
+            if let Some(later) = flows.next() {
+                self.prefetch_flow(later);
             }
+            self.update(packet, handle);
         }
     }
 
     /// Its tables, each in the place of its shard.
     pub(crate) fn into_tables(self) -> [Option<Table>; SHARDS] {
         self.tables
+    }
+
+    #[inline]
+    fn prefetch_slot(&self, handle: &Handle) {
+        if let Some(Some(table)) = self.tables.get(handle.shard) {
+            table.prefetch_slot(handle.signature, handle.hash);
+        }
+    }
+
+    #[inline]
+    fn prefetch_flow(&self, handle: &Handle) {
+        if let Some(Some(table)) = self.tables.get(handle.shard) {
+            table.prefetch_flow(handle.hash);
+        }
     }
 
     #[inline]
