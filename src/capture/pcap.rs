@@ -146,10 +146,10 @@ impl Pcap {
             let Some(header) = rest.first_chunk::<16>().filter(|_| rest.len() >= header_len) else {
                 return short(rest.len(), header_len, eof);
             };
-            if self.number > 0 && *header == [0; 16] && rest.first_chunk() == Some(&[0; ZEROS]) {
+            let [seconds, ticks, mut captured, mut wire] = words::<BIG>(*header);
+            if captured == 0 && self.number > 0 && rest.first_chunk() == Some(&[0; ZEROS]) {
                 return zeros();
             }
-            let [seconds, ticks, mut captured, mut wire] = words::<BIG>(*header);
             if self.lengths != Lengths::CapturedFirst && (self.lengths == Lengths::WireFirst || captured > wire) {
                 (captured, wire) = (wire, captured);
             }

@@ -4,6 +4,8 @@
 //! [`WINDOW_NS`], or [`WINDOW_NUMBERED_NS`] where an IP-ID tells packets apart. A small table of recent packets is
 //! enough, since copies arrive within milliseconds.
 
+use prefetch_index::prefetch_index;
+
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 
@@ -34,10 +36,10 @@ impl Default for Recent {
 }
 
 impl Recent {
-    /// Loads the place of a signature into the cache. The number means nothing.
+    /// Asks for the cache line of a signature's place.
     #[inline]
-    pub fn touch(&self, signature: u64) -> u64 {
-        self.places.get(place_of(signature)).map_or(0, |place| place.ts)
+    pub fn prefetch(&self, signature: u64) {
+        prefetch_index(&self.places, place_of(signature));
     }
 
     /// Whether a packet of this signature is a copy of one seen just before. Remembers it if not.

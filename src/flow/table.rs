@@ -3,6 +3,8 @@
 //! Small slots (tag, index) lead to dense entries, so that growing moves eight bytes a flow and a scan of millions
 //! of flows costs little. Entries stay where they are until the end of the capture: the entry is the record.
 
+use prefetch_index::prefetch_index;
+
 use crate::decode::packet::IcmpError;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
@@ -85,25 +87,22 @@ impl Table {
         }
     }
 
-    /// Loads the slot of a hash into the cache and says which entry it leads to: first of two steps over a batch.
+    /// Asks for the cache lines that lead to the flow of a packet: its slot, and what is remembered of packets like it.
     #[inline]
-    pub fn touch_slot(&self, hash: u64) -> u32 {
-        self.slots.get(self.home(hash)).map_or(0, |slot| slot.index)
+    pub fn prefetch_slot(&self, signature: u64, hash: u64) {
+        self.recent.prefetch(signature);
+        prefetch_index(&self.slots, self.home(hash));
     }
 
-    /// Loads what is remembered of recent packets like this one, in the same step.
+    /// Asks for the three cache lines that every packet changes, of the entry that the slot of a hash leads to.
     #[inline]
-    #[must_use]
-    pub fn touch_recent(&self, signature: u64) -> u64 {
-        self.recent.touch(signature)
-    }
-
-    /// Loads the three cache lines of an entry that every packet changes: second step. The sum means nothing; whoever
-    /// keeps it (in `black_box`, once a batch) keeps the loads, and they do not wait for each other.
-    #[inline]
-    #[must_use]
-    pub fn touch_flow(&self, index: u32) -> u64 {
-        self.entry(index).map_or(0, |flow| u64::from(flow.key.low_port) ^ flow.last[0].0 ^ u64::from(flow.ttl[0]))
+    pub fn prefetch_flow(&self, hash: u64) {
+        let slot = self.slots.get(self.home(hash));
+        if let Some(flow) = slot.and_then(|slot| self.entry(slot.index)) {
+            prefetch_index(&flow.next_seq, 0);
+            prefetch_index(&flow.last, 0);
+            prefetch_index(&flow.last_frame, 0);
+        }
     }
 
     /// Counts a packet into its flow. `hash` is the seeded hash of `packet.key`; `signature` tells its copies

@@ -17,6 +17,7 @@ use crate::decode::counts::DecodeCounts;
 use crate::decode::counts::TunnelKind;
 use crate::decode::decoder::Decoder;
 use crate::decode::packet::Decoded;
+use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
 use crate::flow::duplicate::signature;
 use crate::flow::fold::Folds;
@@ -31,15 +32,15 @@ use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
 use crate::pipeline::shard::mix_of;
 use crate::pipeline::shard::shard_of;
-use crate::pipeline::worker::AHEAD;
-use crate::pipeline::worker::Hashed;
+use crate::pipeline::worker::Handle;
+use crate::pipeline::worker::PacketBatch;
 use crate::pipeline::worker::Worker;
 
 /// Batches that may wait for one worker. The reader waits when they are full: a file loses nothing.
 const QUEUE: usize = 8;
 
-/// Packets that one batch to a worker holds at most: some 70 KiB, so that batches under way stay in the cache.
-const BATCH: usize = 512;
+/// Packets that one batch to a worker holds at most: some 35 KiB, so that batches under way stay in the cache.
+const BATCH: usize = 256;
 
 /// How to run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -150,16 +151,16 @@ pub fn run(
     };
     if workers == 1 {
         let mut worker = Worker::new(0, 1, limits, knowledge);
-        let mut packets = Vec::with_capacity(AHEAD);
-        let interrupted = reader.read(|hashed| {
-            packets.push(hashed);
-            if packets.len() == AHEAD {
-                worker.take(&packets);
-                packets.clear();
+        let mut batch = PacketBatch::with_capacity(BATCH);
+        let interrupted = reader.read(|packet, handle| {
+            batch.push(packet, handle);
+            if batch.len() == BATCH {
+                worker.take(&batch);
+                batch.clear();
             }
             true
         })?;
-        worker.take(&packets);
+        worker.take(&batch);
         let tables = worker.into_tables();
         return Ok(reader.captured(tables.into_iter().flatten().collect(), interrupted));
     }
@@ -172,9 +173,9 @@ pub fn run(
             let worker = Worker::new(number, workers, limits, knowledge);
             handles.push(scope.spawn(move || work_off(worker, &work, &back)));
         }
-        let read = reader.read(|hashed| {
-            let lane = lanes.get_mut(hashed.shard % workers);
-            lane.is_some_and(|lane| lane.give(hashed))
+        let read = reader.read(|packet, handle| {
+            let lane = lanes.get_mut(handle.shard % workers);
+            lane.is_some_and(|lane| lane.give(packet, handle))
         });
         let all_sent = lanes.iter_mut().all(Lane::flush);
         drop(lanes);
@@ -195,8 +196,8 @@ pub fn run(
 
 fn work_off(
     mut worker: Worker<'_>,
-    work: &Receiver<Vec<Hashed>>,
-    back: &Sender<Vec<Hashed>>,
+    work: &Receiver<PacketBatch>,
+    back: &Sender<PacketBatch>,
 ) -> [Option<Table>; SHARDS] {
     for mut batch in work {
         worker.take(&batch);
@@ -209,27 +210,27 @@ fn work_off(
 
 /// The way to one worker: full batches go, empty ones come back.
 struct Lane {
-    filling: Vec<Hashed>,
-    work: Sender<Vec<Hashed>>,
-    back: Receiver<Vec<Hashed>>,
+    filling: PacketBatch,
+    work: Sender<PacketBatch>,
+    back: Receiver<PacketBatch>,
 }
 
 impl Lane {
-    fn new() -> (Self, Receiver<Vec<Hashed>>, Sender<Vec<Hashed>>) {
+    fn new() -> (Self, Receiver<PacketBatch>, Sender<PacketBatch>) {
         let (work, worker_takes) = bounded(QUEUE);
         let (worker_gives, back) = bounded(QUEUE + 2);
-        (Self { filling: Vec::with_capacity(BATCH), work, back }, worker_takes, worker_gives)
+        (Self { filling: PacketBatch::with_capacity(BATCH), work, back }, worker_takes, worker_gives)
     }
 
     /// False if the worker is gone.
     #[inline]
-    fn give(&mut self, hashed: Hashed) -> bool {
-        self.filling.push(hashed);
+    fn give(&mut self, packet: &Packet, handle: Handle) -> bool {
+        self.filling.push(packet, handle);
         self.filling.len() < BATCH || self.flush()
     }
 
     fn flush(&mut self) -> bool {
-        let empty = self.back.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH));
+        let empty = self.back.try_recv().unwrap_or_else(|_| PacketBatch::with_capacity(BATCH));
         self.work.send(std::mem::replace(&mut self.filling, empty)).is_ok()
     }
 }
@@ -271,7 +272,7 @@ impl Gaps {
 
 impl Reader<'_> {
     /// Hands each packet on until the end; true if stopped before. `give` says whether to go on.
-    fn read(&mut self, mut give: impl FnMut(Hashed) -> bool) -> Result<bool, RunError> {
+    fn read(&mut self, mut give: impl FnMut(&Packet, Handle) -> bool) -> Result<bool, RunError> {
         let mut batch = FrameBatch::default();
         while self.source.next_batch(&mut batch)? {
             if self.first.is_none() {
@@ -279,10 +280,10 @@ impl Reader<'_> {
             }
             for frame in &batch.frames {
                 self.gaps.see(frame.ts);
-                if let Decoded::Packet(packet) = self.decoder.decode(frame, batch.bytes(frame)) {
+                if let Decoded::Packet(packet) = &self.decoder.decode(frame, batch.bytes(frame)) {
                     let mix = mix_of(&packet.key);
-                    let (hash, signature) = (self.hash.of(&packet.key), signature(&packet, mix));
-                    if !give(Hashed { packet, hash, signature, shard: shard_of(mix) }) {
+                    let (hash, signature) = (self.hash.of(&packet.key), signature(packet, mix));
+                    if !give(packet, Handle { hash, signature, shard: shard_of(mix) }) {
                         return Err(RunError::Worker);
                     }
                 }

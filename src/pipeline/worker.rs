@@ -1,7 +1,5 @@
 //! A worker: its share of the tables, fed with batches.
 
-use std::hint::black_box;
-
 use crate::decode::packet::Packet;
 use crate::flow::limits::Limits;
 use crate::flow::record::Flow;
@@ -11,10 +9,9 @@ use crate::learn::knowledge::Knowledge;
 use crate::learn::knowledge::Listener;
 use crate::pipeline::shard::SHARDS;
 
-/// A packet with what finds its flow, made once.
+/// What finds the flow of a packet, made once.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Hashed {
-    pub(crate) packet: Packet,
+pub(crate) struct Handle {
     /// The seeded hash of its key.
     pub(crate) hash: u64,
     /// What it has in common with its copies.
@@ -23,44 +20,77 @@ pub(crate) struct Hashed {
     pub(crate) shard: usize,
 }
 
+/// Packets and their handles, side by side: what is looked at ahead of time lies close together.
+#[derive(Debug, Default)]
+pub(crate) struct PacketBatch {
+    packets: Vec<Packet>,
+    handles: Vec<Handle>,
+}
+
+impl PacketBatch {
+    /// Room for so many packets.
+    pub(crate) fn with_capacity(packets: usize) -> Self {
+        Self { packets: Vec::with_capacity(packets), handles: Vec::with_capacity(packets) }
+    }
+
+    /// How many packets are in it.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.handles.len()
+    }
+
+    /// Adds a packet.
+    #[inline]
+    pub(crate) fn push(&mut self, packet: &Packet, handle: Handle) {
+        self.packets.push(*packet);
+        self.handles.push(handle);
+    }
+
+    /// Takes all packets out.
+    pub(crate) fn clear(&mut self) {
+        self.packets.clear();
+        self.handles.clear();
+    }
+}
+
 /// Owns every table whose shard it is given.
 pub(crate) struct Worker<'a> {
     /// A place for each shard; those of other workers stay empty.
     tables: [Option<Table>; SHARDS],
     knowledge: &'a Knowledge,
-    /// Entries to be touched before they are updated.
-    touched: Vec<u32>,
 }
 
-/// How many packets are touched before the first of them is updated: their cache misses then overlap, and what was
-/// loaded for the first is still in the nearest cache.
-pub(crate) const AHEAD: usize = 32;
+/// How many packets lie between asking for a slot, asking for the flow it leads to, and counting the packet: enough
+/// for memory to answer, few enough that the answer is still in the nearest cache.
+const AHEAD: usize = 16;
 
 impl<'a> Worker<'a> {
     /// Worker `number` of `workers`, which has the shards that leave this remainder.
     pub(crate) fn new(number: usize, workers: usize, limits: Limits, knowledge: &'a Knowledge) -> Self {
         let tables = std::array::from_fn(|shard| (shard % workers == number).then(|| Table::new(limits)));
-        Self { tables, knowledge, touched: Vec::with_capacity(AHEAD) }
+        Self { tables, knowledge }
     }
 
     /// Counts a batch into the tables, in order.
-    pub(crate) fn take(&mut self, batch: &[Hashed]) {
-        for ahead in batch.chunks(AHEAD) {
-            self.touched.clear();
-            let mut loaded = 0;
-            for hashed in ahead {
-                let Some(table) = self.table(hashed) else { continue };
-                loaded ^= table.touch_recent(hashed.signature);
-                let index = table.touch_slot(hashed.hash);
-                self.touched.push(index);
+    pub(crate) fn take(&mut self, batch: &PacketBatch) {
+        let PacketBatch { packets, handles } = batch;
+        let (first, rest) = handles.split_at(handles.len().min(2 * AHEAD));
+        for handle in first {
+            self.prefetch_slot(handle);
+        }
+        for handle in first.iter().take(AHEAD) {
+            self.prefetch_flow(handle);
+        }
+        let mut slots = rest.iter();
+        let mut flows = handles.iter().skip(AHEAD);
+        for (packet, handle) in packets.iter().zip(handles) {
+            if let Some(later) = slots.next() {
+                self.prefetch_slot(later);
             }
-            for (hashed, index) in ahead.iter().zip(&self.touched) {
-                loaded ^= self.table(hashed).map_or(0, |table| table.touch_flow(*index));
+            if let Some(later) = flows.next() {
+                self.prefetch_flow(later);
             }
-            black_box(loaded);
-            for hashed in ahead {
-                self.update(hashed);
-            }
+            self.update(packet, handle);
         }
     }
 
@@ -70,17 +100,26 @@ impl<'a> Worker<'a> {
     }
 
     #[inline]
-    fn table(&self, hashed: &Hashed) -> Option<&Table> {
-        self.tables.get(hashed.shard)?.as_ref()
+    fn prefetch_slot(&self, handle: &Handle) {
+        if let Some(Some(table)) = self.tables.get(handle.shard) {
+            table.prefetch_slot(handle.signature, handle.hash);
+        }
     }
 
     #[inline]
-    fn update(&mut self, hashed: &Hashed) {
-        let Some(Some(table)) = self.tables.get_mut(hashed.shard) else { return };
-        if let Event::Answered(index) = table.update(&hashed.packet, hashed.signature, hashed.hash)
+    fn prefetch_flow(&self, handle: &Handle) {
+        if let Some(Some(table)) = self.tables.get(handle.shard) {
+            table.prefetch_flow(handle.hash);
+        }
+    }
+
+    #[inline]
+    fn update(&mut self, packet: &Packet, handle: &Handle) {
+        let Some(Some(table)) = self.tables.get_mut(handle.shard) else { return };
+        if let Event::Answered(index) = table.update(packet, handle.signature, handle.hash)
             && let Some(flow) = table.flow(index)
         {
-            tell(self.knowledge, flow, &hashed.packet);
+            tell(self.knowledge, flow, packet);
         }
     }
 }
