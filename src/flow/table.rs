@@ -99,9 +99,9 @@ impl Table {
     pub fn prefetch_flow(&self, hash: u64) {
         let slot = self.slots.get(self.home(hash));
         if let Some(flow) = slot.and_then(|slot| self.entry(slot.index)) {
-            prefetch_index(&flow.next_seq, 0);
-            prefetch_index(&flow.last, 0);
-            prefetch_index(&flow.last_frame, 0);
+            prefetch_index(flow.next_seq.as_slice(), 0);
+            prefetch_index(flow.last.as_slice(), 0);
+            prefetch_index(flow.last_frame.as_slice(), 0);
         }
     }
 
