@@ -14,7 +14,6 @@ use crate::catalogue::file::RoleEntry;
 use crate::catalogue::file::RowEntry;
 use crate::catalogue::file::ServiceEntry;
 use crate::catalogue::interface::Interface;
-use crate::catalogue::interface::parse_uuid;
 use crate::catalogue::interface::parse_version;
 use crate::catalogue::load::OwnedRow;
 use crate::catalogue::load::SITE_PROFILE;
@@ -32,6 +31,9 @@ use crate::catalogue::service::Ports;
 use crate::catalogue::service::Service;
 use crate::catalogue::service::ServiceId;
 use crate::catalogue::service::UdpHabit;
+use crate::model::app::AppProto;
+use crate::model::app::ProtoSet;
+use crate::model::uuid::Uuid;
 
 /// The role that every host has; it is not declared.
 const ANY: &str = "any";
@@ -267,7 +269,7 @@ impl Names<'_> {
             title: entry.title.text.clone(),
             ports,
             dynamic,
-            speaks: entry.speaks.as_ref().map(|speaks| speaks.text.clone()),
+            speaks: self.speaks(&entry.speaks),
             udp,
             tcp_twin: entry.tcp_twin,
             replies_elsewhere: entry.replies_elsewhere,
@@ -275,8 +277,21 @@ impl Names<'_> {
         }
     }
 
+    fn speaks(&mut self, names: &[Word]) -> ProtoSet {
+        let mut set = ProtoSet::default();
+        for name in names {
+            if let Some(proto) = AppProto::by_name(&name.text) {
+                set.insert(proto);
+            } else {
+                let hint = did_you_mean(&name.text, AppProto::ALL.into_iter().map(AppProto::name));
+                self.faults.error(name.at, format!("no protocol `{}` can be recognised", name.text), hint);
+            }
+        }
+        set
+    }
+
     fn interface(&mut self, entry: &InterfaceEntry) -> Option<Interface> {
-        let uuid = parse_uuid(&entry.uuid.text);
+        let uuid = Uuid::parse(&entry.uuid.text);
         if uuid.is_none() && !entry.uuid.is_blank() {
             let hint = "write it as `e3514235-4b06-11d1-ab04-00c04fc2dcd2`";
             self.faults.error(entry.uuid.at, format!("`{}` is no UUID", entry.uuid.text), Some(hint.to_owned()));
@@ -404,7 +419,7 @@ impl Names<'_> {
             title: purpose.text.clone(),
             ports,
             dynamic: false,
-            speaks: None,
+            speaks: ProtoSet::default(),
             udp: None,
             tcp_twin: false,
             replies_elsewhere: false,

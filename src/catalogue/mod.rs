@@ -56,6 +56,7 @@ use crate::catalogue::site::Exception;
 use crate::catalogue::site::SiteSettings;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
+use crate::model::uuid::Uuid;
 
 /// What to load beside the embedded rules.
 #[derive(Clone, Copy, Debug, Default)]
@@ -223,7 +224,7 @@ impl Catalogue {
     }
 
     /// The RPC interface of that UUID (most significant byte first), the lowest of its versions.
-    pub fn interface(&self, uuid: [u8; 16]) -> Option<&Interface> {
+    pub fn interface(&self, uuid: Uuid) -> Option<&Interface> {
         let at = self.interfaces.partition_point(|interface| interface.uuid < uuid);
         self.interfaces.get(at).filter(|interface| interface.uuid == uuid)
     }
@@ -653,7 +654,7 @@ document = "ours"
         assert_eq!(c.inference()[1].basis, RoleBasis::Asks { of: dc, any: all });
         let uuid = c.interfaces()[0].uuid;
         assert_eq!(c.interface(uuid).unwrap().name, "drsuapi");
-        assert_eq!(c.interface([0; 16]), None);
+        assert_eq!(c.interface(Uuid([0; 16])), None);
     }
 
     /// Each fault: what the text holds, what it is replaced with, what is said.

@@ -8,6 +8,7 @@ use crate::flow::record::Flow;
 use crate::learn::knowledge::Answered;
 use crate::learn::knowledge::Listener;
 use crate::model::addr::Side;
+use crate::model::app::AppProto;
 use crate::model::transport::Transport;
 
 /// What decides the direction of flows that were caught in the middle.
@@ -79,7 +80,7 @@ fn ntp_client(flow: &Flow, catalogue: &Catalogue) -> Option<Side> {
         return None;
     }
     let service = catalogue.service_at(Transport::Udp, flow.key.low_port)?;
-    if catalogue.service(service).speaks.as_deref() != Some("ntp") {
+    if !catalogue.service(service).speaks.contains(AppProto::Ntp) {
         return None;
     }
     [Side::Low, Side::High].into_iter().find_map(|side| match flow.lead[side.index()] & 7 {

@@ -21,6 +21,8 @@ use crate::flow::record::Flow;
 use crate::flow::record::Mark;
 use crate::flow::record::RST;
 use crate::model::addr::Side;
+use crate::model::app::AppProto;
+use crate::model::app::ProtoSet;
 use crate::model::ids::FrameId;
 use crate::model::transport::Transport;
 use std::time::Duration;
@@ -338,7 +340,7 @@ impl Case<'_> {
         {
             return fine(Outcome::Open, Confidence::Probable, Reason::Related, &frames);
         }
-        let asks = service.is_some_and(|service| self.asks(service.speaks.as_deref()));
+        let asks = service.is_some_and(|service| self.asks(service.speaks));
         let Some(UdpHabit::RequestReply { timeout }) = habit.filter(|_| asks) else {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::NoReplyKnown, &frames);
         };
@@ -382,12 +384,12 @@ impl Case<'_> {
     }
 
     /// Whether what the client sent wants an answer, as far as its first byte tells.
-    fn asks(&self, speaks: Option<&str>) -> bool {
+    fn asks(&self, speaks: ProtoSet) -> bool {
         let me = self.orig.index();
         // Keep-alives of one byte (RFC 3948 section 4) are no requests.
         let keep_alive = self.flow.payload[me] <= self.flow.packets[me];
         // NTP's control and private modes 6 and 7 may be left unanswered (RFC 9327).
-        let control = speaks == Some("ntp") && self.flow.lead[me] & 7 >= 6;
+        let control = speaks.contains(AppProto::Ntp) && self.flow.lead[me] & 7 >= 6;
         !keep_alive && !control
     }
 

@@ -1,0 +1,64 @@
+//! WHAT A PAYLOAD IS: one file for each protocol, bytes in, a [`Recognition`] out; and readers of what other rooms
+//! want from a payload.
+//!
+//! This room must never know port numbers, flows or rules: a recogniser that looked at the port would only repeat the
+//! catalogue.
+
+use crate::model::app::AppProto;
+use crate::model::app::Said;
+use crate::model::app::Speaker;
+use crate::model::transport::Transport;
+
+/// The most bytes of one direction that recognisers are shown. What is not known by then stays unknown.
+pub const OPENING_MAX: usize = 2048;
+
+/// What a recogniser says of the first bytes that one end sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Recognition {
+    /// They are this protocol and can be nothing else; sent by this part of it.
+    Certain(Speaker),
+    /// They look like it; another protocol could begin so too.
+    Likely(Speaker),
+    /// Too few to tell. Never said of bytes that already contradict the protocol.
+    NeedMore,
+    /// They are not this protocol, whatever follows.
+    NotForUs,
+}
+
+/// One protocol, the transports it is spoken over, and the function that knows it.
+#[derive(Debug)]
+pub struct Recogniser {
+    /// What it recognises.
+    pub proto: AppProto,
+    /// Where it is spoken.
+    pub over: &'static [Transport],
+    /// Looks at the first bytes of one direction: a stream's beginning for TCP, one datagram for UDP.
+    pub recognise: fn(Transport, &[u8]) -> Recognition,
+}
+
+/// Every recogniser. Of two that are equally sure, the first is believed; no two may be certain of the same bytes.
+pub const RECOGNISERS: &[Recogniser] = &[];
+
+/// What the first bytes of one end are. The second value tells whether more bytes could change that.
+pub fn recognise(transport: Transport, bytes: &[u8]) -> (Said, bool) {
+    let mut said = Said::default();
+    let mut more = false;
+    for recogniser in RECOGNISERS.iter().filter(|recogniser| recogniser.over.contains(&transport)) {
+        match (recogniser.recognise)(transport, bytes) {
+            Recognition::Certain(speaker) => {
+                let (proto, ruled_out) = (Some(recogniser.proto), said.ruled_out);
+                return (Said { proto, certain: true, speaker, ruled_out }, false);
+            }
+            Recognition::Likely(speaker) => {
+                more = true;
+                if said.proto.is_none() {
+                    said.proto = Some(recogniser.proto);
+                    said.speaker = speaker;
+                }
+            }
+            Recognition::NeedMore => more = true,
+            Recognition::NotForUs => said.ruled_out.insert(recogniser.proto),
+        }
+    }
+    (said, more)
+}
