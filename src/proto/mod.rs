@@ -4,6 +4,19 @@
 //! This room must never know port numbers, flows or rules: a recogniser that looked at the port would only repeat the
 //! catalogue.
 
+pub mod ber;
+pub mod cursor;
+pub mod dns;
+pub mod kerberos;
+pub mod kpasswd;
+pub mod ldap;
+pub mod netbios;
+pub mod netlogon;
+pub mod ntlm;
+pub mod ntp;
+pub mod smb;
+pub mod text;
+
 use crate::model::app::AppProto;
 use crate::model::app::Said;
 use crate::model::app::Speaker;
@@ -37,7 +50,21 @@ pub struct Recogniser {
 }
 
 /// Every recogniser. Of two that are equally sure, the first is believed; no two may be certain of the same bytes.
-pub const RECOGNISERS: &[Recogniser] = &[];
+pub const RECOGNISERS: &[Recogniser] = &[
+    Recogniser { proto: AppProto::Ldap, over: BOTH, recognise: ldap::recognise },
+    Recogniser { proto: AppProto::Kerberos, over: BOTH, recognise: kerberos::recognise },
+    Recogniser { proto: AppProto::Kpasswd, over: BOTH, recognise: kpasswd::recognise },
+    Recogniser { proto: AppProto::Smb, over: TCP, recognise: smb::recognise },
+    Recogniser { proto: AppProto::NetbiosSession, over: TCP, recognise: smb::recognise_session },
+    Recogniser { proto: AppProto::NetbiosName, over: UDP, recognise: netbios::recognise_name },
+    Recogniser { proto: AppProto::NetbiosDatagram, over: UDP, recognise: netbios::recognise_datagram },
+    Recogniser { proto: AppProto::Ntp, over: UDP, recognise: ntp::recognise },
+    Recogniser { proto: AppProto::Dns, over: BOTH, recognise: dns::recognise },
+];
+
+const TCP: &[Transport] = &[Transport::Tcp];
+const UDP: &[Transport] = &[Transport::Udp];
+const BOTH: &[Transport] = &[Transport::Tcp, Transport::Udp];
 
 /// What the first bytes of one end are. The second value tells whether more bytes could change that.
 pub fn recognise(transport: Transport, bytes: &[u8]) -> (Said, bool) {
