@@ -4,6 +4,11 @@
 //! This room must never know port numbers, flows or rules: a recogniser that looked at the port would only repeat the
 //! catalogue.
 
+pub mod dcerpc;
+pub mod dcom;
+pub mod epm;
+pub mod ndr;
+
 use crate::model::app::AppProto;
 use crate::model::app::Said;
 use crate::model::app::Speaker;
@@ -37,7 +42,8 @@ pub struct Recogniser {
 }
 
 /// Every recogniser. Of two that are equally sure, the first is believed; no two may be certain of the same bytes.
-pub const RECOGNISERS: &[Recogniser] = &[];
+pub const RECOGNISERS: &[Recogniser] =
+    &[Recogniser { proto: AppProto::DceRpc, over: &[Transport::Tcp, Transport::Udp], recognise: dcerpc::recognise }];
 
 /// What the first bytes of one end are. The second value tells whether more bytes could change that.
 pub fn recognise(transport: Transport, bytes: &[u8]) -> (Said, bool) {
