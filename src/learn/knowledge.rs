@@ -9,6 +9,8 @@ use std::sync::atomic::Ordering;
 use dashmap::DashMap;
 use foldhash::quality::RandomState;
 
+use crate::learn::endpoints::RpcBook;
+use crate::learn::grade::Endpoints;
 use crate::model::addr::Addr;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -44,6 +46,7 @@ pub struct Answered {
 pub struct Knowledge {
     answers: DashMap<Listener, Answered, RandomState>,
     forgotten: AtomicU64,
+    rpc: RpcBook,
 }
 
 impl Knowledge {
@@ -83,6 +86,16 @@ impl Knowledge {
         let mut all: Vec<_> = self.answers.iter().map(|entry| (*entry.key(), *entry.value())).collect();
         all.sort_unstable_by_key(|(listener, _)| *listener);
         all
+    }
+
+    /// What RPC sessions write to.
+    pub fn rpc(&self) -> &RpcBook {
+        &self.rpc
+    }
+
+    /// What RPC sessions learned, sorted and at rest. To be made once, when all flows are done.
+    pub fn endpoints(&self) -> Endpoints {
+        Endpoints::of(&self.rpc)
     }
 
     /// Answers that came when no place was left.

@@ -2,4 +2,12 @@
 //!
 //! This room must never know policy, nor whether something is allowed.
 
+pub mod endpoints;
+pub mod grade;
 pub mod knowledge;
+pub mod rpc;
+pub mod rpc_flow;
+
+mod calls;
+mod framing;
+mod supersede;

@@ -6,10 +6,14 @@
 
 pub mod ber;
 pub mod cursor;
+pub mod dcerpc;
+pub mod dcom;
 pub mod dns;
+pub mod epm;
 pub mod kerberos;
 pub mod kpasswd;
 pub mod ldap;
+pub mod ndr;
 pub mod netbios;
 pub mod netlogon;
 pub mod ntlm;
@@ -58,6 +62,7 @@ pub const RECOGNISERS: &[Recogniser] = &[
     Recogniser { proto: AppProto::NetbiosSession, over: TCP, recognise: smb::recognise_session },
     Recogniser { proto: AppProto::NetbiosName, over: UDP, recognise: netbios::recognise_name },
     Recogniser { proto: AppProto::NetbiosDatagram, over: UDP, recognise: netbios::recognise_datagram },
+    Recogniser { proto: AppProto::DceRpc, over: BOTH, recognise: dcerpc::recognise },
     Recogniser { proto: AppProto::Ntp, over: UDP, recognise: ntp::recognise },
     Recogniser { proto: AppProto::Dns, over: BOTH, recognise: dns::recognise },
 ];
