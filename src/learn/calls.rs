@@ -79,6 +79,11 @@ impl Joined {
 }
 
 impl OpenCall {
+    /// How many bytes of fragments it holds.
+    pub(super) fn held(&self) -> usize {
+        self.request.stub.capacity() + self.answer.stub.capacity()
+    }
+
     pub(super) fn new(header: &Header, reading: Reading, wide: bool) -> Self {
         Self {
             id: header.call_id,

@@ -104,6 +104,11 @@ impl Framer {
         self.kept.shrink_to_fit();
     }
 
+    /// How many bytes are kept.
+    pub(super) fn held(&self) -> usize {
+        self.kept.capacity()
+    }
+
     /// The server greeted as RPC over HTTP version 1 does.
     pub(super) fn greeted(&self) -> bool {
         self.greeted

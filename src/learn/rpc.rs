@@ -110,6 +110,12 @@ impl RpcSession {
         self.id
     }
 
+    /// How many bytes it holds.
+    pub fn held(&self) -> usize {
+        let kept: usize = self.framers.iter().map(Framer::held).sum();
+        kept + self.calls.iter().map(OpenCall::held).sum::<usize>()
+    }
+
     /// The next bytes of one direction, each byte once and in order, as they came in `frame` at `ts`.
     pub fn stream(&mut self, from: Side, bytes: &[u8], ts: Timestamp, frame: FrameId, knowledge: &Knowledge) {
         let scene = Scene { at: Moment { ts, frame }, book: knowledge.rpc() };

@@ -17,10 +17,14 @@ use crate::flow::stream::Stream;
 use crate::flow::table::FlowIndex;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
+use crate::learn::rpc::RpcSession;
+use crate::learn::rpc_flow::FlowId;
 use crate::model::addr::Side;
+use crate::model::app::AppProto;
 use crate::model::app::ProtoSet;
 use crate::model::app::Said;
 use crate::model::ids::FrameId;
+use crate::model::transport::Transport;
 use crate::proto::OPENING_MAX;
 use crate::proto::recognise;
 
@@ -64,9 +68,10 @@ pub(crate) struct Ears {
 /// A flow that is listened to.
 #[derive(Debug)]
 struct Talk {
-    /// Tells it from an earlier flow in the same place of the table.
-    first_frame: FrameId,
+    id: FlowId,
     ears: [Ear; 2],
+    /// Once either end spoke DCE/RPC: it is listened to as long as it lasts.
+    rpc: Option<Box<RpcSession>>,
 }
 
 /// One direction of it.
@@ -79,6 +84,15 @@ struct Ear {
     opening: Vec<u8>,
     pieces: u8,
     done: bool,
+}
+
+/// A packet with its captured payload, and whom to tell.
+struct Utterance<'a> {
+    packet: &'a Packet,
+    payload: &'a [u8],
+    speech: &'a mut Speech,
+    counts: &'a mut EarCounts,
+    knowledge: &'a Knowledge,
 }
 
 impl Ears {
@@ -94,7 +108,7 @@ impl Ears {
         let Some(flow) = table.flow(index) else { return };
         let first_frame = flow.first_frame;
         let talk = match self.talks.get_mut(&index) {
-            Some(talk) if talk.first_frame == first_frame => talk,
+            Some(talk) if talk.id.first_frame == first_frame => talk,
             _ => {
                 self.forget(index);
                 self.make_room(table);
@@ -105,13 +119,12 @@ impl Ears {
         };
         let before = talk.held();
         let Some(speech) = table.speech_mut(index) else { return };
-        let over = talk.hear(packet, payload, speech, &mut self.counts);
+        let over = talk.hear(Utterance { packet, payload, speech, counts: &mut self.counts, knowledge });
         self.held = (self.held + talk.held()).saturating_sub(before);
         if over {
             self.forget(index);
             table.end_listening(index);
         }
-        let _ = knowledge;
     }
 
     fn forget(&mut self, index: FlowIndex) {
@@ -124,7 +137,7 @@ impl Ears {
     fn make_room(&mut self, table: &mut Table) {
         while self.talks.len() >= TALKS_MAX || self.held > HELD_MAX || self.order.len() > 2 * TALKS_MAX {
             let Some((index, first_frame)) = self.order.pop_front() else { return };
-            if self.talks.get(&index).is_some_and(|talk| talk.first_frame == first_frame) {
+            if self.talks.get(&index).is_some_and(|talk| talk.id.first_frame == first_frame) {
                 self.forget(index);
                 self.counts.given_up += 1;
                 if table.flow(index).is_some_and(|flow| flow.first_frame == first_frame) {
@@ -145,91 +158,140 @@ impl Talk {
                 Ear::default()
             }
         };
-        Self { first_frame: flow.first_frame, ears: [ear(Side::Low), ear(Side::High)] }
+        let id = FlowId { key: flow.key, first_frame: flow.first_frame };
+        Self { id, ears: [ear(Side::Low), ear(Side::High)], rpc: None }
     }
 
     fn held(&self) -> usize {
-        self.ears.iter().map(|ear| ear.opening.capacity() + ear.stream.held()).sum()
+        let ears: usize = self.ears.iter().map(|ear| ear.opening.capacity() + ear.stream.held()).sum();
+        ears + self.rpc.as_ref().map_or(0, |rpc| rpc.held())
     }
 
     /// Listens to one packet; true if nothing more is to be heard.
-    fn hear(&mut self, packet: &Packet, payload: &[u8], speech: &mut Speech, counts: &mut EarCounts) -> bool {
-        let side = packet.from;
-        let ear = &mut self.ears[side.index()];
-        match packet.layer {
-            Layer::Tcp(tcp) => {
-                let seq = tcp.seq.wrapping_add(u32::from(tcp.flags & SYN != 0));
-                let fresh = ear.stream.take(seq, payload);
-                if !fresh.is_empty() {
-                    ear.piece(packet, fresh, side, speech);
-                    ear.stream.lose(packet.payload_len.saturating_sub(packet.payload_captured));
-                }
-                if ear.stream.is_stuck() {
-                    ear.stream.skip();
-                    ear.from_start = false;
-                    counts.holes += 1;
-                }
-                while let Some(bytes) = ear.stream.follow() {
-                    ear.piece(packet, &bytes, side, speech);
-                }
-                if packet.payload_captured < packet.payload_len {
-                    // What follows the cut is no beginning any more.
-                    ear.done |= ear.from_start;
+    fn hear(&mut self, mut said: Utterance<'_>) -> bool {
+        let (packet, payload) = (said.packet, said.payload);
+        if let Layer::Tcp(tcp) = packet.layer {
+            let side = packet.from;
+            let seq = tcp.seq.wrapping_add(u32::from(tcp.flags & SYN != 0));
+            let fresh = self.ear(side).stream.take(seq, payload);
+            let cut = packet.payload_len.saturating_sub(packet.payload_captured);
+            if !fresh.is_empty() {
+                self.piece(fresh, &mut said);
+                if cut > 0 {
+                    self.ear(side).stream.lose(cut);
+                    self.hole(side, &mut said);
                 }
             }
-            _ => ear.datagram(packet, payload, side, speech),
-        }
-        self.ears.iter().all(|ear| ear.done)
-    }
-}
-
-impl Ear {
-    /// The next bytes of a stream.
-    fn piece(&mut self, packet: &Packet, bytes: &[u8], side: Side, speech: &mut Speech) {
-        if self.done {
-            return;
-        }
-        if !self.from_start {
-            return self.midway(packet, bytes, side, speech);
-        }
-        let fits = OPENING_MAX.saturating_sub(self.opening.len());
-        let bytes = bytes.get(..fits).unwrap_or(bytes);
-        let opening = if self.opening.is_empty() {
-            bytes
+            if self.ear(side).stream.is_stuck() {
+                self.ear(side).stream.skip();
+                self.hole(side, &mut said);
+            }
+            while let Some(bytes) = self.ear(side).stream.follow() {
+                self.piece(&bytes, &mut said);
+            }
         } else {
-            self.opening.extend_from_slice(bytes);
-            &self.opening
-        };
-        let (said, more) = recognise(packet.key.transport, opening);
-        speech.set(side, said);
-        if said.certain || !more || opening.len() >= OPENING_MAX {
-            self.done = true;
-            self.opening = Vec::new();
-        } else if self.opening.is_empty() {
-            self.opening = bytes.to_vec();
+            self.datagram(payload, &mut said);
+        }
+        self.rpc.is_none() && self.ears.iter().all(|ear| ear.done)
+    }
+
+    fn ear(&mut self, side: Side) -> &mut Ear {
+        &mut self.ears[side.index()]
+    }
+
+    /// Bytes of a stream are missing: what follows is no beginning any more.
+    fn hole(&mut self, side: Side, said: &mut Utterance<'_>) {
+        said.counts.holes += 1;
+        let ear = self.ear(side);
+        ear.done |= ear.from_start;
+        if let Some(rpc) = &mut self.rpc {
+            rpc.gap(side);
         }
     }
 
-    /// Bytes from the middle of a stream: a message may begin with any segment. What they are not, means nothing.
-    fn midway(&mut self, packet: &Packet, bytes: &[u8], side: Side, speech: &mut Speech) {
-        let (said, _) = recognise(packet.key.transport, bytes);
-        self.pieces += 1;
-        if said.proto.is_some() {
-            speech.set(side, Said { certain: false, ruled_out: ProtoSet::default(), ..said });
+    /// The next bytes of a stream.
+    fn piece(&mut self, bytes: &[u8], said: &mut Utterance<'_>) {
+        let (side, ts, frame) = (said.packet.from, said.packet.ts, said.packet.frame);
+        if let Some(rpc) = &mut self.rpc {
+            rpc.stream(side, bytes, ts, frame, said.knowledge);
         }
-        self.done = said.certain || self.pieces >= PIECES_MAX;
+        let ear = self.ear(side);
+        let Some(heard) = ear.listen(bytes, said.packet.key.transport) else { return };
+        said.speech.set(side, heard);
+        if self.rpc.is_none() && is_rpc(heard) {
+            let mut rpc = Box::new(RpcSession::new(self.id.key, self.id.first_frame));
+            let other = side.other();
+            for (side, now) in [(other, [].as_slice()), (side, bytes)] {
+                let opening = std::mem::take(&mut self.ear(side).opening);
+                let bytes = if opening.is_empty() { now } else { &opening };
+                if !bytes.is_empty() {
+                    rpc.stream(side, bytes, ts, frame, said.knowledge);
+                }
+                self.ear(side).opening = opening;
+            }
+            self.rpc = Some(rpc);
+        }
+        self.ear(side).settle();
     }
 
     /// A datagram stands for itself.
-    fn datagram(&mut self, packet: &Packet, bytes: &[u8], side: Side, speech: &mut Speech) {
+    fn datagram(&mut self, bytes: &[u8], said: &mut Utterance<'_>) {
+        let packet = said.packet;
+        let ear = self.ear(packet.from);
+        if !ear.done {
+            let (heard, more) = recognise(packet.key.transport, bytes);
+            ear.pieces += 1;
+            if ear.pieces == 1 || heard.proto.is_some() {
+                said.speech.set(packet.from, heard);
+            }
+            ear.done = heard.certain || (!more && ear.pieces >= 2) || ear.pieces >= PIECES_MAX;
+            if self.rpc.is_none() && is_rpc(heard) {
+                self.rpc = Some(Box::new(RpcSession::new(self.id.key, self.id.first_frame)));
+            }
+        }
+        if let Some(rpc) = &mut self.rpc {
+            rpc.datagram(packet.from, bytes, packet.ts, packet.frame, said.knowledge);
+        }
+    }
+}
+
+fn is_rpc(said: Said) -> bool {
+    matches!(said.proto, Some(AppProto::DceRpc | AppProto::NcacnHttp))
+}
+
+impl Ear {
+    /// Listens to the next bytes of a stream, and says what the direction is by now.
+    fn listen(&mut self, bytes: &[u8], transport: Transport) -> Option<Said> {
         if self.done {
-            return;
+            return None;
         }
-        let (said, more) = recognise(packet.key.transport, bytes);
-        self.pieces += 1;
-        if self.pieces == 1 || said.proto.is_some() {
-            speech.set(side, said);
+        if !self.from_start {
+            // A message may begin with any segment. What the bytes are not, means nothing.
+            let (said, _) = recognise(transport, bytes);
+            self.pieces += 1;
+            self.done = said.certain || self.pieces >= PIECES_MAX;
+            let said = Said { certain: false, ruled_out: ProtoSet::default(), ..said };
+            return said.proto.is_some().then_some(said);
         }
-        self.done = said.certain || (!more && self.pieces >= 2) || self.pieces >= PIECES_MAX;
+        let fits = OPENING_MAX.saturating_sub(self.opening.len());
+        let bytes = bytes.get(..fits).unwrap_or(bytes);
+        let (said, more) = if self.opening.is_empty() {
+            recognise(transport, bytes)
+        } else {
+            self.opening.extend_from_slice(bytes);
+            recognise(transport, &self.opening)
+        };
+        self.done = said.certain || !more || self.opening.len().max(bytes.len()) >= OPENING_MAX;
+        if !self.done && self.opening.is_empty() {
+            self.opening = bytes.to_vec();
+        }
+        Some(said)
+    }
+
+    /// Gives back what is no longer needed.
+    fn settle(&mut self) {
+        if self.done {
+            self.opening = Vec::new();
+        }
     }
 }
