@@ -12,7 +12,7 @@ use crate::model::addr::Addr;
 use crate::model::uuid::InterfaceId;
 
 /// So many interfaces that moved at one time are a restart of the server, after which nothing is where it was.
-pub const RESTART_MOVES: usize = 3;
+const RESTART_MOVES: usize = 3;
 
 /// A port with what is known of it.
 type Port = ((Addr, Over, u16), Vec<Learned>);
@@ -53,8 +53,11 @@ pub(super) fn close_intervals(ports: &mut [Port]) {
         }
     }
     let restarts = restarts(&moves);
-    for known in ports.iter_mut().flat_map(|(_, learned)| learned) {
-        let closed = restarts.get(restarts.partition_point(|restart| restart.came <= known.last));
+    let all = ports.iter_mut().flat_map(|(key, learned)| learned.iter_mut().map(|known| (*key, known)));
+    for ((_, over, port), known) in all {
+        let here = known.interface.and_then(|interface| spans.get(&(over, interface))?.by_port.get(&port));
+        let last = here.map_or(known.last, |here| here.last.max(known.last));
+        let closed = restarts.get(restarts.partition_point(|restart| restart.came <= last));
         known.superseded = known.superseded.into_iter().chain(closed.map(|restart| restart.came)).min();
         let before = restarts.partition_point(|restart| restart.came <= known.first);
         let opened = before.checked_sub(1).and_then(|nth| restarts.get(nth)).map(|restart| restart.left);
