@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use dashmap::DashMap;
 use foldhash::quality::RandomState;
 
+use crate::learn::names::Names;
 use crate::model::addr::Addr;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -44,6 +45,7 @@ pub struct Answered {
 pub struct Knowledge {
     answers: DashMap<Listener, Answered, RandomState>,
     forgotten: AtomicU64,
+    names: Names,
 }
 
 impl Knowledge {
@@ -83,6 +85,11 @@ impl Knowledge {
         let mut all: Vec<_> = self.answers.iter().map(|entry| (*entry.key(), *entry.value())).collect();
         all.sort_unstable_by_key(|(listener, _)| *listener);
         all
+    }
+
+    /// What hosts are called, and what applications told of errors.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Answers that came when no place was left.

@@ -3,3 +3,5 @@
 //! This room must never know policy, nor whether something is allowed.
 
 pub mod knowledge;
+pub mod listen;
+pub mod names;

@@ -5,7 +5,7 @@
 //! catalogue.
 
 pub mod ber;
-pub mod cursor;
+pub mod part;
 pub mod dns;
 pub mod kerberos;
 pub mod kpasswd;
@@ -15,7 +15,8 @@ pub mod netlogon;
 pub mod ntlm;
 pub mod ntp;
 pub mod smb;
-pub mod text;
+pub mod wire_name;
+
 
 use crate::model::app::AppProto;
 use crate::model::app::Said;
@@ -58,8 +59,8 @@ pub const RECOGNISERS: &[Recogniser] = &[
     Recogniser { proto: AppProto::NetbiosSession, over: TCP, recognise: smb::recognise_session },
     Recogniser { proto: AppProto::NetbiosName, over: UDP, recognise: netbios::recognise_name },
     Recogniser { proto: AppProto::NetbiosDatagram, over: UDP, recognise: netbios::recognise_datagram },
-    Recogniser { proto: AppProto::Ntp, over: UDP, recognise: ntp::recognise },
     Recogniser { proto: AppProto::Dns, over: BOTH, recognise: dns::recognise },
+    Recogniser { proto: AppProto::Ntp, over: UDP, recognise: ntp::recognise },
 ];
 
 const TCP: &[Transport] = &[Transport::Tcp];
