@@ -11,6 +11,7 @@ use foldhash::quality::RandomState;
 
 use crate::learn::endpoints::RpcBook;
 use crate::learn::grade::Endpoints;
+use crate::learn::names::Names;
 use crate::model::addr::Addr;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -47,6 +48,7 @@ pub struct Knowledge {
     answers: DashMap<Listener, Answered, RandomState>,
     forgotten: AtomicU64,
     rpc: RpcBook,
+    names: Names,
 }
 
 impl Knowledge {
@@ -96,6 +98,11 @@ impl Knowledge {
     /// What RPC sessions learned, sorted and at rest. To be made once, when all flows are done.
     pub fn endpoints(&self) -> Endpoints {
         Endpoints::of(&self.rpc)
+    }
+
+    /// What hosts are called, and what applications told of errors.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Answers that came when no place was left.

@@ -5,6 +5,8 @@
 pub mod endpoints;
 pub mod grade;
 pub mod knowledge;
+pub mod listen;
+pub mod names;
 pub mod rpc;
 pub mod rpc_flow;
 

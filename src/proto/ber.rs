@@ -3,10 +3,10 @@
 //! Lengths need not be minimal: Windows writes four bytes of length for everything. This file must never know what an
 //! element means.
 
-use crate::proto::cursor::Cursor;
-use crate::proto::cursor::Read;
-use crate::proto::cursor::Stop;
-use crate::proto::cursor::check;
+use crate::proto::part::Part;
+use crate::proto::part::Read;
+use crate::proto::part::Stop;
+use crate::proto::part::check;
 
 /// INTEGER.
 pub const INTEGER: u8 = 0x02;
@@ -22,7 +22,7 @@ pub const SEQUENCE: u8 = 0x30;
 pub const SET: u8 = 0x31;
 
 /// The next element: its tag, and its content as a part of its own.
-pub fn element<'a>(from: &mut Cursor<'a>) -> Read<(u8, Cursor<'a>)> {
+pub fn element<'a>(from: &mut Part<'a>) -> Read<(u8, Part<'a>)> {
     let tag = from.u8()?;
     check(tag & 0x1f != 0x1f)?;
     let length = match from.u8()? {
@@ -32,23 +32,23 @@ pub fn element<'a>(from: &mut Cursor<'a>) -> Read<(u8, Cursor<'a>)> {
         }
         _ => return Err(Stop::Wrong),
     };
-    Ok((tag, from.part(length)?))
+    Ok((tag, from.inner(length)?))
 }
 
 /// The content of the next element, which must have this tag. A first byte that is another tag is enough to refuse.
-pub fn expect<'a>(from: &mut Cursor<'a>, tag: u8) -> Read<Cursor<'a>> {
+pub fn expect<'a>(from: &mut Part<'a>, tag: u8) -> Read<Part<'a>> {
     peek(from, tag)?;
     element(from).map(|(_, content)| content)
 }
 
 /// Refuses if the next byte is there and is not this tag.
-pub fn peek(from: &Cursor<'_>, tag: u8) -> Read<()> {
+pub fn peek(from: &Part<'_>, tag: u8) -> Read<()> {
     let mut ahead = *from;
     check(ahead.u8()? == tag)
 }
 
 /// The value of the next element, an integer of up to eight bytes behind this tag.
-pub fn integer(from: &mut Cursor<'_>, tag: u8) -> Read<i64> {
+pub fn integer(from: &mut Part<'_>, tag: u8) -> Read<i64> {
     let mut content = expect(from, tag)?;
     check((1..=8).contains(&content.declared()))?;
     let bytes = content.take(content.declared())?;
@@ -57,7 +57,7 @@ pub fn integer(from: &mut Cursor<'_>, tag: u8) -> Read<i64> {
 }
 
 /// The value of an integer that stands alone inside an element with the tag `outer`, as Kerberos numbers its fields.
-pub fn numbered(from: &mut Cursor<'_>, outer: u8) -> Read<i64> {
+pub fn numbered(from: &mut Part<'_>, outer: u8) -> Read<i64> {
     let mut field = expect(from, outer)?;
     let value = integer(&mut field, INTEGER)?;
     check(field.is_end())?;
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn lengths_of_every_form() {
-        let read = |bytes: &[u8]| integer(&mut Cursor::open(bytes), INTEGER);
+        let read = |bytes: &[u8]| integer(&mut Part::open(bytes), INTEGER);
         assert_eq!(read(&[2, 1, 5]), Ok(5));
         assert_eq!(read(&[2, 0x84, 0, 0, 0, 2, 1, 0]), Ok(256));
         assert_eq!(read(&[2, 1, 0xff]), Ok(-1));
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_part_may_not_leave_its_whole() {
-        let mut outer = expect(&mut Cursor::open(&[0x30, 3, 4, 2, 0, 0]), SEQUENCE).unwrap_or(Cursor::whole(&[]));
+        let mut outer = expect(&mut Part::open(&[0x30, 3, 4, 2, 0, 0]), SEQUENCE).unwrap_or(Part::whole(&[]));
         assert_eq!(element(&mut outer).map(|(tag, _)| tag), Err(Stop::Wrong));
     }
 }

@@ -7,11 +7,11 @@ use crate::model::addr::Addr;
 use crate::model::app::Speaker;
 use crate::model::transport::Transport;
 use crate::proto::Recognition;
-use crate::proto::cursor::Cursor;
-use crate::proto::cursor::Read;
-use crate::proto::cursor::Stop;
-use crate::proto::cursor::check;
-use crate::proto::text;
+use crate::proto::part::Part;
+use crate::proto::part::Read;
+use crate::proto::part::Stop;
+use crate::proto::part::check;
+use crate::proto::wire_name;
 
 // Types of records.
 const A: u16 = 1;
@@ -45,7 +45,7 @@ struct Header {
 /// One message, and a place in it.
 struct Message<'a> {
     bytes: &'a [u8],
-    from: Cursor<'a>,
+    from: Part<'a>,
 }
 
 /// What a walk over a whole message came to.
@@ -62,7 +62,7 @@ pub fn recognise(transport: Transport, bytes: &[u8]) -> Recognition {
 }
 
 fn opening(transport: Transport, bytes: &[u8]) -> Read<Recognition> {
-    let mut all = Cursor::open(bytes);
+    let mut all = Part::open(bytes);
     let mut message = message(transport, &mut all)?;
     let header = message.header()?;
     let speaker = if header.answers { Speaker::Server } else { Speaker::Client };
@@ -84,11 +84,11 @@ fn opening(transport: Transport, bytes: &[u8]) -> Read<Recognition> {
 }
 
 /// The next message: a datagram, or what stands behind two bytes of length in a stream.
-fn message<'a>(transport: Transport, all: &mut Cursor<'a>) -> Read<Message<'a>> {
+fn message<'a>(transport: Transport, all: &mut Part<'a>) -> Read<Message<'a>> {
     let from = if transport == Transport::Tcp {
         let length = usize::from(all.be16()?);
         check(length >= HEADER)?;
-        all.part(length)?
+        all.inner(length)?
     } else {
         *all
     };
@@ -129,8 +129,9 @@ impl<'a> Message<'a> {
             }
         }
         walked.questions_done = true;
-        for _ in 0..header.records {
-            if let Err(stop) = self.record() {
+        for place in 0..header.records {
+            let first = place == 0 && header.questions == 0;
+            if let Err(stop) = self.record(first) {
                 walked.end = Err(stop);
                 return walked;
             }
@@ -144,19 +145,19 @@ impl<'a> Message<'a> {
         self.name(None)?;
         let kind = self.from.be16()?;
         check(kind != 0)?;
-        // The NetBIOS name service writes names of one long label, and has other meanings for three types.
-        let netbios = first && is_netbios(start.at_hand());
-        check(!(netbios && matches!(kind, NULL | NIMLOC | SRV)))?;
+        check(!(first && is_netbios(start.at_hand(), kind)))?;
         check(is_class(self.from.be16()?))
     }
 
-    /// A record: its type, its class, where its data begin, and they.
-    fn record(&mut self) -> Read<(u16, u16, Cursor<'a>)> {
+    fn record(&mut self, first: bool) -> Read<()> {
+        let start = self.from;
         self.name(None)?;
-        self.record_body()
+        let (kind, _, _) = self.record_body()?;
+        check(!(first && is_netbios(start.at_hand(), kind)))
     }
 
-    fn record_body(&mut self) -> Read<(u16, u16, Cursor<'a>)> {
+    /// The type of a record, its class, and where its data begin.
+    fn record_body(&mut self) -> Read<(u16, u16, Part<'a>)> {
         let kind = self.from.be16()?;
         let class = self.from.be16()?;
         // EDNS keeps a size in the place of the class.
@@ -181,10 +182,10 @@ impl<'a> Message<'a> {
 }
 
 /// Reads a name of `message` at `from`, following pointers, which may lead backwards only.
-fn name<'a>(message: &'a [u8], from: &mut Cursor<'a>, mut out: Option<&mut String>) -> Read<()> {
+fn name<'a>(message: &'a [u8], from: &mut Part<'a>, mut out: Option<&mut String>) -> Read<()> {
     let mut length = 0;
     let mut jumps = 0;
-    let mut ahead: Option<Cursor<'a>> = None;
+    let mut ahead: Option<Part<'a>> = None;
     let mut before = message.len() - from.at_hand().len().min(message.len());
     loop {
         let here = ahead.as_mut().unwrap_or(from);
@@ -195,7 +196,7 @@ fn name<'a>(message: &'a [u8], from: &mut Cursor<'a>, mut out: Option<&mut Strin
                 length += 1 + label.len();
                 check(length < NAME_MAX)?;
                 if let Some(out) = out.as_deref_mut() {
-                    text::push_label(out, label);
+                    wire_name::push_label(out, label);
                 }
             }
             high @ 0xc0.. => {
@@ -203,7 +204,7 @@ fn name<'a>(message: &'a [u8], from: &mut Cursor<'a>, mut out: Option<&mut Strin
                 // Each pointer leads before the part that it ends, so no loop is possible.
                 jumps += 1;
                 check((HEADER..before).contains(&target) && jumps <= JUMPS_MAX)?;
-                ahead = Some(Cursor::whole(message.get(target..before).ok_or(Stop::Wrong)?));
+                ahead = Some(Part::whole(message.get(target..before).ok_or(Stop::Wrong)?));
                 before = target;
             }
             _ => return Err(Stop::Wrong),
@@ -216,10 +217,13 @@ fn is_class(class: u16) -> bool {
     matches!(class & 0x7fff, 1 | 3 | 4 | 254 | 255)
 }
 
-/// Whether a name begins with a label as the `NetBIOS` name service writes them (RFC 1001 section 14.1).
-fn is_netbios(name: &[u8]) -> bool {
+/// Whether a name and its type are the `NetBIOS` name service's, whose messages are built alike: one long label of
+/// half bytes as letters (RFC 1001 section 14.1), and other meanings for three types.
+fn is_netbios(name: &[u8], kind: u16) -> bool {
     let label = name.split_first().filter(|(length, _)| **length == 32).and_then(|(_, rest)| rest.get(..32));
-    label.is_some_and(|label| label.iter().all(|byte| (b'A'..=b'P').contains(byte)))
+    let letters = label.map_or(0, |label| label.iter().filter(|byte| (b'A'..=b'P').contains(byte)).count());
+    // A few damaged letters do not make it DNS.
+    letters >= 24 && matches!(kind, NULL | NIMLOC | SRV)
 }
 
 /// What an answer says.
@@ -254,7 +258,7 @@ pub enum Data {
 
 /// Hands on what the answers of one end say. [`Stop::Short`] if more bytes could tell more.
 pub fn facts(transport: Transport, bytes: &[u8], mut tell: impl FnMut(Fact)) -> Read<()> {
-    let mut all = Cursor::open(bytes);
+    let mut all = Part::open(bytes);
     if transport != Transport::Tcp {
         return answer(&mut message(transport, &mut all)?, &mut tell);
     }
@@ -295,17 +299,17 @@ fn answer(message: &mut Message<'_>, tell: &mut impl FnMut(Fact)) -> Read<()> {
             }
             _ => continue,
         };
-        if let Some(owner) = text::fits(owner) {
+        if let Some(owner) = wire_name::fits(owner) {
             tell(Fact::Record { owner, data });
         }
     }
     Ok(())
 }
 
-fn target<'a>(message: &'a [u8], from: &mut Cursor<'a>) -> Read<String> {
+fn target<'a>(message: &'a [u8], from: &mut Part<'a>) -> Read<String> {
     let mut target = String::new();
     name(message, from, Some(&mut target))?;
-    text::fits(target).ok_or(Stop::Wrong)
+    wire_name::fits(target).ok_or(Stop::Wrong)
 }
 
 /// The address whose reverse name this is (RFC 1035 section 3.5, RFC 3596 section 2.5).

@@ -7,11 +7,11 @@ use crate::model::app::Speaker;
 use crate::model::transport::Transport;
 use crate::proto::Recognition;
 use crate::proto::ber;
-use crate::proto::cursor::Cursor;
-use crate::proto::cursor::Read;
-use crate::proto::cursor::Stop;
-use crate::proto::cursor::check;
-use crate::proto::text;
+use crate::proto::part::Part;
+use crate::proto::part::Read;
+use crate::proto::part::Stop;
+use crate::proto::part::check;
+use crate::proto::wire_name;
 
 /// What a message is. The number is its type and, behind `APPLICATION`, its tag (RFC 4120 section 5.10).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,7 +70,7 @@ impl Kind {
 
 /// Whether this is Kerberos. Certain once version, type and tag agree.
 pub fn recognise(transport: Transport, bytes: &[u8]) -> Recognition {
-    let mut all = Cursor::open(bytes);
+    let mut all = Part::open(bytes);
     let opened = match transport {
         Transport::Tcp => record(&mut all),
         _ => Ok(all),
@@ -80,15 +80,15 @@ pub fn recognise(transport: Transport, bytes: &[u8]) -> Recognition {
 }
 
 /// The next message of a stream, behind its length of four bytes (RFC 4120 section 7.2.2).
-fn record<'a>(stream: &mut Cursor<'a>) -> Read<Cursor<'a>> {
+fn record<'a>(stream: &mut Part<'a>) -> Read<Part<'a>> {
     // The first byte is enough to refuse most of what is not Kerberos; no message comes near 16 MiB.
     check(stream.at_hand().first().is_none_or(|high| *high == 0))?;
     let length = stream.be32()?;
-    stream.part(usize::try_from(length).map_err(|_| Stop::Wrong)?)
+    stream.inner(usize::try_from(length).map_err(|_| Stop::Wrong)?)
 }
 
 /// The kind of a message, and its fields behind version and type. Used by `kpasswd` too, which carries such messages.
-pub fn kind<'a>(message: &mut Cursor<'a>) -> Read<(Kind, Cursor<'a>)> {
+pub fn kind<'a>(message: &mut Part<'a>) -> Read<(Kind, Part<'a>)> {
     let mut ahead = *message;
     let kind = Kind::of_tag(ahead.u8()?).ok_or(Stop::Wrong)?;
     let (_, mut body) = ber::element(message)?;
@@ -118,7 +118,7 @@ pub struct Named {
 
 /// Hands on what each message of one end names. [`Stop::Short`] if more bytes could tell more.
 pub fn facts(transport: Transport, bytes: &[u8], mut tell: impl FnMut(Named)) -> Read<()> {
-    let mut all = Cursor::open(bytes);
+    let mut all = Part::open(bytes);
     if transport != Transport::Tcp {
         tell(named(&mut all)?);
         return Ok(());
@@ -129,7 +129,7 @@ pub fn facts(transport: Transport, bytes: &[u8], mut tell: impl FnMut(Named)) ->
     }
 }
 
-fn named(message: &mut Cursor<'_>) -> Read<Named> {
+fn named(message: &mut Part<'_>) -> Read<Named> {
     let (kind, mut fields) = kind(message)?;
     let mut named = Named { kind, realm: None, service: None, error: None };
     while !fields.is_end() {
@@ -157,7 +157,7 @@ fn named(message: &mut Cursor<'_>) -> Read<Named> {
     Ok(named)
 }
 
-fn request(field: &mut Cursor<'_>, named: &mut Named) -> Read<()> {
+fn request(field: &mut Part<'_>, named: &mut Named) -> Read<()> {
     let mut body = ber::expect(field, ber::SEQUENCE)?;
     while !body.is_end() {
         let (tag, mut part) = ber::element(&mut body)?;
@@ -173,14 +173,14 @@ fn request(field: &mut Cursor<'_>, named: &mut Named) -> Read<()> {
     Ok(())
 }
 
-fn string(field: &mut Cursor<'_>) -> Read<Option<String>> {
-    Ok(text::of_bytes(ber::expect(field, ber::GENERAL_STRING)?.rest()?))
+fn string(field: &mut Part<'_>) -> Read<Option<String>> {
+    Ok(wire_name::of_bytes(ber::expect(field, ber::GENERAL_STRING)?.rest()?))
 }
 
 /// The most parts read of a principal's name; services have two or three.
 const PARTS_MAX: usize = 8;
 
-fn principal(field: &mut Cursor<'_>) -> Read<Option<String>> {
+fn principal(field: &mut Part<'_>) -> Read<Option<String>> {
     let mut name = ber::expect(field, ber::SEQUENCE)?;
     ber::numbered(&mut name, 0xa0)?;
     let mut parts = ber::expect(&mut ber::expect(&mut name, 0xa1)?, ber::SEQUENCE)?;
@@ -194,7 +194,7 @@ fn principal(field: &mut Cursor<'_>) -> Read<Option<String>> {
         }
         joined.push_str(&string(&mut parts)?.unwrap_or_default());
     }
-    Ok(text::fits(joined))
+    Ok(wire_name::fits(joined))
 }
 
 /// The name of an error's number (RFC 4120 section 7.5.9, RFC 4556 section 3.1.3).

@@ -5,12 +5,12 @@
 use crate::model::app::Speaker;
 use crate::model::transport::Transport;
 use crate::proto::Recognition;
-use crate::proto::cursor::Cursor;
-use crate::proto::cursor::Read;
-use crate::proto::cursor::Stop;
-use crate::proto::cursor::check;
 use crate::proto::kerberos;
 use crate::proto::kerberos::Kind;
+use crate::proto::part::Part;
+use crate::proto::part::Read;
+use crate::proto::part::Stop;
+use crate::proto::part::check;
 
 /// Whether this is a change of a password. Certain once the Kerberos message inside has been read.
 pub fn recognise(transport: Transport, bytes: &[u8]) -> Recognition {
@@ -18,26 +18,26 @@ pub fn recognise(transport: Transport, bytes: &[u8]) -> Recognition {
 }
 
 fn opening(transport: Transport, bytes: &[u8]) -> Read<Speaker> {
-    let mut all = Cursor::open(bytes);
+    let mut all = Part::open(bytes);
     let framed = transport == Transport::Tcp;
     let mut message = if framed {
         check(all.at_hand().first().is_none_or(|high| *high == 0))?;
         let length = all.be32()?;
         // Its own length has 16 bits.
         check((6..=0xffff).contains(&length))?;
-        all.part(usize::try_from(length).map_err(|_| Stop::Wrong)?)?
+        all.inner(usize::try_from(length).map_err(|_| Stop::Wrong)?)?
     } else {
         all
     };
     let length = usize::from(message.be16()?);
     let rest = length.checked_sub(2).ok_or(Stop::Wrong)?;
     check(if framed { rest == message.declared() } else { rest >= message.at_hand().len() })?;
-    let mut message = message.part(rest)?;
+    let mut message = message.inner(rest)?;
     // 1 changes the sender's own password, 0xff80 sets anyone's; replies have 1.
     let version = message.be16()?;
     check(version == 1 || version == 0xff80)?;
     let ticket_length = usize::from(message.be16()?);
-    let mut inner = if ticket_length == 0 { message } else { message.part(ticket_length)? };
+    let mut inner = if ticket_length == 0 { message } else { message.inner(ticket_length)? };
     match kerberos::kind(&mut inner)?.0 {
         Kind::ApRequest if ticket_length > 0 => Ok(Speaker::Client),
         Kind::ApReply if ticket_length > 0 => Ok(Speaker::Server),

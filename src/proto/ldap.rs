@@ -7,10 +7,10 @@ use crate::model::app::Speaker;
 use crate::model::transport::Transport;
 use crate::proto::Recognition;
 use crate::proto::ber;
-use crate::proto::cursor::Cursor;
-use crate::proto::cursor::Read;
-use crate::proto::cursor::Stop;
-use crate::proto::cursor::check;
+use crate::proto::part::Part;
+use crate::proto::part::Read;
+use crate::proto::part::Stop;
+use crate::proto::part::check;
 
 // The tags of the operations (RFC 4511 section 4.2 to 4.14).
 const BIND_REQUEST: u8 = 0x60;
@@ -38,8 +38,11 @@ const INTERMEDIATE: u8 = 0x79;
 /// The ways to bind: simple, SASL, and the three of Sicily, which Windows still offers (MS-ADTS section 5.1.1.1.3).
 const BIND_WAYS: [u8; 5] = [0x80, 0xa3, 0x89, 0x8a, 0x8b];
 
-/// How far a message within a SASL layer may reach: 16 MiB, the most that its peers agree to buffer.
-const SASL_MAX: u32 = 1 << 24;
+/// The capability that a server has if it is a domain controller of Active Directory (MS-ADTS section 3.1.1.3.4.3.1).
+pub const ACTIVE_DIRECTORY: &[u8] = b"1.2.840.113556.1.4.800";
+
+/// How long the first token met of a SASL layer may be: 1 MiB. Peers may agree to more, and rarely use it.
+const SASL_MAX: u32 = 1 << 20;
 
 /// Whether this is LDAP. Certain once the first operation's own first fields have been read.
 pub fn recognise(transport: Transport, bytes: &[u8]) -> Recognition {
@@ -51,7 +54,7 @@ pub fn recognise(transport: Transport, bytes: &[u8]) -> Recognition {
 }
 
 fn message(bytes: &[u8]) -> Read<Recognition> {
-    let mut message = ber::expect(&mut Cursor::open(bytes), ber::SEQUENCE)?;
+    let mut message = ber::expect(&mut Part::open(bytes), ber::SEQUENCE)?;
     let id = ber::integer(&mut message, ber::INTEGER)?;
     check((0..=i64::from(i32::MAX)).contains(&id))?;
     let (tag, mut content) = ber::element(&mut message)?;
@@ -119,10 +122,10 @@ fn message(bytes: &[u8]) -> Read<Recognition> {
 /// What a conversation looks like that is met after its SASL bind: a length, then a sealed token. Other protocols have
 /// such a layer too, so it is never certain.
 fn protected(bytes: &[u8]) -> Read<Recognition> {
-    let mut all = Cursor::open(bytes);
+    let mut all = Part::open(bytes);
     let length = all.be32()?;
     check((16..SASL_MAX).contains(&length))?;
-    let mut token = all.part(length.try_into().map_err(|_| Stop::Wrong)?)?;
+    let mut token = all.inner(length.try_into().map_err(|_| Stop::Wrong)?)?;
     match token.u8()? {
         // Kerberos (RFC 4121 section 4.2.6.2): the flags tell who sealed it.
         5 => {
@@ -152,10 +155,10 @@ fn protected(bytes: &[u8]) -> Read<Recognition> {
 }
 
 /// The token behind the length.
-fn all_from(bytes: &[u8]) -> Read<Cursor<'_>> {
-    let mut all = Cursor::open(bytes);
+fn all_from(bytes: &[u8]) -> Read<Part<'_>> {
+    let mut all = Part::open(bytes);
     let length = all.be32()?;
-    all.part(length.try_into().map_err(|_| Stop::Wrong)?)
+    all.inner(length.try_into().map_err(|_| Stop::Wrong)?)
 }
 
 /// What is read of the first messages of one end.
@@ -176,7 +179,7 @@ pub enum Fact<'a> {
 
 /// Reads message after message and hands on what they tell. [`Stop::Short`] if more bytes could tell more.
 pub fn facts<'a>(bytes: &'a [u8], mut tell: impl FnMut(Fact<'a>)) -> Read<()> {
-    let mut all = Cursor::open(bytes);
+    let mut all = Part::open(bytes);
     loop {
         let mut message = ber::expect(&mut all, ber::SEQUENCE)?;
         ber::integer(&mut message, ber::INTEGER)?;
@@ -197,7 +200,7 @@ pub fn facts<'a>(bytes: &'a [u8], mut tell: impl FnMut(Fact<'a>)) -> Read<()> {
     }
 }
 
-fn entry<'a>(content: &mut Cursor<'a>, tell: &mut impl FnMut(Fact<'a>)) -> Read<()> {
+fn entry<'a>(content: &mut Part<'a>, tell: &mut impl FnMut(Fact<'a>)) -> Read<()> {
     let entry = ber::expect(content, ber::OCTETS)?.rest()?;
     let mut attributes = ber::expect(content, ber::SEQUENCE)?;
     while !attributes.is_end() {

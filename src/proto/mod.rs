@@ -5,7 +5,6 @@
 //! catalogue.
 
 pub mod ber;
-pub mod cursor;
 pub mod dcerpc;
 pub mod dcom;
 pub mod dns;
@@ -18,8 +17,9 @@ pub mod netbios;
 pub mod netlogon;
 pub mod ntlm;
 pub mod ntp;
+pub mod part;
 pub mod smb;
-pub mod text;
+pub mod wire_name;
 
 use crate::model::app::AppProto;
 use crate::model::app::Said;
@@ -63,8 +63,8 @@ pub const RECOGNISERS: &[Recogniser] = &[
     Recogniser { proto: AppProto::NetbiosName, over: UDP, recognise: netbios::recognise_name },
     Recogniser { proto: AppProto::NetbiosDatagram, over: UDP, recognise: netbios::recognise_datagram },
     Recogniser { proto: AppProto::DceRpc, over: BOTH, recognise: dcerpc::recognise },
-    Recogniser { proto: AppProto::Ntp, over: UDP, recognise: ntp::recognise },
     Recogniser { proto: AppProto::Dns, over: BOTH, recognise: dns::recognise },
+    Recogniser { proto: AppProto::Ntp, over: UDP, recognise: ntp::recognise },
 ];
 
 const TCP: &[Transport] = &[Transport::Tcp];

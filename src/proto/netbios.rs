@@ -6,11 +6,11 @@ use crate::model::addr::Addr;
 use crate::model::app::Speaker;
 use crate::model::transport::Transport;
 use crate::proto::Recognition;
-use crate::proto::cursor::Cursor;
-use crate::proto::cursor::Read;
-use crate::proto::cursor::Stop;
-use crate::proto::cursor::check;
-use crate::proto::text;
+use crate::proto::part::Part;
+use crate::proto::part::Read;
+use crate::proto::part::Stop;
+use crate::proto::part::check;
+use crate::proto::wire_name;
 
 // Types of records of the name service (RFC 1002 section 4.2.1.3).
 const NB: u16 = 0x20;
@@ -37,7 +37,7 @@ pub fn recognise_name(_transport: Transport, bytes: &[u8]) -> Recognition {
 }
 
 fn name_service(bytes: &[u8]) -> Read<Speaker> {
-    let mut from = Cursor::open(bytes);
+    let mut from = Part::open(bytes);
     let header = header(&mut from)?;
     encoded_name(&mut from)?;
     let kind = from.be16()?;
@@ -52,7 +52,7 @@ struct Header {
     code: u8,
 }
 
-fn header(from: &mut Cursor<'_>) -> Read<Header> {
+fn header(from: &mut Part<'_>) -> Read<Header> {
     let _id = from.be16()?;
     let high = from.u8()?;
     let (answers, operation) = (high & 0x80 != 0, high >> 3 & 0xf);
@@ -73,11 +73,11 @@ pub fn recognise_datagram(_transport: Transport, bytes: &[u8]) -> Recognition {
 
 /// What a datagram is, and who says in it that he sent it.
 fn datagram(bytes: &[u8]) -> Read<(Recognition, Option<(Addr, Name)>)> {
-    let mut from = Cursor::open(bytes);
+    let mut from = Part::open(bytes);
     let kind = from.u8()?;
     check((0x10..=0x16).contains(&kind))?;
-    // Four reserved bits.
-    check(from.u8()? & 0xf0 == 0)?;
+    // Four bits of the flags are reserved; some senders set them.
+    let _flags = from.u8()?;
     let _id = from.be16()?;
     let sender = from.array()?;
     let _port = from.be16()?;
@@ -104,7 +104,7 @@ fn datagram(bytes: &[u8]) -> Read<(Recognition, Option<(Addr, Name)>)> {
 }
 
 /// A name as all three services write it: half bytes as letters from A, then perhaps a scope (RFC 1001 section 14.1).
-pub fn encoded_name(from: &mut Cursor<'_>) -> Read<Name> {
+pub fn encoded_name(from: &mut Part<'_>) -> Read<Name> {
     check(from.u8()? == 32)?;
     let mut raw = [0; 16];
     for byte in &mut raw {
@@ -130,7 +130,7 @@ pub fn encoded_name(from: &mut Cursor<'_>) -> Read<Name> {
 /// The name without the blanks and zeros that fill it up.
 fn plain(name: &[u8]) -> String {
     let end = name.iter().rposition(|byte| !matches!(byte, b' ' | 0)).map_or(0, |last| last + 1);
-    text::of_bytes(name.get(..end).unwrap_or_default()).unwrap_or_default()
+    wire_name::of_bytes(name.get(..end).unwrap_or_default()).unwrap_or_default()
 }
 
 /// What a message of the name or datagram service says.
@@ -151,7 +151,7 @@ pub enum Fact {
 
 /// Hands on what a message of the name service says: registrations, answers to queries, lists of a host's names.
 pub fn name_facts(bytes: &[u8], mut tell: impl FnMut(Fact)) -> Read<()> {
-    let mut from = Cursor::open(bytes);
+    let mut from = Part::open(bytes);
     let header = header(&mut from)?;
     let name = encoded_name(&mut from)?;
     let mut kind = from.be16()?;
@@ -175,7 +175,7 @@ pub fn name_facts(bytes: &[u8], mut tell: impl FnMut(Fact)) -> Read<()> {
     }
     let _ttl = from.be32()?;
     let length = usize::from(from.be16()?);
-    let mut record = from.part(length)?;
+    let mut record = from.inner(length)?;
     match kind {
         NB => {
             while !record.is_end() {

@@ -2,11 +2,11 @@
 //!
 //! It hands on the names in it. It must never know who sent it.
 
-use crate::proto::cursor::Cursor;
-use crate::proto::cursor::Read;
-use crate::proto::cursor::Stop;
-use crate::proto::cursor::check;
-use crate::proto::text;
+use crate::proto::part::Part;
+use crate::proto::part::Read;
+use crate::proto::part::Stop;
+use crate::proto::part::check;
+use crate::proto::wire_name;
 
 /// What a domain controller says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -28,7 +28,7 @@ const JUMPS_MAX: usize = 128;
 /// operation codes 23 to 25); of the two older forms (19 to 21) it is known that a domain controller sent them, so they
 /// give an answer without names.
 pub fn answer(value: &[u8]) -> Read<Answer> {
-    let mut from = Cursor::whole(value);
+    let mut from = Part::whole(value);
     match from.le16()? {
         19..=21 => return Ok(Answer::default()),
         23..=25 => {}
@@ -45,10 +45,10 @@ pub fn answer(value: &[u8]) -> Read<Answer> {
     let netbios_domain = next()?;
     let netbios_host = next()?;
     Ok(Answer {
-        domain: text::fits(domain),
-        host: text::fits(host),
-        netbios_domain: text::fits(netbios_domain).map(|name| name.to_uppercase()),
-        netbios_host: text::fits(netbios_host).map(|name| name.to_uppercase()),
+        domain: wire_name::fits(domain),
+        host: wire_name::fits(host),
+        netbios_domain: wire_name::fits(netbios_domain).map(|name| name.to_uppercase()),
+        netbios_host: wire_name::fits(netbios_host).map(|name| name.to_uppercase()),
     })
 }
 
@@ -75,7 +75,7 @@ fn name(value: &[u8], at: &mut usize) -> Read<String> {
             }
             [length @ 1..0x40, ..] => {
                 let end = 1 + usize::from(length);
-                text::push_label(&mut name, rest.get(1..end).ok_or(Stop::Wrong)?);
+                wire_name::push_label(&mut name, rest.get(1..end).ok_or(Stop::Wrong)?);
                 place += end;
             }
             _ => return Err(Stop::Wrong),

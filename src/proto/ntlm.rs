@@ -3,11 +3,11 @@
 //! They are found by their signature, so that no carrier needs to be understood. This file must never know who sent
 //! them.
 
-use crate::proto::cursor::Cursor;
-use crate::proto::cursor::Read;
-use crate::proto::cursor::Stop;
-use crate::proto::cursor::check;
-use crate::proto::text;
+use crate::proto::part::Part;
+use crate::proto::part::Read;
+use crate::proto::part::Stop;
+use crate::proto::part::check;
+use crate::proto::wire_name;
 
 const SIGNATURE: &[u8] = b"NTLMSSP\0";
 const NEGOTIATE: u32 = 1;
@@ -57,7 +57,7 @@ pub fn messages(bytes: &[u8], mut tell: impl FnMut(Message)) -> Read<()> {
 }
 
 fn message(bytes: &[u8]) -> Read<Option<Message>> {
-    let mut from = Cursor::open(bytes);
+    let mut from = Part::open(bytes);
     from.take(SIGNATURE.len())?;
     match from.le32()? {
         NEGOTIATE => Ok(None),
@@ -75,7 +75,7 @@ fn message(bytes: &[u8]) -> Read<Option<Message>> {
             from.take(8 + 8)?;
             let flags = from.le32()?;
             let name = field(bytes, &mut place)?;
-            let name = if flags & UNICODE == 0 { text::of_bytes(name) } else { text::of_utf16(name) };
+            let name = if flags & UNICODE == 0 { wire_name::of_bytes(name) } else { wire_name::of_utf16(name) };
             Ok(name.map(Message::Workstation))
         }
         _ => Err(Stop::Wrong),
@@ -83,7 +83,7 @@ fn message(bytes: &[u8]) -> Read<Option<Message>> {
 }
 
 /// A field that lies elsewhere in the message: length, space, offset from the signature.
-fn field<'a>(message: &'a [u8], from: &mut Cursor<'a>) -> Read<&'a [u8]> {
+fn field<'a>(message: &'a [u8], from: &mut Part<'a>) -> Read<&'a [u8]> {
     let length = usize::from(from.le16()?);
     from.take(2)?;
     let offset = usize::try_from(from.le32()?).map_err(|_| Stop::Wrong)?;
@@ -97,7 +97,7 @@ fn field<'a>(message: &'a [u8], from: &mut Cursor<'a>) -> Read<&'a [u8]> {
 
 fn challenge(info: &[u8]) -> Read<Challenge> {
     let mut challenge = Challenge::default();
-    let mut from = Cursor::whole(info);
+    let mut from = Part::whole(info);
     for _ in 0..PAIRS_MAX {
         if from.is_end() {
             break;
@@ -113,7 +113,7 @@ fn challenge(info: &[u8]) -> Read<Challenge> {
             4 => &mut challenge.domain,
             _ => continue,
         };
-        *place = text::of_utf16(value);
+        *place = wire_name::of_utf16(value);
     }
     Ok(challenge)
 }

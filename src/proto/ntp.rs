@@ -5,15 +5,17 @@
 use crate::model::app::Speaker;
 use crate::model::transport::Transport;
 use crate::proto::Recognition;
-use crate::proto::cursor::Cursor;
-use crate::proto::cursor::Read;
-use crate::proto::cursor::Stop;
-use crate::proto::cursor::check;
+use crate::proto::part::Part;
+use crate::proto::part::Read;
+use crate::proto::part::Stop;
+use crate::proto::part::check;
 
-/// 1970 in seconds since 1900. A clock that is set at all shows more, or has begun the next era in 2036.
-const YEAR_1970: u32 = 2_208_988_800;
-/// The same for 2104, the end of what 1970 plus 31 bits of seconds can mean in the second era.
-const YEAR_2104: u32 = 0x8000_0000;
+/// Clocks that are set show a time from mid-1993, in seconds since 1900, ...
+const FROM: u32 = 0xb000_0000;
+/// ... or, once the seconds have begun anew in 2036, one before 2051.
+const UNTIL: u32 = 0x1c00_0000;
+/// How far two clocks of one packet may lie apart, 10 days: what a host remembers of its own recent past.
+const NEAR_SECONDS: u32 = 10 * 86_400;
 
 /// Whether this is NTP. Certain if a packet of modes 1 to 5 is plausible in every field.
 pub fn recognise(_transport: Transport, bytes: &[u8]) -> Recognition {
@@ -21,7 +23,7 @@ pub fn recognise(_transport: Transport, bytes: &[u8]) -> Recognition {
 }
 
 fn opening(bytes: &[u8]) -> Read<Recognition> {
-    let mut from = Cursor::open(bytes);
+    let mut from = Part::open(bytes);
     let first = from.u8()?;
     let (version, mode) = (first >> 3 & 7, first & 7);
     check((1..=4).contains(&version))?;
@@ -32,39 +34,61 @@ fn opening(bytes: &[u8]) -> Read<Recognition> {
         6 => control(&mut from),
         7 => private(first, &mut from),
         // Version 1 had no modes.
-        _ if version == 1 => time(&mut from, Speaker::Either).map(|_| Recognition::Likely(Speaker::Either)),
+        _ if version == 1 => time(&mut from, Speaker::Either).map(|found| match found {
+            Recognition::Certain(speaker) => Recognition::Likely(speaker),
+            other => other,
+        }),
         _ => Err(Stop::Wrong),
     }
 }
 
-/// The packet that tells the time.
-fn time(from: &mut Cursor<'_>, speaker: Speaker) -> Read<Recognition> {
+/// The packet that tells the time. Nothing in it is constant, so it is certain only where two clocks in it agree, or
+/// where a client leaves out everything but its own time, as simple and cautious clients do.
+fn time(from: &mut Part<'_>, speaker: Speaker) -> Read<Recognition> {
     // 17 and more are reserved, and no server is so far from the clock.
     check(from.u8()? <= 16)?;
     let [poll, precision] = from.array()?;
-    let delay = from.be32()?;
-    let dispersion = from.be32()?;
-    let _reference = from.be32()?;
-    let mut clocks_set = true;
-    for _ in 0..3 {
-        let clock = from.be32()?;
-        clocks_set &= clock == 0 || clock >= YEAR_1970 || clock < YEAR_2104;
-        from.be32()?;
-    }
-    let sent = from.array::<8>()?;
-    // What follows, keys and extensions, comes in words.
+    let (delay, dispersion, _reference) = (from.be32()?, from.be32()?, from.be32()?);
+    let (updated, original, received, sent) = (clock(from)?, clock(from)?, clock(from)?, clock(from)?);
+    // Poll and precision are powers of two in seconds; delay and dispersion are below 16 and 32 seconds.
     let plausible = poll <= 17
         && (precision == 0 || precision >= 0xe0)
         && delay.cast_signed().unsigned_abs() < 1 << 20
         && dispersion < 1 << 21
-        && clocks_set
-        && sent != [0; 8]
-        && from.at_hand().len().is_multiple_of(4);
-    Ok(if plausible { Recognition::Certain(speaker) } else { Recognition::Likely(speaker) })
+        && is_tail(from.at_hand().len());
+    let empty = [updated, original, received] == [0; 3] && delay == 0;
+    let agree = near(received, sent) || received == 0 && near(updated, sent);
+    Ok(match (plausible, speaker) {
+        (true, _) if agree || empty && is_set(sent) => Recognition::Certain(speaker),
+        (true, Speaker::Client) if empty && sent != 0 => Recognition::Certain(speaker),
+        (true, _) if empty || is_set(updated) || is_set(sent) => Recognition::Likely(speaker),
+        // Odd, but no contradiction: some clocks are.
+        _ => Recognition::NeedMore,
+    })
+}
+
+/// Seconds of the next clock, 0 if it is not set at all.
+fn clock(from: &mut Part<'_>) -> Read<u32> {
+    let [seconds, fraction] = [from.be32()?, from.be32()?];
+    Ok(if seconds == 0 { u32::from(fraction != 0) } else { seconds })
+}
+
+fn is_set(seconds: u32) -> bool {
+    seconds >= FROM || (2..UNTIL).contains(&seconds)
+}
+
+fn near(one: u32, other: u32) -> bool {
+    is_set(one) && is_set(other) && one.wrapping_sub(other).cast_signed().unsigned_abs() <= NEAR_SECONDS
+}
+
+/// What may follow the 48 bytes: nothing, the number of a key alone, with a checksum of 16 or 20 bytes, the longer form
+/// of Windows (MS-SNTP section 2.2.3), or extensions of at least 16 bytes.
+fn is_tail(length: usize) -> bool {
+    matches!(length, 0 | 4) || length >= 16 && length.is_multiple_of(4) && length <= 1024
 }
 
 /// Mode 6 (RFC 9327 section 2): the first bit of the second byte marks an answer.
-fn control(from: &mut Cursor<'_>) -> Read<Recognition> {
+fn control(from: &mut Part<'_>) -> Read<Recognition> {
     let second = from.u8()?;
     check(matches!(second & 0x1f, 0..=12 | 31))?;
     // Sequence, status, association, offset.
@@ -72,17 +96,20 @@ fn control(from: &mut Cursor<'_>) -> Read<Recognition> {
     let count = usize::from(from.be16()?);
     check(count <= 468)?;
     // Padding to words, then perhaps a key and a checksum.
-    check(from.at_hand().len() <= count.next_multiple_of(4) + 24)?;
+    let behind = from.at_hand().len().checked_sub(count).ok_or(Stop::Short)?;
+    check(behind <= 3 + 24)?;
     Ok(Recognition::Likely(if second & 0x80 == 0 { Speaker::Client } else { Speaker::Server }))
 }
 
 /// Mode 7, the private one of one implementation: the first bit marks an answer.
-fn private(first: u8, from: &mut Cursor<'_>) -> Read<Recognition> {
+fn private(first: u8, from: &mut Part<'_>) -> Read<Recognition> {
     let _sequence = from.u8()?;
     check(matches!(from.u8()?, 0 | 2 | 3))?;
     check(from.u8()? <= 45)?;
-    let items = from.be16()? & 0xfff;
-    let size = from.be16()? & 0xfff;
-    check(usize::from(items) * usize::from(size) <= 500)?;
+    let items = usize::from(from.be16()? & 0xfff);
+    let size = usize::from(from.be16()? & 0xfff);
+    let left = from.at_hand().len().checked_sub(items * size).ok_or(Stop::Short)?;
+    // A request is filled up to the room its answer takes, then perhaps a time, a key and a checksum.
+    check(items * size <= 500 && left <= 184)?;
     Ok(Recognition::Likely(if first & 0x80 == 0 { Speaker::Client } else { Speaker::Server }))
 }

@@ -6,11 +6,11 @@
 use crate::model::app::Speaker;
 use crate::model::transport::Transport;
 use crate::proto::Recognition;
-use crate::proto::cursor::Cursor;
-use crate::proto::cursor::Read;
-use crate::proto::cursor::Stop;
-use crate::proto::cursor::check;
 use crate::proto::netbios;
+use crate::proto::part::Part;
+use crate::proto::part::Read;
+use crate::proto::part::Stop;
+use crate::proto::part::check;
 
 // Types of a packet of the session service.
 const MESSAGE: u8 = 0x00;
@@ -22,17 +22,17 @@ const KEEP_ALIVE: u8 = 0x85;
 
 /// Whether this is SMB. Certain once the fixed part of the first header agrees with itself.
 pub fn recognise(_transport: Transport, bytes: &[u8]) -> Recognition {
-    let mut all = Cursor::open(bytes);
-    let speaker = loop {
+    let mut all = Part::open(bytes);
+    loop {
         match packet(&mut all) {
-            // Either end sends these whenever it likes.
+            // Either end sends these whenever it likes, and some clients an empty message to the same end.
             Ok((KEEP_ALIVE, _)) => {}
-            Ok((MESSAGE, mut message)) => break header(&mut message),
-            Ok(_) => break Err(Stop::Wrong),
-            Err(stop) => break Err(stop),
+            Ok((MESSAGE, message)) if message.is_end() => {}
+            Ok((MESSAGE, mut message)) => return header(&mut message).unwrap_or_else(Recognition::from),
+            Ok(_) => return Recognition::NotForUs,
+            Err(stop) => return stop.into(),
         }
-    };
-    speaker.map_or_else(Recognition::from, Recognition::Certain)
+    }
 }
 
 /// Whether a `NetBIOS` session is being opened, refused or kept alive. SMB in an open one is SMB.
@@ -41,23 +41,33 @@ pub fn recognise_session(_transport: Transport, bytes: &[u8]) -> Recognition {
 }
 
 /// The next packet of a session: its type, and its content.
-fn packet<'a>(stream: &mut Cursor<'a>) -> Read<(u8, Cursor<'a>)> {
+fn packet<'a>(stream: &mut Part<'a>) -> Read<(u8, Part<'a>)> {
     let kind = stream.u8()?;
     check(kind == MESSAGE || (REQUEST..=KEEP_ALIVE).contains(&kind))?;
     // Direct TCP uses all 24 bits (MS-SMB2 section 2.1), a session 17 of them.
     let [high, middle, low] = stream.array()?;
     let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
-    check((kind == KEEP_ALIVE) == (length == 0) || kind == ACCEPTED)?;
-    Ok((kind, stream.part(length)?))
+    check((kind == KEEP_ALIVE) == (length == 0) || matches!(kind, MESSAGE | ACCEPTED))?;
+    Ok((kind, stream.inner(length)?))
 }
 
-/// Who wrote this header. What it begins with is compared as soon as it is there.
-fn header(message: &mut Cursor<'_>) -> Read<Speaker> {
+/// Whether a message begins with a header. What it begins with is compared as soon as it is there.
+fn header(message: &mut Part<'_>) -> Read<Recognition> {
     let version = message.u8()?;
     check((0xfc..=0xff).contains(&version))?;
     for letter in b"SMB" {
         check(message.u8()? == *letter)?;
     }
+    match speaker(version, message) {
+        Ok(speaker) => Ok(Recognition::Certain(speaker)),
+        // Four letters behind a length are hardly chance.
+        Err(Stop::Wrong) => Ok(Recognition::Likely(Speaker::Either)),
+        Err(Stop::Short) => Err(Stop::Short),
+    }
+}
+
+/// Who wrote the header of this version, from behind its letters on.
+fn speaker(version: u8, message: &mut Part<'_>) -> Read<Speaker> {
     match version {
         // SMB 1 (MS-CIFS section 2.2.3.1): command, status, flags; the flag 0x80 marks a reply.
         0xff => {
@@ -95,7 +105,7 @@ fn by_bit(answers: bool) -> Speaker {
 }
 
 fn session(bytes: &[u8]) -> Read<Recognition> {
-    let mut all = Cursor::open(bytes);
+    let mut all = Part::open(bytes);
     let (kind, mut content) = packet(&mut all)?;
     match kind {
         REQUEST => {
@@ -118,8 +128,8 @@ fn session(bytes: &[u8]) -> Read<Recognition> {
             // Four bytes prove little; SMB behind them proves them.
             let smb = packet(&mut all).and_then(|(_, mut message)| header(&mut message));
             Ok(match smb {
-                Ok(speaker) => Recognition::Certain(speaker),
-                Err(_) => Recognition::Likely(Speaker::Server),
+                Ok(Recognition::Certain(speaker)) => Recognition::Certain(speaker),
+                _ => Recognition::Likely(Speaker::Server),
             })
         }
         KEEP_ALIVE => match packet(&mut all) {

@@ -5,11 +5,11 @@
 //! as they are: who prints makes them harmless.
 
 /// The longest name kept, in bytes.
-pub const TEXT_MAX: usize = 255;
+pub const NAME_MAX: usize = 255;
 
-/// Text of bytes in UTF-8 or something like it. `None` if empty or longer than [`TEXT_MAX`].
+/// Text of bytes in UTF-8 or something like it. `None` if empty or longer than [`NAME_MAX`].
 pub fn of_bytes(bytes: &[u8]) -> Option<String> {
-    if bytes.len() > TEXT_MAX {
+    if bytes.len() > NAME_MAX {
         return None;
     }
     let mut text = String::new();
@@ -27,7 +27,7 @@ pub fn of_bytes(bytes: &[u8]) -> Option<String> {
 /// Text of UTF-16 with the low byte first. A half character is written as its number. `None` as for [`of_bytes`].
 pub fn of_utf16(bytes: &[u8]) -> Option<String> {
     let (pairs, []) = bytes.as_chunks::<2>() else { return None };
-    if pairs.len() > TEXT_MAX {
+    if pairs.len() > NAME_MAX {
         return None;
     }
     let mut text = String::new();
@@ -72,7 +72,7 @@ fn escape(text: &mut String, number: u32) {
 
 /// The text, if it is any and not too long.
 pub fn fits(text: String) -> Option<String> {
-    (1..=TEXT_MAX).contains(&text.len()).then_some(text)
+    (1..=NAME_MAX).contains(&text.len()).then_some(text)
 }
 
 #[cfg(test)]
@@ -92,9 +92,9 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_left_out() {
         assert_eq!(of_bytes(b""), None);
-        assert_eq!(of_bytes(&[b'a'; TEXT_MAX]).map(|text| text.len()), Some(TEXT_MAX));
-        assert_eq!(of_bytes(&[b'a'; TEXT_MAX + 1]), None);
-        assert_eq!(of_bytes(&[0xff; TEXT_MAX]), None);
+        assert_eq!(of_bytes(&[b'a'; NAME_MAX]).map(|text| text.len()), Some(NAME_MAX));
+        assert_eq!(of_bytes(&[b'a'; NAME_MAX + 1]), None);
+        assert_eq!(of_bytes(&[0xff; NAME_MAX]), None);
     }
 
     #[test]

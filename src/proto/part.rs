@@ -31,14 +31,14 @@ pub fn check(holds: bool) -> Read<()> {
     if holds { Ok(()) } else { Err(Stop::Wrong) }
 }
 
-/// A place in a payload: the bytes at hand from there on, and how many the message says there are.
+/// A part of a payload that is not read yet: the bytes at hand, and how many the message says there are.
 #[derive(Clone, Copy, Debug)]
-pub struct Cursor<'a> {
+pub struct Part<'a> {
     at_hand: &'a [u8],
     declared: usize,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> Part<'a> {
     /// The beginning of bytes whose end is not known.
     pub fn open(bytes: &'a [u8]) -> Self {
         Self { at_hand: bytes, declared: usize::MAX }
@@ -94,12 +94,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next `count` bytes as a part of their own, whether or not all of them are at hand, and steps past them.
-    pub fn part(&mut self, count: usize) -> Read<Self> {
+    pub fn inner(&mut self, count: usize) -> Read<Self> {
         check(count <= self.declared)?;
-        let (part, rest) = self.at_hand.split_at(count.min(self.at_hand.len()));
+        let (inner, rest) = self.at_hand.split_at(count.min(self.at_hand.len()));
         self.at_hand = rest;
         self.declared -= count;
-        Ok(Self { at_hand: part, declared: count })
+        Ok(Self { at_hand: inner, declared: count })
     }
 
     /// Everything the message says is left; [`Stop::Short`] if not all of it is at hand.
@@ -129,15 +129,15 @@ mod tests {
 
     #[test]
     fn a_cut_is_told_from_a_contradiction() {
-        let mut all = Cursor::open(&[1, 2, 3, 4]);
+        let mut all = Part::open(&[1, 2, 3, 4]);
         assert_eq!(all.be16(), Ok(0x0102));
-        let mut part = all.part(3).unwrap_or(all);
+        let mut part = all.inner(3).unwrap_or(all);
         assert_eq!((part.declared(), part.at_hand()), (3, &[3, 4][..]));
         assert_eq!(part.rest(), Err(Stop::Short));
         assert_eq!(part.le16(), Ok(0x0403));
         assert_eq!(part.u8(), Err(Stop::Short));
         assert_eq!(part.be16(), Err(Stop::Wrong), "the part has one byte left, and says so");
         assert_eq!(all.u8(), Err(Stop::Short));
-        assert_eq!(Cursor::whole(&[1]).be16(), Err(Stop::Wrong));
+        assert_eq!(Part::whole(&[1]).be16(), Err(Stop::Wrong));
     }
 }
