@@ -266,6 +266,11 @@ impl Catalogue {
         })
     }
 
+    /// Every exception of the site file.
+    pub fn exceptions(&self) -> &[Exception] {
+        &self.site.exceptions
+    }
+
     /// Whether the site file says that this host may scan.
     pub fn is_scanner(&self, ip: IpAddr) -> bool {
         self.site.scanners.around(ip).next().is_some()
