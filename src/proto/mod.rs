@@ -4,6 +4,26 @@
 //! This room must never know port numbers, flows or rules: a recogniser that looked at the port would only repeat the
 //! catalogue.
 
+mod cursor;
+pub mod dhcp;
+pub mod ftp;
+pub mod http;
+pub mod ike;
+pub mod imap;
+pub mod ncacn_http;
+pub mod nmf;
+pub mod pop3;
+pub mod radius;
+pub mod rdp;
+mod ready;
+pub mod smtp;
+pub mod snmp;
+pub mod ssh;
+pub mod tds;
+pub mod telnet;
+mod text;
+pub mod tls;
+
 use crate::model::app::AppProto;
 use crate::model::app::Said;
 use crate::model::app::Speaker;
@@ -36,8 +56,29 @@ pub struct Recogniser {
     pub recognise: fn(Transport, &[u8]) -> Recognition,
 }
 
+const TCP: &[Transport] = &[Transport::Tcp];
+const UDP: &[Transport] = &[Transport::Udp];
+const BOTH: &[Transport] = &[Transport::Tcp, Transport::Udp];
+
 /// Every recogniser. Of two that are equally sure, the first is believed; no two may be certain of the same bytes.
-pub const RECOGNISERS: &[Recogniser] = &[];
+pub const RECOGNISERS: &[Recogniser] = &[
+    Recogniser { proto: AppProto::NcacnHttp, over: TCP, recognise: ncacn_http::recognise },
+    Recogniser { proto: AppProto::Tls, over: TCP, recognise: tls::recognise },
+    Recogniser { proto: AppProto::Http, over: TCP, recognise: http::recognise },
+    Recogniser { proto: AppProto::Rdp, over: TCP, recognise: rdp::recognise },
+    Recogniser { proto: AppProto::Tds, over: BOTH, recognise: tds::recognise },
+    Recogniser { proto: AppProto::Smtp, over: TCP, recognise: smtp::recognise },
+    Recogniser { proto: AppProto::Imap, over: TCP, recognise: imap::recognise },
+    Recogniser { proto: AppProto::Pop3, over: TCP, recognise: pop3::recognise },
+    Recogniser { proto: AppProto::Ftp, over: TCP, recognise: ftp::recognise },
+    Recogniser { proto: AppProto::Ssh, over: TCP, recognise: ssh::recognise },
+    Recogniser { proto: AppProto::Telnet, over: TCP, recognise: telnet::recognise },
+    Recogniser { proto: AppProto::Nmf, over: TCP, recognise: nmf::recognise },
+    Recogniser { proto: AppProto::Snmp, over: UDP, recognise: snmp::recognise },
+    Recogniser { proto: AppProto::Radius, over: UDP, recognise: radius::recognise },
+    Recogniser { proto: AppProto::Dhcp, over: UDP, recognise: dhcp::recognise },
+    Recogniser { proto: AppProto::Ike, over: UDP, recognise: ike::recognise },
+];
 
 /// What the first bytes of one end are. The second value tells whether more bytes could change that.
 pub fn recognise(transport: Transport, bytes: &[u8]) -> (Said, bool) {
