@@ -56,21 +56,17 @@ fn version_4(bytes: &[u8]) -> Read<Recognition> {
     must((1..=37).contains(&hardware) && hardware_length <= 16 && hops <= 16)?;
     let _transaction_and_seconds = cursor.take(4 + 2)?;
     // Only the flag for broadcasts is defined.
-    must(cursor.be16()? & 0x7fff == 0)?;
+    must(matches!(cursor.be16()?, 0 | 0x8000))?;
     let _addresses = cursor.take(4 * 4)?;
     let (_, unused) = cursor.take(16)?.split_at_checked(usize::from(hardware_length)).ok_or(Recognition::NotForUs)?;
     // Ethernet's six bytes of sixteen.
-    must(hardware_length != 6 || unused.iter().all(|byte| *byte == 0))?;
-    let likely = Ok(Recognition::Likely(speaker));
-    match bytes.get(COOKIE_AT..) {
-        Some([99, 130, 83, 99, ..]) => Ok(Recognition::Certain(speaker)),
-        Some([_, _, _, _, ..]) => {
-            // BOOTP with a maker's area: 64 bytes.
-            must(bytes.len() >= COOKIE_AT + 64)?;
-            likely
-        }
-        _ => likely,
+    let ethernet = hardware_length == 6;
+    must(!ethernet || unused.iter().all(|byte| *byte == 0))?;
+    if bytes.get(COOKIE_AT..).is_some_and(|rest| rest.starts_with(&COOKIE)) {
+        return Ok(Recognition::Certain(speaker));
     }
+    // BOOTP has options of a maker instead, or none.
+    if ethernet { Ok(Recognition::Likely(speaker)) } else { Err(Recognition::NeedMore) }
 }
 
 fn version_6(bytes: &[u8]) -> Read<Recognition> {
@@ -85,7 +81,9 @@ fn version_6(bytes: &[u8]) -> Read<Recognition> {
     let relayed = kind >= 12;
     cursor.take(if relayed { 33 } else { 3 })?;
     let mut proven = false;
-    must(cursor.left() > 0 || bytes.len() < 8)?;
+    if cursor.left() == 0 {
+        return Err(Recognition::NeedMore);
+    }
     while cursor.left() > 0 {
         let (option, length) = (cursor.be16()?, usize::from(cursor.be16()?));
         must((1..=150).contains(&option))?;

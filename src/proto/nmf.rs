@@ -73,7 +73,7 @@ fn reply(bytes: &[u8]) -> Read<Recognition> {
         }
         // A byte alone; then TLS, or the handshake of MS-NNS with SPNEGO or NTLM in it.
         UPGRADE_RESPONSE => match cursor.0 {
-            [] | [0x14..=0x16] | [0x16, 3, ..] => likely,
+            [] | [0x14..=0x16] | [0x14..=0x16, 1] | [0x16, 3, ..] => likely,
             [0x14..=0x16, 1, 0, ..] => {
                 cursor.take(3)?;
                 let length = cursor.be16()?;
@@ -85,7 +85,6 @@ fn reply(bytes: &[u8]) -> Read<Recognition> {
                     _ => Err(Recognition::NotForUs),
                 }
             }
-            [0x14..=0x16, 1] => likely,
             _ => Err(Recognition::NotForUs),
         },
         _ => Err(Recognition::NotForUs),

@@ -35,8 +35,8 @@ pub fn recognise(_: Transport, bytes: &[u8]) -> Recognition {
 
 /// A server's refusal looks like its protocol, and like any other with three digits.
 pub(super) fn refusal(bytes: &[u8], known: &[&[u8]]) -> Recognition {
-    let begins = |code: &&[u8]| answer(Cursor(bytes).literal(code).map(|()| Recognition::Likely(Speaker::Server)));
-    known.iter().map(|code| begins(&code)).find(|one| *one != Recognition::NotForUs).unwrap_or(Recognition::NotForUs)
+    let begins = |code: &[u8]| answer(Cursor(bytes).literal(code).map(|()| Recognition::Likely(Speaker::Server)));
+    known.iter().map(|code| begins(code)).find(|one| *one != Recognition::NotForUs).unwrap_or(Recognition::NotForUs)
 }
 
 #[cfg(test)]

@@ -43,8 +43,8 @@ fn judge(line: &[u8], own: &[&str], shared: &[&str]) -> Line {
     if text.len() > LINE_MAX || !is_text(text) {
         return Line::Foreign;
     }
-    let is = |command: &&str| if ended { fits(text, command) } else { begins(text, command) };
-    match (own.iter().any(|command| is(&command)), shared.iter().any(|command| is(&command))) {
+    let is = |command: &str| if ended { fits(text, command) } else { begins(text, command) };
+    match (own.iter().any(|command| is(command)), shared.iter().any(|command| is(command))) {
         (false, false) => Line::Foreign,
         _ if !ended => {
             let worded = own.iter().chain(shared).any(|command| wants_argument(command) && fits(text, command));
@@ -59,8 +59,7 @@ fn judge(line: &[u8], own: &[&str], shared: &[&str]) -> Line {
 pub(super) fn text_of(line: &[u8]) -> (&[u8], bool) {
     match line {
         [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => (text, true),
-        [text @ .., b'\r'] => (text, false),
-        text => (text, false),
+        [text @ .., b'\r'] | text => (text, false),
     }
 }
 
