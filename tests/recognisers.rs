@@ -60,12 +60,13 @@ fn every_sample_is_recognised_and_its_sender_too() {
     for sample in samples() {
         let Some(own) = row(sample.proto) else { continue };
         let answer = ask(own, &sample, &sample.bytes);
-        let speaker = match (answer, sample.certainty) {
-            (Recognition::Certain(speaker), Certainty::Certain | Certainty::Any) => Some(speaker),
-            (Recognition::Likely(speaker), Certainty::Likely | Certainty::Shared | Certainty::Any) => Some(speaker),
-            _ => None,
+        let certainties = match answer {
+            Recognition::Certain(_) => [Certainty::Certain, Certainty::Any].as_slice(),
+            Recognition::Likely(_) => &[Certainty::Likely, Certainty::Shared, Certainty::Any],
+            Recognition::NeedMore | Recognition::NotForUs => &[],
         };
-        let Some(speaker) = speaker else {
+        let fits = certainties.contains(&sample.certainty);
+        let Some(speaker) = speaker_of(answer).filter(|_| fits) else {
             faults.push(format!("{}: {answer:?}", name(&sample)));
             continue;
         };
@@ -177,6 +178,13 @@ fn others(sample: &Sample) -> impl Iterator<Item = &'static Recogniser> {
 
 fn ask(row: &Recogniser, sample: &Sample, bytes: &[u8]) -> Recognition {
     (row.recognise)(sample.transport, bytes)
+}
+
+fn speaker_of(answer: Recognition) -> Option<Speaker> {
+    match answer {
+        Recognition::Certain(speaker) | Recognition::Likely(speaker) => Some(speaker),
+        Recognition::NeedMore | Recognition::NotForUs => None,
+    }
 }
 
 fn alike(one: AppProto, other: AppProto) -> bool {
