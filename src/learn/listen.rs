@@ -67,6 +67,20 @@ impl From<Read<()>> for Attention {
     }
 }
 
+/// Whether a protocol names anybody in the clear.
+pub fn tells(proto: AppProto) -> bool {
+    matches!(
+        proto,
+        AppProto::Dns
+            | AppProto::Ldap
+            | AppProto::Kerberos
+            | AppProto::Smb
+            | AppProto::DceRpc
+            | AppProto::NetbiosName
+            | AppProto::NetbiosDatagram
+    )
+}
+
 /// Notes what can be learnt from the bytes of one end. Bytes after the first wrong one tell nothing.
 pub fn listen(heard: &Heard<'_>, knowledge: &Knowledge) -> Attention {
     let ear = Ear { heard, names: knowledge.names(), seen: Seen { at: heard.ts, frame: heard.frame } };

@@ -17,6 +17,10 @@ use crate::flow::stream::Stream;
 use crate::flow::table::FlowIndex;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
+use crate::learn::listen::Attention;
+use crate::learn::listen::Heard;
+use crate::learn::listen::listen;
+use crate::learn::listen::tells;
 use crate::learn::rpc::RpcSession;
 use crate::learn::rpc_flow::FlowId;
 use crate::model::addr::Side;
@@ -24,7 +28,6 @@ use crate::model::app::AppProto;
 use crate::model::app::ProtoSet;
 use crate::model::app::Said;
 use crate::model::ids::FrameId;
-use crate::model::transport::Transport;
 use crate::proto::OPENING_MAX;
 use crate::proto::recognise;
 
@@ -34,9 +37,11 @@ const TALKS_MAX: usize = 4096;
 /// Bytes that those flows may hold.
 const HELD_MAX: usize = 4 << 20;
 
-/// Pieces of one direction that are looked at where its beginning was not captured, and datagrams of one direction
-/// that may still tell what they are.
+/// Pieces of one direction that are looked at where its beginning was not captured.
 const PIECES_MAX: u8 = 8;
+
+/// Datagrams of a flow that are listened to.
+const DATAGRAMS_MAX: u64 = 128;
 
 /// What listening cost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -74,7 +79,7 @@ struct Talk {
     rpc: Option<Box<RpcSession>>,
 }
 
-/// One direction of it.
+/// One direction of a stream.
 #[derive(Debug, Default)]
 struct Ear {
     stream: Stream,
@@ -83,7 +88,19 @@ struct Ear {
     /// What came so far, if one piece did not decide.
     opening: Vec<u8>,
     pieces: u8,
-    done: bool,
+    state: State,
+}
+
+/// What is still to be heard of a direction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum State {
+    /// What it is.
+    #[default]
+    Unknown,
+    /// What it tells of hosts and errors.
+    Telling(Said),
+    /// Nothing.
+    Done,
 }
 
 /// A packet with its captured payload, and whom to tell.
@@ -93,6 +110,18 @@ struct Utterance<'a> {
     speech: &'a mut Speech,
     counts: &'a mut EarCounts,
     knowledge: &'a Knowledge,
+}
+
+impl Utterance<'_> {
+    /// Notes what `bytes` of its sender tell about others; whether more of them could tell more.
+    fn tell(&self, said: Said, bytes: &[u8]) -> bool {
+        let Some(proto) = said.proto.filter(|proto| tells(*proto)) else { return false };
+        let Packet { key, from, ts, frame, .. } = *self.packet;
+        let (sender, receiver) = (key.end(from), key.end(from.other()));
+        let (transport, speaker) = (key.transport, said.speaker);
+        let heard = Heard { proto, transport, speaker, sender, receiver, bytes, ts, frame };
+        listen(&heard, self.knowledge) == Attention::More
+    }
 }
 
 impl Ears {
@@ -106,25 +135,44 @@ impl Ears {
         knowledge: &Knowledge,
     ) {
         let Some(flow) = table.flow(index) else { return };
-        let first_frame = flow.first_frame;
-        let talk = match self.talks.get_mut(&index) {
-            Some(talk) if talk.id.first_frame == first_frame => talk,
-            _ => {
+        let Layer::Tcp(_) = packet.layer else {
+            if flow.packets[0] + flow.packets[1] > DATAGRAMS_MAX {
                 self.forget(index);
-                self.make_room(table);
-                self.order.push_back((index, first_frame));
-                let Some(flow) = table.flow(index) else { return };
-                self.talks.entry(index).or_insert_with(|| Talk::new(flow))
+                return table.end_listening(index);
             }
+            let Some(speech) = table.speech_mut(index) else { return };
+            let said = Utterance { packet, payload, speech, counts: &mut self.counts, knowledge };
+            if datagram(said) {
+                let Some(talk) = self.talk(table, index) else { return };
+                let rpc = talk.rpc.get_or_insert_with(|| session(talk.id));
+                rpc.datagram(packet.from, payload, packet.ts, packet.frame, knowledge);
+            }
+            return;
         };
+        let Some(talk) = self.talk(table, index) else { return };
         let before = talk.held();
         let Some(speech) = table.speech_mut(index) else { return };
-        let over = talk.hear(Utterance { packet, payload, speech, counts: &mut self.counts, knowledge });
-        self.held = (self.held + talk.held()).saturating_sub(before);
+        let mut counts = EarCounts::default();
+        let over = talk.hear(Utterance { packet, payload, speech, counts: &mut counts, knowledge });
+        let after = talk.held();
+        self.held = (self.held + after).saturating_sub(before);
+        self.counts.add(counts);
         if over {
             self.forget(index);
             table.end_listening(index);
         }
+    }
+
+    /// What is held of the flow at `index`, made anew if that is nothing or of an earlier flow.
+    fn talk(&mut self, table: &mut Table, index: FlowIndex) -> Option<&mut Talk> {
+        let first_frame = table.flow(index)?.first_frame;
+        if self.talks.get(&index).is_none_or(|talk| talk.id.first_frame != first_frame) {
+            self.forget(index);
+            self.make_room(table);
+            self.order.push_back((index, first_frame));
+            self.talks.insert(index, Talk::new(table.flow(index)?));
+        }
+        self.talks.get_mut(&index)
     }
 
     fn forget(&mut self, index: FlowIndex) {
@@ -148,6 +196,29 @@ impl Ears {
     }
 }
 
+/// A datagram stands for itself. Whether it is DCE/RPC.
+fn datagram(said: Utterance<'_>) -> bool {
+    let (side, payload) = (said.packet.from, said.payload);
+    let mut heard = *said.speech.of(side);
+    if !heard.certain {
+        let (now, _) = recognise(said.packet.key.transport, payload);
+        if now.proto.is_some() || heard.proto.is_none() {
+            heard = now;
+            said.speech.set(side, heard);
+        }
+    }
+    said.tell(heard, payload);
+    is_rpc(heard)
+}
+
+fn session(id: FlowId) -> Box<RpcSession> {
+    Box::new(RpcSession::new(id.key, id.first_frame))
+}
+
+fn is_rpc(said: Said) -> bool {
+    matches!(said.proto, Some(AppProto::DceRpc | AppProto::NcacnHttp))
+}
+
 impl Talk {
     fn new(flow: &Flow) -> Self {
         let ear = |side: Side| {
@@ -167,32 +238,28 @@ impl Talk {
         ears + self.rpc.as_ref().map_or(0, |rpc| rpc.held())
     }
 
-    /// Listens to one packet; true if nothing more is to be heard.
+    /// Listens to one segment; true if nothing more is to be heard.
     fn hear(&mut self, mut said: Utterance<'_>) -> bool {
-        let (packet, payload) = (said.packet, said.payload);
-        if let Layer::Tcp(tcp) = packet.layer {
-            let side = packet.from;
-            let seq = tcp.seq.wrapping_add(u32::from(tcp.flags & SYN != 0));
-            let fresh = self.ear(side).stream.take(seq, payload);
-            let cut = packet.payload_len.saturating_sub(packet.payload_captured);
-            if !fresh.is_empty() {
-                self.piece(fresh, &mut said);
-                if cut > 0 {
-                    self.ear(side).stream.lose(cut);
-                    self.hole(side, &mut said);
-                }
-            }
-            if self.ear(side).stream.is_stuck() {
-                self.ear(side).stream.skip();
+        let (packet, side) = (said.packet, said.packet.from);
+        let Layer::Tcp(tcp) = packet.layer else { return false };
+        let seq = tcp.seq.wrapping_add(u32::from(tcp.flags & SYN != 0));
+        let fresh = self.ear(side).stream.take(seq, said.payload);
+        let cut = packet.payload_len.saturating_sub(packet.payload_captured);
+        if !fresh.is_empty() {
+            self.piece(fresh, &mut said);
+            if cut > 0 {
+                self.ear(side).stream.lose(cut);
                 self.hole(side, &mut said);
             }
-            while let Some(bytes) = self.ear(side).stream.follow() {
-                self.piece(&bytes, &mut said);
-            }
-        } else {
-            self.datagram(payload, &mut said);
         }
-        self.rpc.is_none() && self.ears.iter().all(|ear| ear.done)
+        if self.ear(side).stream.is_stuck() {
+            self.ear(side).stream.skip();
+            self.hole(side, &mut said);
+        }
+        while let Some(bytes) = self.ear(side).stream.follow() {
+            self.piece(&bytes, &mut said);
+        }
+        self.rpc.is_none() && self.ears.iter().all(|ear| ear.state == State::Done)
     }
 
     fn ear(&mut self, side: Side) -> &mut Ear {
@@ -203,7 +270,10 @@ impl Talk {
     fn hole(&mut self, side: Side, said: &mut Utterance<'_>) {
         said.counts.holes += 1;
         let ear = self.ear(side);
-        ear.done |= ear.from_start;
+        if ear.from_start {
+            ear.state = State::Done;
+            ear.opening = Vec::new();
+        }
         if let Some(rpc) = &mut self.rpc {
             rpc.gap(side);
         }
@@ -216,82 +286,59 @@ impl Talk {
             rpc.stream(side, bytes, ts, frame, said.knowledge);
         }
         let ear = self.ear(side);
-        let Some(heard) = ear.listen(bytes, said.packet.key.transport) else { return };
-        said.speech.set(side, heard);
-        if self.rpc.is_none() && is_rpc(heard) {
-            let mut rpc = Box::new(RpcSession::new(self.id.key, self.id.first_frame));
-            let other = side.other();
-            for (side, now) in [(other, [].as_slice()), (side, bytes)] {
-                let opening = std::mem::take(&mut self.ear(side).opening);
-                let bytes = if opening.is_empty() { now } else { &opening };
-                if !bytes.is_empty() {
-                    rpc.stream(side, bytes, ts, frame, said.knowledge);
-                }
-                self.ear(side).opening = opening;
+        if ear.state == State::Done {
+            return;
+        }
+        let mut opening = std::mem::take(&mut ear.opening);
+        if !opening.is_empty() {
+            opening.extend_from_slice(bytes.get(..OPENING_MAX.saturating_sub(opening.len())).unwrap_or(bytes));
+        }
+        let view = if opening.is_empty() { bytes } else { &opening };
+        ear.listen(view, said);
+        if self.rpc.is_none() && is_rpc(*said.speech.of(side)) {
+            let mut rpc = session(self.id);
+            let earlier = &self.ear(side.other()).opening;
+            if !earlier.is_empty() {
+                rpc.stream(side.other(), earlier, ts, frame, said.knowledge);
             }
+            rpc.stream(side, view, ts, frame, said.knowledge);
             self.rpc = Some(rpc);
         }
-        self.ear(side).settle();
-    }
-
-    /// A datagram stands for itself.
-    fn datagram(&mut self, bytes: &[u8], said: &mut Utterance<'_>) {
-        let packet = said.packet;
-        let ear = self.ear(packet.from);
-        if !ear.done {
-            let (heard, more) = recognise(packet.key.transport, bytes);
-            ear.pieces += 1;
-            if ear.pieces == 1 || heard.proto.is_some() {
-                said.speech.set(packet.from, heard);
-            }
-            ear.done = heard.certain || (!more && ear.pieces >= 2) || ear.pieces >= PIECES_MAX;
-            if self.rpc.is_none() && is_rpc(heard) {
-                self.rpc = Some(Box::new(RpcSession::new(self.id.key, self.id.first_frame)));
-            }
-        }
-        if let Some(rpc) = &mut self.rpc {
-            rpc.datagram(packet.from, bytes, packet.ts, packet.frame, said.knowledge);
+        let ear = self.ear(side);
+        if ear.state != State::Done && ear.from_start {
+            ear.opening = if opening.is_empty() { bytes.to_vec() } else { opening };
         }
     }
-}
-
-fn is_rpc(said: Said) -> bool {
-    matches!(said.proto, Some(AppProto::DceRpc | AppProto::NcacnHttp))
 }
 
 impl Ear {
-    /// Listens to the next bytes of a stream, and says what the direction is by now.
-    fn listen(&mut self, bytes: &[u8], transport: Transport) -> Option<Said> {
-        if self.done {
-            return None;
-        }
+    /// Looks at all that is known of a direction.
+    fn listen(&mut self, view: &[u8], said: &mut Utterance<'_>) {
+        let (side, transport) = (said.packet.from, said.packet.key.transport);
         if !self.from_start {
             // A message may begin with any segment. What the bytes are not, means nothing.
-            let (said, _) = recognise(transport, bytes);
+            let (heard, _) = recognise(transport, view);
             self.pieces += 1;
-            self.done = said.certain || self.pieces >= PIECES_MAX;
-            let said = Said { certain: false, ruled_out: ProtoSet::default(), ..said };
-            return said.proto.is_some().then_some(said);
+            if heard.proto.is_some() {
+                said.speech.set(side, Said { certain: false, ruled_out: ProtoSet::default(), ..heard });
+            }
+            if heard.certain || self.pieces >= PIECES_MAX {
+                self.state = State::Done;
+            }
+            return;
         }
-        let fits = OPENING_MAX.saturating_sub(self.opening.len());
-        let bytes = bytes.get(..fits).unwrap_or(bytes);
-        let (said, more) = if self.opening.is_empty() {
-            recognise(transport, bytes)
-        } else {
-            self.opening.extend_from_slice(bytes);
-            recognise(transport, &self.opening)
-        };
-        self.done = said.certain || !more || self.opening.len().max(bytes.len()) >= OPENING_MAX;
-        if !self.done && self.opening.is_empty() {
-            self.opening = bytes.to_vec();
+        let full = view.len() >= OPENING_MAX;
+        if self.state == State::Unknown {
+            let (heard, more) = recognise(transport, view.get(..OPENING_MAX).unwrap_or(view));
+            said.speech.set(side, heard);
+            if heard.certain || !more || full {
+                self.state = State::Telling(heard);
+            }
         }
-        Some(said)
-    }
-
-    /// Gives back what is no longer needed.
-    fn settle(&mut self) {
-        if self.done {
-            self.opening = Vec::new();
+        if let State::Telling(heard) = self.state
+            && (!said.tell(heard, view) || full)
+        {
+            self.state = State::Done;
         }
     }
 }
