@@ -20,6 +20,7 @@ use crate::catalogue::load::SITE_PROFILE;
 use crate::catalogue::load::Written;
 use crate::catalogue::policy::Row;
 use crate::catalogue::reader::Word;
+use crate::catalogue::role::PROOFS;
 use crate::catalogue::role::ROLES_MAX;
 use crate::catalogue::role::Role;
 use crate::catalogue::role::RoleBasis;
@@ -224,6 +225,19 @@ impl Names<'_> {
             }
             found.push(RoleInference { role, basis: RoleBasis::Answers { all, any } });
         }
+        let mut by = Vec::new();
+        for word in &entry.proofs {
+            if PROOFS.contains(&word.text.as_str()) {
+                by.push(word.text.clone());
+            } else {
+                let hint =
+                    did_you_mean(&word.text, PROOFS).unwrap_or_else(|| format!("there are {}", PROOFS.join(", ")));
+                self.faults.error(word.at, format!("unknown proof `{}`", word.text), Some(hint));
+            }
+        }
+        if !by.is_empty() {
+            found.push(RoleInference { role, basis: RoleBasis::Proved { by } });
+        }
         if let Some(asks) = &entry.asks {
             let any: Vec<_> = asks.any.iter().filter_map(|word| self.service_id(word)).collect();
             if let Some(of) = self.role(&asks.of) {
@@ -274,6 +288,8 @@ impl Names<'_> {
             tcp_twin: entry.tcp_twin,
             replies_elsewhere: entry.replies_elsewhere,
             primary: entry.primary,
+            exclusive: entry.exclusive,
+            mapper: entry.mapper,
         }
     }
 
@@ -443,6 +459,8 @@ impl Names<'_> {
             tcp_twin: false,
             replies_elsewhere: false,
             primary: false,
+            exclusive: false,
+            mapper: false,
         });
         self.services.insert(id.text.clone(), ServiceId(number));
         Some(ServiceId(number))

@@ -26,6 +26,7 @@ pub(crate) struct RoleEntry {
     pub(crate) implies: Vec<Word>,
     pub(crate) answers: Vec<AnswersEntry>,
     pub(crate) asks: Option<AsksEntry>,
+    pub(crate) proofs: Vec<Word>,
 }
 
 /// One `[[role.answers]]` of a role
@@ -54,6 +55,8 @@ pub(crate) struct ServiceEntry {
     pub(crate) tcp_twin: bool,
     pub(crate) replies_elsewhere: bool,
     pub(crate) primary: bool,
+    pub(crate) exclusive: bool,
+    pub(crate) mapper: bool,
 }
 
 /// `[[interface]]`
@@ -171,6 +174,7 @@ fn read_role(mut fields: Fields<'_, '_>) -> RoleEntry {
         implies: fields.words("implies").unwrap_or_default(),
         answers,
         asks,
+        proofs: fields.words("proofs").unwrap_or_default(),
     };
     fields.finish();
     entry
@@ -188,6 +192,8 @@ fn read_service(mut fields: Fields<'_, '_>) -> ServiceEntry {
         tcp_twin: fields.flag("tcp_twin").unwrap_or(false),
         replies_elsewhere: fields.flag("replies_elsewhere").unwrap_or(false),
         primary: fields.flag("primary").unwrap_or(false),
+        exclusive: fields.flag("exclusive").unwrap_or(false),
+        mapper: fields.flag("mapper").unwrap_or(false),
     };
     fields.finish();
     entry

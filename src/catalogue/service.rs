@@ -35,6 +35,10 @@ pub struct Service {
     pub replies_elsewhere: bool,
     /// Preferred where several services share a port.
     pub primary: bool,
+    /// Between hosts of the site nothing else listens on its range: payload that is no RPC is unexpected there.
+    pub exclusive: bool,
+    /// It is the RPC endpoint mapper.
+    pub mapper: bool,
 }
 
 /// Whether a datagram wants an answer.

@@ -1,15 +1,17 @@
-//! Which end is the client: SYN, then SYN-ACK, then payload, then the catalogue, then a port seen answering, then who
-//! spoke first.
+//! Which end is the client: SYN, then SYN-ACK, then what the payload says, then the catalogue, then a port seen
+//! answering, then who spoke first.
 
 use crate::catalogue::Catalogue;
 use crate::classify::ports::PortClasses;
 use crate::classify::verdict::DirBasis;
 use crate::flow::record::Began;
 use crate::flow::record::Flow;
+use crate::flow::speech::Speech;
 use crate::learn::knowledge::Answered;
 use crate::learn::knowledge::Listener;
 use crate::model::addr::Side;
 use crate::model::app::AppProto;
+use crate::model::app::Speaker;
 use crate::model::transport::Transport;
 
 /// What decides the direction of flows that were caught in the middle.
@@ -23,20 +25,23 @@ pub(crate) struct Directions<'a> {
 
 impl Directions<'_> {
     /// The client's end of a flow, and how that is known.
-    pub(crate) fn of(&self, flow: &Flow) -> (Side, DirBasis) {
+    pub(crate) fn of(&self, flow: &Flow, speech: Option<&Speech>) -> (Side, DirBasis) {
         match flow.began_by {
             Began::Syn => (flow.began, DirBasis::Syn),
             Began::SynAck => (flow.began, DirBasis::SynAck),
-            Began::FirstPacket => self.undirected(flow),
+            Began::FirstPacket => self.undirected(flow, speech),
         }
     }
 
-    fn undirected(&self, flow: &Flow) -> (Side, DirBasis) {
+    fn undirected(&self, flow: &Flow, speech: Option<&Speech>) -> (Side, DirBasis) {
         if !flow.key.transport.has_ports() {
             return (flow.began, DirBasis::FirstPacket);
         }
         if let Some(client) = self.ntp_client(flow) {
             return (client, DirBasis::NtpMode);
+        }
+        if let Some(client) = speech.and_then(asking) {
+            return (client, DirBasis::Payload);
         }
         let known = |side: Side| {
             let class = self.classes.of(flow.key.transport, flow.key.end(side).port);
@@ -79,6 +84,17 @@ impl Directions<'_> {
             4 => Some(side.other()),
             _ => None,
         })
+    }
+}
+
+/// The end that says what a client says. Where both ends do, or neither, nothing tells.
+fn asking(speech: &Speech) -> Option<Side> {
+    let part = |side: Side| speech.of(side).proto.map(|_| speech.of(side).speaker);
+    match (part(Side::Low), part(Side::High)) {
+        (Some(Speaker::Client), Some(Speaker::Client)) | (Some(Speaker::Server), Some(Speaker::Server)) => None,
+        (Some(Speaker::Client), _) | (_, Some(Speaker::Server)) => Some(Side::Low),
+        (_, Some(Speaker::Client)) | (Some(Speaker::Server), _) => Some(Side::High),
+        _ => None,
     }
 }
 

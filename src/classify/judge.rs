@@ -20,9 +20,12 @@ use crate::classify::judged::Judged;
 use crate::classify::judged::Options;
 use crate::classify::judged::Ruled;
 use crate::classify::outcome::outcome;
+use crate::classify::payload::Rpc;
+use crate::classify::payload::recognised;
 use crate::classify::ports::PortClasses;
 use crate::classify::roles::Roles;
 use crate::classify::ruling::Ruling;
+use crate::classify::standing::Answer;
 use crate::classify::standing::Answers;
 use crate::classify::standing::Known;
 use crate::classify::verdict::FindingKind;
@@ -33,8 +36,11 @@ use crate::classify::verdict::Verdict;
 use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
+use crate::flow::speech::Speech;
 use crate::flow::table::Table;
+use crate::learn::grade::Endpoints;
 use crate::learn::knowledge::Knowledge;
+use crate::learn::names::Name;
 use crate::model::addr::Addr;
 use crate::model::transport::Transport;
 
@@ -52,6 +58,8 @@ pub struct Judge<'a> {
     answers: Answers,
     context: Context,
     roles: Roles,
+    rpc: Rpc,
+    names: Vec<(Addr, Vec<Name>)>,
     collapsed: Collapsed,
 }
 
@@ -71,12 +79,13 @@ impl<'a> Judge<'a> {
         let hosts_of_flows = hosts.len();
         let about = About { catalogue, hosts: &hosts, classes: &classes };
         let context = Context::new(&flows, tables, facts, listeners, &about);
-        let roles = Roles::new(&flows, &context, &about, options.infer);
-        let known = Known { about: &about, context: &context, roles: &roles, strict: options.strict };
+        let roles = Roles::new(&flows, &context, &about, &knowledge.names().controllers(), options.infer);
+        let known = Known { about: &about, context: &context, roles: &roles, tables, strict: options.strict };
         let mut answers = Answers::default();
+        let mut rpc = Rpc::new(knowledge.endpoints());
         let rule = |seen: &Seen<'a>| {
             let verdict = outcome(seen, seen.icmp(tables), &context, &about);
-            Ruling::new(seen, verdict.outcome, answers.of(seen, verdict.reason, &known))
+            Ruling::new(seen, verdict.outcome, answers.of(seen, verdict.reason, &known, &mut rpc))
         };
         let rulings: Vec<Ruling> = flows.iter().map(rule).collect();
         let may_scan = |addr: Addr| catalogue.is_scanner(addr.ip());
@@ -88,7 +97,21 @@ impl<'a> Judge<'a> {
                 hosts.number(addr);
             }
         }
-        Self { catalogue, tables, classes, hosts, hosts_of_flows, flows, rulings, answers, context, roles, collapsed }
+        Self {
+            catalogue,
+            tables,
+            classes,
+            hosts,
+            hosts_of_flows,
+            flows,
+            rulings,
+            answers,
+            context,
+            roles,
+            rpc,
+            names: knowledge.names().all(),
+            collapsed,
+        }
     }
 
     /// Every flow with what came of it, in the order they began.
@@ -155,15 +178,30 @@ impl<'a> Judge<'a> {
             finding: ruled.finding,
             collapse: ruled.collapse,
             roles_inferred: self.answers.get(self.rulings.get(ruled.number)?.answer)?.roles_inferred,
+            app: self.speech(seen).and_then(recognised),
+            rpc: self.rpc.guess(seen, &self.hosts),
         })
+    }
+
+    /// What RPC sessions learned.
+    pub fn endpoints(&self) -> &Endpoints {
+        self.rpc.endpoints()
+    }
+
+    /// The names that hosts were heard to have, in order of address.
+    pub fn names(&self) -> &[(Addr, Vec<Name>)] {
+        &self.names
+    }
+
+    fn speech(&self, seen: &Seen<'_>) -> Option<&Speech> {
+        self.tables.get(usize::from(seen.table))?.speech_of(seen.flow)
     }
 
     fn ruled(&self, number: usize) -> Option<Ruled<'_>> {
         let (seen, ruling) = (self.flows.get(number)?, self.rulings.get(number)?);
         let answer = self.answers.get(ruling.answer)?;
         let collapse = self.collapsed.of(number);
-        let finding =
-            if collapse.is_some() { None } else { self.finding(&answer.standing, ruling.outcome, seen.client) };
+        let finding = if collapse.is_some() { None } else { self.finding(answer, ruling.outcome, seen.client) };
         Some(Ruled {
             number,
             flow: seen.flow,
@@ -178,15 +216,14 @@ impl<'a> Judge<'a> {
         })
     }
 
-    fn finding(&self, standing: &Standing, outcome: Outcome, client: HostId) -> Option<FindingKind> {
-        let (open, failed) = (outcome == Outcome::Open, outcome.is_failure());
-        match standing {
-            Standing::Expected(_) | Standing::ExpectedRange(_) if failed => Some(FindingKind::Blocked),
-            Standing::ExpectedRange(_) if open => Some(FindingKind::RangeOnly),
-            Standing::Unexpected(_) if open => Some(FindingKind::Unexpected),
-            Standing::Unexpected(_) if failed && !self.catalogue.is_scanner(self.hosts.addr(client).ip()) => {
-                Some(FindingKind::Attempt)
-            }
+    fn finding(&self, answer: &Answer, outcome: Outcome, client: HostId) -> Option<FindingKind> {
+        if outcome.is_failure() {
+            let scanner = || self.catalogue.is_scanner(self.hosts.addr(client).ip());
+            return answer.blocked.filter(|kind| *kind != FindingKind::Attempt || !scanner());
+        }
+        match answer.standing {
+            Standing::ExpectedRange(_) if outcome == Outcome::Open => Some(FindingKind::RangeOnly),
+            Standing::Unexpected(_) if outcome == Outcome::Open => Some(FindingKind::Unexpected),
             _ => None,
         }
     }
@@ -203,7 +240,8 @@ fn see<'a>(tables: &'a [Table], directions: &Directions<'_>, hosts: &mut Hosts) 
     });
     let mut flows = Vec::with_capacity(order.len());
     for (_, flow, table) in order {
-        let (orig, dir_basis) = directions.of(flow);
+        let speech = tables.get(usize::from(table)).and_then(|table| table.speech_of(flow));
+        let (orig, dir_basis) = directions.of(flow, speech);
         let ends = flow.five_tuple(orig);
         flows.push(Seen {
             flow,

@@ -15,9 +15,11 @@ use crate::flow::fold::Fold;
 use crate::flow::fold::FoldKey;
 use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Flow;
+use crate::learn::grade::Guess;
 use crate::model::addr::Addr;
 use crate::model::addr::FiveTuple;
 use crate::model::addr::Side;
+use crate::model::app::AppProto;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
@@ -74,6 +76,10 @@ pub struct Judged<'a> {
     pub notes: Vec<&'static str>,
     /// The standing rests on roles that were inferred, not given.
     pub roles_inferred: bool,
+    /// The protocol that its payload is, certain or likely.
+    pub app: Option<AppProto>,
+    /// For which RPC interface it is.
+    pub rpc: Option<Guess>,
 }
 
 impl Judged<'_> {

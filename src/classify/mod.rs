@@ -9,6 +9,7 @@ pub mod hosts;
 pub mod judge;
 pub mod judged;
 mod outcome;
+mod payload;
 mod ports;
 mod roles;
 mod ruling;

@@ -20,6 +20,7 @@ use crate::classify::judged::HostRole;
 use crate::classify::thresholds::CLIENTS_OF_A_SERVER;
 use crate::flow::record::Mark;
 use crate::learn::knowledge::Listener;
+use crate::learn::names::Controller;
 use crate::model::addr::Addr;
 use crate::model::ids::FrameId;
 use crate::model::transport::Transport;
@@ -78,7 +79,13 @@ pub(crate) struct Roles {
 
 impl Roles {
     /// Reads the site's roles and, if allowed, infers more.
-    pub(crate) fn new(flows: &[Seen<'_>], context: &Context, about: &About<'_>, infer: bool) -> Self {
+    pub(crate) fn new(
+        flows: &[Seen<'_>],
+        context: &Context,
+        about: &About<'_>,
+        controllers: &[Controller],
+        infer: bool,
+    ) -> Self {
         let catalogue = about.catalogue;
         let mut roles = Self { hosts: Vec::with_capacity(about.hosts.len()), ..Self::default() };
         for (_, addr) in about.hosts.iter() {
@@ -102,6 +109,7 @@ impl Roles {
         roles.serving = targets.filter(serves).collect();
         if infer {
             roles.infer_servers(context, about);
+            roles.infer_proved(controllers, about);
             roles.infer_clients(flows, context, about);
         }
         roles
@@ -206,6 +214,20 @@ impl Roles {
         }
     }
 
+    /// Hosts of which payload says what they are.
+    fn infer_proved(&mut self, controllers: &[Controller], about: &About<'_>) {
+        for inference in about.catalogue.inference() {
+            let RoleBasis::Proved { by } = &inference.basis else { continue };
+            for controller in controllers.iter().filter(|known| by.iter().any(|name| name == known.proof.name())) {
+                let Some(host) = about.hosts.find(controller.addr) else { continue };
+                let because = controller.proof.words().to_owned();
+                let frames = controller.seen.iter().map(|seen| seen.frame).collect();
+                let row = HostRole { role: inference.role, by_site: false, because, frames };
+                self.give(host, row, about.catalogue);
+            }
+        }
+    }
+
     fn infer_clients(&mut self, flows: &[Seen<'_>], context: &Context, about: &About<'_>) {
         let catalogue = about.catalogue;
         for inference in catalogue.inference() {
@@ -262,7 +284,7 @@ fn answering_like(role: RoleId, context: &Context, about: &About<'_>) -> Set<Hos
         .filter(|inference| inference.role == role)
         .flat_map(|inference| match &inference.basis {
             RoleBasis::Answers { all, .. } => all.clone(),
-            RoleBasis::Asks { .. } => Vec::new(),
+            RoleBasis::Asks { .. } | RoleBasis::Proved { .. } => Vec::new(),
         })
         .collect();
     let tells = |listener: &Listener| telling.iter().any(|service| covers(catalogue, *service, *listener));

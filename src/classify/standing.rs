@@ -6,21 +6,32 @@ use std::collections::HashMap;
 
 use foldhash::quality::RandomState;
 
+use crate::catalogue::policy::InterfaceJudgement;
 use crate::catalogue::policy::RowId;
 use crate::catalogue::service::ServiceId;
 use crate::classify::context::About;
 use crate::classify::context::CompanionsId;
 use crate::classify::context::Context;
 use crate::classify::context::Seen;
+use crate::classify::payload::Likeness;
+use crate::classify::payload::LikenessId;
+use crate::classify::payload::Payload;
+use crate::classify::payload::Rpc;
+use crate::classify::ports::Meaning;
 use crate::classify::ports::PortClass;
 use crate::classify::roles::KindId;
 use crate::classify::roles::Roles;
 use crate::classify::verdict::DirBasis;
+use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Reason;
 use crate::classify::verdict::Standing;
 use crate::classify::verdict::Why;
 use crate::classify::verdict::WhyNot;
+use crate::flow::table::Table;
+use crate::learn::grade::Grade;
+use crate::model::app::AppProto;
 use crate::model::transport::Transport;
+use crate::model::uuid::Uuid;
 
 /// All of a flow that the documents have a word on. Whatever else comes to matter is to stand here, so that flows which
 /// differ in it do not share an answer.
@@ -38,6 +49,12 @@ struct Question {
     half_known: bool,
     /// What else the two hosts speak, where a row allows the port beside such a service only.
     beside: CompanionsId,
+    /// What it certainly is.
+    payload: Payload,
+    /// For which RPC interface.
+    rpc: Option<LikenessId>,
+    /// Both hosts are of networks that belong to somebody.
+    internal: bool,
 }
 
 /// The number of an answer.
@@ -52,6 +69,8 @@ pub(crate) struct Answer {
     pub(crate) service: Option<ServiceId>,
     /// The standing rests on roles that were inferred, not given.
     pub(crate) roles_inferred: bool,
+    /// What it means if such a flow fails, roles apart.
+    pub(crate) blocked: Option<FindingKind>,
 }
 
 /// What is known when flows are held against the documents.
@@ -59,6 +78,7 @@ pub(crate) struct Known<'a> {
     pub(crate) about: &'a About<'a>,
     pub(crate) context: &'a Context,
     pub(crate) roles: &'a Roles,
+    pub(crate) tables: &'a [Table],
     pub(crate) strict: bool,
 }
 
@@ -71,7 +91,7 @@ pub(crate) struct Answers {
 
 impl Answers {
     /// What the documents say of a flow whose outcome has this reason.
-    pub(crate) fn of(&mut self, seen: &Seen<'_>, reason: Reason, known: &Known<'_>) -> AnswerId {
+    pub(crate) fn of(&mut self, seen: &Seen<'_>, reason: Reason, known: &Known<'_>, rpc: &mut Rpc) -> AnswerId {
         let (from, to) = (known.roles.kind_of(seen.client), known.roles.kind_of(seen.server));
         let question = Question {
             from,
@@ -85,12 +105,18 @@ impl Answers {
                 Some(meaning) if meaning.accompanied => known.context.companions(seen.client, seen.server),
                 _ => CompanionsId::default(),
             },
+            payload: known.payload(seen),
+            rpc: rpc.likeness(seen, known.about.hosts),
+            internal: [seen.client, seen.server]
+                .map(|host| known.about.hosts.addr(host))
+                .iter()
+                .all(|addr| addr.is_internal()),
         };
         if let Some(id) = self.ids.get(&question) {
             return *id;
         }
         let id = AnswerId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
-        self.all.push(known.answer(&question));
+        self.all.push(known.answer(&question, rpc));
         self.ids.insert(question, id);
         id
     }
@@ -115,17 +141,39 @@ impl Known<'_> {
         catalogue.exception(client, server, from, to, transport, port, seen.flow.first).is_some()
     }
 
-    fn answer(&self, question: &Question) -> Answer {
+    /// What the payload says, where the port may speak something known.
+    fn payload(&self, seen: &Seen<'_>) -> Payload {
+        let speech = self.tables.get(usize::from(seen.table)).and_then(|table| table.speech_of(seen.flow));
+        let named = self.about.meaning(seen).and_then(|meaning| meaning.named);
+        Payload::of(speech, named.map(|service| self.about.catalogue.service(service).speaks).unwrap_or_default())
+    }
+
+    fn answer(&self, question: &Question, rpc: &Rpc) -> Answer {
         let meaning = self.about.classes.meaning(question.class);
-        let standing = self.standing(question);
+        let likeness = question.rpc.and_then(|id| rpc.get(id));
+        let standing = self.standing(question, likeness);
         let in_range = matches!(standing, Standing::ExpectedRange(_));
         let service = meaning.and_then(|meaning| if in_range { meaning.service } else { meaning.named });
         let [from, to] = [question.from, question.to].map(|kind| self.roles.held(kind));
-        Answer { standing, service, roles_inferred: from.inferred || to.inferred }
+        let mapper =
+            meaning.and_then(|meaning| meaning.named).is_some_and(|id| self.about.catalogue.service(id).mapper);
+        let blocked = match (likeness.map(|likeness| likeness.grade), &standing) {
+            (_, Standing::NotJudged(WhyNot::SiteException | WhyNot::OneWayProtocol)) => None,
+            (Some(Grade::B | Grade::C | Grade::D), _) => Some(FindingKind::RpcBlocked),
+            (_, Standing::Expected(_)) if mapper => Some(FindingKind::EpmBlocked),
+            // Whoever asks a mapper inside means it, whatever the roles are.
+            (_, Standing::NotJudged(_)) if mapper && question.internal => Some(FindingKind::EpmBlocked),
+            (_, Standing::Expected(_) | Standing::ExpectedRpc(_) | Standing::ExpectedRange(_)) => {
+                Some(FindingKind::Blocked)
+            }
+            (_, Standing::Unexpected(_)) => Some(FindingKind::Attempt),
+            _ => None,
+        };
+        Answer { standing, service, roles_inferred: from.inferred || to.inferred, blocked }
     }
 
     /// Which rows allow the flow, and if none, what that means.
-    fn standing(&self, question: &Question) -> Standing {
+    fn standing(&self, question: &Question, likeness: Option<&Likeness>) -> Standing {
         let (catalogue, roles) = (self.about.catalogue, self.roles);
         let Some(meaning) = self.about.classes.meaning(question.class) else { return Standing::Uncatalogued };
         let (transport, port) = (meaning.transport, meaning.port);
@@ -138,6 +186,9 @@ impl Known<'_> {
             return Standing::NotJudged(WhyNot::SiteException);
         }
         let rows = catalogue.judge(from, to, transport, port);
+        if let Some(why) = self.mismatch(question, meaning, !rows.exact.is_empty()) {
+            return Standing::Unexpected(why);
+        }
         if !rows.exact.is_empty() {
             return Standing::Expected(rows.exact.into());
         }
@@ -150,12 +201,14 @@ impl Known<'_> {
         if !accompanied.is_empty() {
             return Standing::Expected(accompanied.into());
         }
-        if !rows.range.is_empty() && !rows.known_port {
-            return Standing::ExpectedRange(rows.range.into());
+        if !rows.known_port
+            && let Some(standing) = self.dynamic(question, likeness, &rows.range, meaning)
+        {
+            return standing;
         }
         // From here on no row allows it. To say so, it must be certain who called whom.
         let certain = match question.dir_basis {
-            DirBasis::Syn | DirBasis::SynAck | DirBasis::NtpMode => true,
+            DirBasis::Syn | DirBasis::SynAck | DirBasis::Payload | DirBasis::NtpMode => true,
             // Caught in the middle, a client's port may look like a service.
             DirBasis::CataloguePort => transport != Transport::Tcp,
             DirBasis::LearnedPort | DirBasis::FirstPacket | DirBasis::LowerPort => false,
@@ -195,4 +248,65 @@ impl Known<'_> {
         }
         Standing::Uncatalogued
     }
+
+    /// Whether the payload is another protocol than the port says.
+    fn mismatch(&self, question: &Question, meaning: &Meaning, allowed: bool) -> Option<Why> {
+        let speaks = self.about.catalogue.service(meaning.named?).speaks;
+        match question.payload {
+            Payload::Is(proto) if !speaks.is_empty() && !speaks.contains(proto) => {
+                Some(Why::ProtocolMismatch(Some(proto)))
+            }
+            // That it is none of them is a weaker word: it counts where the documents rely on the port.
+            Payload::Foreign if allowed => Some(Why::ProtocolMismatch(None)),
+            _ => None,
+        }
+    }
+
+    /// What is said of a port that only a range covers, by the interface that was learned for it or by its payload.
+    fn dynamic(
+        &self,
+        question: &Question,
+        likeness: Option<&Likeness>,
+        range: &[RowId],
+        meaning: &Meaning,
+    ) -> Option<Standing> {
+        let [from, to] = [question.from, question.to].map(|kind| self.roles.held(kind));
+        let in_range = || (!range.is_empty()).then(|| Standing::ExpectedRange(range.into()));
+        let Some(likeness) = likeness.filter(|likeness| likeness.grade != Grade::F) else {
+            let Payload::Is(proto) = question.payload else { return in_range() };
+            if is_rpc(proto) {
+                return in_range();
+            }
+            let service = meaning.service.map(|service| self.about.catalogue.service(service));
+            let exclusive = service.is_some_and(|service| service.exclusive);
+            let at_home = question.internal && (from.decided || to.decided);
+            let unexpected = !range.is_empty() || (exclusive && at_home);
+            return unexpected.then_some(Standing::Unexpected(Why::NonRpcInRange(proto)));
+        };
+        let judge = |uuid: &Uuid| self.about.catalogue.judge_interface(from.set, to.set, *uuid);
+        let judged: Vec<_> = likeness.interfaces.iter().map(judge).collect();
+        let forbidden = |judgement: &InterfaceJudgement| judgement.governed && judgement.allowed.is_empty();
+        // Of several that were bound none may be forbidden; of several that it may be, one that is allowed is enough.
+        let wrong = match likeness.grade {
+            Grade::E => !judged.is_empty() && judged.iter().all(forbidden),
+            _ => judged.iter().any(forbidden),
+        };
+        if wrong {
+            let known = from.decided && to.decided;
+            return Some(if known || self.strict {
+                Standing::Unexpected(Why::RpcInterface)
+            } else {
+                Standing::NotJudged(WhyNot::RoleUnknown)
+            });
+        }
+        let mut rows: Vec<RowId> = judged.into_iter().flat_map(|judgement| judgement.allowed).collect();
+        rows.extend(range);
+        rows.sort_unstable();
+        rows.dedup();
+        (!rows.is_empty()).then(|| Standing::ExpectedRpc(rows.into()))
+    }
+}
+
+fn is_rpc(proto: AppProto) -> bool {
+    matches!(proto, AppProto::DceRpc | AppProto::NcacnHttp)
 }

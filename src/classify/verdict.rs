@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::catalogue::policy::RowId;
 use crate::model::addr::Addr;
+use crate::model::app::AppProto;
 use crate::model::ids::FrameId;
 
 /// What the wire shows of a flow.
@@ -317,6 +318,8 @@ pub struct Verdict {
 pub enum Standing {
     /// Rows name it.
     Expected(Rc<[RowId]>),
+    /// Rows allow the RPC interface that was learned for it.
+    ExpectedRpc(Rc<[RowId]>),
     /// Nothing but a wide range covers it.
     ExpectedRange(Rc<[RowId]>),
     /// No row allows it.
@@ -332,6 +335,7 @@ impl Standing {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Expected(_) => "expected",
+            Self::ExpectedRpc(_) => "expected_rpc",
             Self::ExpectedRange(_) => "expected_range",
             Self::Unexpected(_) => "unexpected",
             Self::Uncatalogued => "uncatalogued",
@@ -342,7 +346,7 @@ impl Standing {
     /// The rows that allow it.
     pub fn rows(&self) -> &[RowId] {
         match self {
-            Self::Expected(rows) | Self::ExpectedRange(rows) => rows,
+            Self::Expected(rows) | Self::ExpectedRpc(rows) | Self::ExpectedRange(rows) => rows,
             _ => &[],
         }
     }
@@ -357,6 +361,12 @@ pub enum Why {
     RolePair,
     /// A row allows the other direction.
     Direction,
+    /// The payload is not what the port says: this protocol, or certainly none of those it may be.
+    ProtocolMismatch(Option<AppProto>),
+    /// The RPC interface is meant for hosts of other roles.
+    RpcInterface,
+    /// In the range of RPC, and certainly another protocol.
+    NonRpcInRange(AppProto),
 }
 
 impl Why {
@@ -366,6 +376,9 @@ impl Why {
             Self::NoRow => "no_row",
             Self::RolePair => "role_pair",
             Self::Direction => "direction",
+            Self::ProtocolMismatch(_) => "protocol_mismatch",
+            Self::RpcInterface => "rpc_interface",
+            Self::NonRpcInRange(_) => "non_rpc_in_range",
         }
     }
 }
@@ -400,6 +413,12 @@ impl WhyNot {
 pub enum FindingKind {
     /// Expected, and it failed.
     Blocked,
+    /// The endpoint mapper or DCOM handed out the port, and the connection to it failed.
+    RpcBlocked,
+    /// The endpoint mapper itself cannot be reached.
+    EpmBlocked,
+    /// The endpoint mapper answered that it knows no such interface: a matter of the service, not of the network.
+    RpcNotRegistered,
     /// No row allows it, and it works.
     Unexpected,
     /// No row allows it, and it failed.
@@ -417,6 +436,9 @@ impl FindingKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Blocked => "blocked",
+            Self::RpcBlocked => "rpc_blocked",
+            Self::EpmBlocked => "epm_blocked",
+            Self::RpcNotRegistered => "rpc_not_registered",
             Self::Unexpected => "unexpected",
             Self::Attempt => "attempt",
             Self::RangeOnly => "range_only",
@@ -433,6 +455,8 @@ pub enum DirBasis {
     Syn,
     /// The other end sent a SYN-ACK.
     SynAck,
+    /// What it said is what a client says, or what the other end said is what a server says.
+    Payload,
     /// NTP mode of the payload (RFC 5905 section 7.3).
     NtpMode,
     /// One port, and only one, is in the catalogue.
@@ -451,6 +475,7 @@ impl DirBasis {
         match self {
             Self::Syn => "syn",
             Self::SynAck => "synack",
+            Self::Payload => "payload",
             Self::NtpMode => "ntp_mode",
             Self::CataloguePort => "catalogue_port",
             Self::LearnedPort => "learned_port",

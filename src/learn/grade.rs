@@ -31,7 +31,7 @@ use crate::model::uuid::InterfaceId;
 const FRESH: Duration = Duration::from_secs(60);
 
 /// How sure it is which interface a flow is for. The order is from sure to unsure.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub enum Grade {
     /// The server accepted the interface on this flow.
     A,
@@ -134,6 +134,11 @@ impl Endpoints {
             *place = count.load(Ordering::Relaxed);
         }
         all
+    }
+
+    /// Whether nothing was learned.
+    pub fn is_empty(&self) -> bool {
+        self.ports.is_empty() && self.flows.is_empty()
     }
 
     /// Everything learned about one port, in order of source and interface.

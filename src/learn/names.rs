@@ -138,6 +138,16 @@ impl Proof {
             Self::DnsService => "dns_srv",
         }
     }
+
+    /// The same in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Netlogon => "answered the ping of Netlogon",
+            Self::RootEntry => "says so in its LDAP root entry",
+            Self::NetbiosGroup => "has the NetBIOS group name of controllers",
+            Self::DnsService => "is named as one by DNS",
+        }
+    }
 }
 
 /// Evidence that a host is a domain controller.

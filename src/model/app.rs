@@ -158,6 +158,12 @@ impl ProtoSet {
         Self(self.0 | other.0)
     }
 
+    /// Whether all of it is in `other`.
+    #[must_use]
+    pub fn is_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+
     /// Whether nothing is in it.
     pub fn is_empty(self) -> bool {
         self.0 == 0

@@ -16,10 +16,17 @@ use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Outcome;
 use crate::classify::verdict::Reason;
 use crate::classify::verdict::Standing;
+use crate::classify::verdict::Why;
 use crate::flow::icmp::IcmpMeaning;
+use crate::learn::endpoints::Asked;
+use crate::learn::endpoints::Unregistered;
+use crate::learn::grade::Endpoints;
+use crate::learn::grade::Guess;
+use crate::model::app::AppProto;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
+use crate::model::uuid::InterfaceId;
 use crate::report::filter::wireshark;
 use crate::report::moment::Moment;
 use crate::report::names::FrameName;
@@ -29,6 +36,8 @@ use crate::report::names::ServiceKey;
 use crate::report::pairs::Pairs;
 use crate::report::pairs::Row;
 use crate::report::pairs::RowPlace;
+use crate::report::rpc;
+use crate::report::rpc::InterfaceName;
 use crate::report::sanitise::Shown;
 use crate::report::sentence::Sentence;
 
@@ -73,14 +82,17 @@ pub struct Finding {
     pub frames: Vec<FrameName>,
     /// The rows that expect it.
     pub rows: Vec<Shown>,
-    /// The RPC interface; not told yet.
-    pub interface: Option<()>,
+    /// The RPC interface.
+    pub interface: Option<InterfaceName>,
     /// A Wireshark display filter for its flows.
     pub wireshark: String,
     /// What to know and to do, in words.
     pub text: String,
-    /// Why it is unexpected: `no_row`, `role_pair` or `direction`.
+    /// Why it is unexpected: `no_row`, `role_pair`, `direction`, `protocol_mismatch`, `rpc_interface` or
+    /// `non_rpc_in_range`.
     pub standing_why: Option<&'static str>,
+    /// The protocol that the payload is, certain or likely.
+    pub app: Option<&'static str>,
     /// How far a scan or flood reaches.
     pub spread: Option<Spread>,
     /// The service's title, for people.
@@ -105,12 +117,15 @@ fn kind_name<S: Serializer>(kind: &FindingKind, serializer: S) -> Result<S::Ok, 
 }
 
 /// The kinds in the order of the report: what hurts, what is open, what is many, what was tried, what is doubtful.
-pub const KINDS: [FindingKind; 6] = [
+pub const KINDS: [FindingKind; 9] = [
+    FindingKind::RpcBlocked,
+    FindingKind::EpmBlocked,
     FindingKind::Blocked,
     FindingKind::Unexpected,
     FindingKind::Flood,
     FindingKind::Scan,
     FindingKind::Attempt,
+    FindingKind::RpcNotRegistered,
     FindingKind::RangeOnly,
 ];
 
@@ -130,6 +145,8 @@ pub(crate) struct Story {
     pub(crate) reason: Option<Reason>,
     pub(crate) by: Option<By>,
     pub(crate) kind: FindingKind,
+    /// The RPC interface, where the story is about it.
+    pub(crate) interface: Option<InterfaceId>,
 }
 
 /// Sums of one finding.
@@ -147,6 +164,8 @@ pub(crate) struct Group {
     pub(crate) rows: Vec<RowId>,
     /// Whether what the documents say rests on roles that were inferred.
     pub(crate) roles_inferred: bool,
+    pub(crate) rpc: Option<Guess>,
+    pub(crate) app: Option<AppProto>,
     frames: Vec<FrameId>,
 }
 
@@ -173,6 +192,12 @@ impl Findings {
             reason: verdict.outcome.is_failure().then_some(verdict.reason),
             by: verdict.by,
             kind,
+            interface: judged
+                .rpc
+                .as_ref()
+                .filter(|_| about_rpc(kind, &judged.standing))
+                .and_then(|guess| guess.interfaces.first())
+                .copied(),
         };
         let flow = judged.flow;
         let group = self.groups.entry(story).or_insert_with(|| Group {
@@ -187,6 +212,8 @@ impl Findings {
             icmp: judged.icmp.map(|icmp| IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code)),
             rows: Vec::new(),
             roles_inferred: false,
+            rpc: None,
+            app: judged.app,
             frames: Vec::new(),
         });
         group.flows += 1;
@@ -196,7 +223,8 @@ impl Findings {
         let most = match (kind, verdict.outcome) {
             // That nobody listens on some port of a range says little.
             (FindingKind::Blocked, Outcome::Refused) if only_range => Confidence::Possible,
-            (FindingKind::Blocked, _) => Confidence::Confirmed,
+            (FindingKind::Blocked | FindingKind::EpmBlocked, _) => Confidence::Confirmed,
+            (FindingKind::RpcBlocked, _) => rpc::most(judged),
             _ if judged.roles_inferred => Confidence::Probable,
             _ => Confidence::Confirmed,
         };
@@ -204,6 +232,11 @@ impl Findings {
         group.first = group.first.min(flow.first);
         group.last = group.last.max(flow.last_seen());
         group.roles_inferred |= judged.roles_inferred;
+        if let Some(guess) = &judged.rpc
+            && group.rpc.as_ref().is_none_or(|known| (guess.grade, guess.learned) < (known.grade, known.learned))
+        {
+            group.rpc = Some(guess.clone());
+        }
         add_all(&mut group.rows, judged.standing.rows().iter().copied(), usize::MAX);
         add_all(&mut group.frames, verdict.frames.iter(), FRAMES_MAX);
     }
@@ -212,6 +245,7 @@ impl Findings {
     pub(crate) fn finish(
         self,
         collapses: &[Collapse],
+        endpoints: &Endpoints,
         pairs: &Pairs,
         names: &Names<'_>,
         sentence: &Sentence<'_>,
@@ -231,10 +265,12 @@ impl Findings {
                 reason: None,
                 by: None,
                 kind: collapse.kind,
+                interface: None,
             };
             (story, tell_collapse(collapse, &story, names, sentence))
         });
-        let mut all: Vec<(Story, Finding)> = told.chain(collapsed).collect();
+        let mut all: Vec<(Story, Finding)> =
+            told.chain(collapsed).chain(unregistered(endpoints, names, sentence)).collect();
         all.sort_by_key(|(story, finding)| (*story, finding.first));
         all.into_iter().map(|(_, finding)| finding).collect()
     }
@@ -274,17 +310,79 @@ impl Group {
             last: Moment(self.last),
             frames: self.frames.iter().map(|&frame| names.frame(frame)).collect(),
             rows: self.rows.iter().map(|&row| names.row(row)).collect(),
-            interface: None,
+            interface: self
+                .rpc
+                .as_ref()
+                .filter(|_| about_rpc(story.kind, &self.standing))
+                .map(|guess| rpc::of_guess(guess, names)),
             wireshark: wireshark(story.client, story.server, story.transport, story.port),
             text,
             standing_why: match self.standing {
                 Standing::Unexpected(why) => Some(why.name()),
                 _ => None,
             },
+            app: self.app.map(AppProto::name),
             spread: None,
             title: names.service_title(service, story.transport),
         }
     }
+}
+
+/// Whether a finding is about an RPC interface.
+fn about_rpc(kind: FindingKind, standing: &Standing) -> bool {
+    let by_interface = matches!(standing, Standing::ExpectedRpc(_) | Standing::Unexpected(Why::RpcInterface));
+    kind == FindingKind::RpcBlocked || by_interface
+}
+
+/// What was asked of endpoint mappers in vain.
+fn unregistered(endpoints: &Endpoints, names: &Names<'_>, sentence: &Sentence<'_>) -> Vec<(Story, Finding)> {
+    let Some((mapper, port)) = names.mapper() else { return Vec::new() };
+    let service = ServiceKey::Known(mapper);
+    let tell = |(question, asked): &(Unregistered, Asked)| {
+        let kind = FindingKind::RpcNotRegistered;
+        let story = Story {
+            rank: rank(kind),
+            client: Party::One(question.client),
+            server: Party::One(question.server),
+            transport: Transport::Tcp,
+            port: Some(port),
+            outcome: Outcome::Open,
+            reason: None,
+            by: None,
+            kind,
+            interface: Some(question.interface),
+        };
+        let mut frames = vec![asked.first.frame, asked.last.frame];
+        frames.dedup();
+        let finding = Finding {
+            kind,
+            client: story.client,
+            server: story.server,
+            transport: story.transport.name(),
+            port: story.port,
+            service: names.service_id(service, story.transport),
+            outcome: story.outcome.name(),
+            standing: "not_judged",
+            confidence: Confidence::Confirmed.name(),
+            reason: "ept_s_not_registered".to_owned(),
+            by: None,
+            flows: 1,
+            attempts: asked.answers,
+            first: Moment(asked.first.ts),
+            last: Moment(asked.last.ts),
+            frames: frames.into_iter().map(|frame| names.frame(frame)).collect(),
+            rows: Vec::new(),
+            interface: Some(rpc::of_question(question.interface, asked.first.frame, names)),
+            wireshark: wireshark(story.client, story.server, story.transport, story.port),
+            text: sentence.unregistered(question, asked),
+            standing_why: None,
+            app: None,
+            spread: None,
+            title: names.service_title(service, story.transport),
+        };
+        (story, finding)
+    };
+    endpoints.unregistered().iter().map(tell).collect()
 }
 
 fn tell_collapse(collapse: &Collapse, story: &Story, names: &Names<'_>, sentence: &Sentence<'_>) -> Finding {
@@ -315,6 +413,7 @@ fn tell_collapse(collapse: &Collapse, story: &Story, names: &Names<'_>, sentence
         wireshark: wireshark(story.client, story.server, story.transport, story.port),
         text: sentence.collapse(collapse, service),
         standing_why: None,
+        app: None,
         spread: Some(Spread { sources: collapse.sources, targets: collapse.targets, ports: collapse.ports }),
         title: names.service_title(service, collapse.transport),
     }
@@ -346,7 +445,9 @@ impl FailOn {
     /// Whether a finding of this kind is meant.
     pub fn means(self, kind: FindingKind) -> bool {
         match self {
-            Self::Blocked => kind == FindingKind::Blocked,
+            Self::Blocked => {
+                matches!(kind, FindingKind::Blocked | FindingKind::RpcBlocked | FindingKind::EpmBlocked)
+            }
             Self::Unexpected => kind == FindingKind::Unexpected,
             Self::Attempt => kind == FindingKind::Attempt,
             Self::Any => true,

@@ -41,7 +41,7 @@ pub(crate) fn rows(pairs: &Pairs, names: &Names<'_>) -> Vec<HostRow> {
         Party::One(addr) => Some(addr),
         Party::Many => None,
     });
-    let named = in_pairs.filter(|addr| names.has_site_name(*addr));
+    let named = in_pairs.filter(|addr| names.has_site_name(*addr) || names.has_heard_name(*addr));
     let all: BTreeSet<Addr> = named.chain(names.hosts()).collect();
     all.into_iter().map(|addr| row(addr, names)).filter(|row| !row.names.is_empty() || !row.roles.is_empty()).collect()
 }
@@ -53,5 +53,11 @@ fn row(addr: Addr, names: &Names<'_>) -> HostRow {
         because: Shown::text(&role.because),
         frames: role.frames.iter().map(|&frame| names.frame(frame)).collect(),
     });
-    HostRow { address: Party::One(addr), names: names.site_name(addr).into_iter().collect(), roles: roles.collect() }
+    let mut called: Vec<Shown> = names.site_name(addr).into_iter().collect();
+    for name in names.heard(addr) {
+        if !called.contains(&name) {
+            called.push(name);
+        }
+    }
+    HostRow { address: Party::One(addr), names: called, roles: roles.collect() }
 }

@@ -15,6 +15,7 @@ pub mod hosts;
 pub mod moment;
 pub mod names;
 pub mod pairs;
+pub mod rpc;
 #[cfg(test)]
 mod sample;
 pub mod sanitise;
@@ -30,6 +31,7 @@ use crate::classify::judged::Collapse;
 use crate::classify::judged::Judged;
 use crate::classify::judged::Ruled;
 use crate::flow::fold::Folds;
+use crate::learn::grade::Endpoints;
 use crate::report::facts::Health;
 use crate::report::facts::RunFacts;
 use crate::report::findings::FailOn;
@@ -40,6 +42,7 @@ use crate::report::hosts::HostRow;
 use crate::report::names::Names;
 use crate::report::names::ServiceKey;
 use crate::report::pairs::Pairs;
+use crate::report::rpc::EndpointRow;
 use crate::report::sanitise::Shown;
 use crate::report::sentence::Sentence;
 
@@ -60,8 +63,8 @@ pub struct Report {
     pub pairs: Pairs,
     /// Findings, gravest first.
     pub findings: Vec<Finding>,
-    /// RPC endpoints learned; none yet.
-    pub rpc_endpoints: [(); 0],
+    /// Ports at which RPC interfaces were learned to be, in order of server and port.
+    pub rpc_endpoints: Vec<EndpointRow>,
     /// Rows and whether they were exercised; none yet.
     pub readiness: [(); 0],
 }
@@ -81,12 +84,12 @@ impl Report {
         // Four digits are all that such a share is worth.
         health.one_way_share = (judge.one_way_share() * 1e4).round() / 1e4;
         health.asymmetric = judge.asymmetric();
-        let names = Names::new(catalogue, judge.hosts(), &run);
+        let names = Names::new(catalogue, judge.hosts(), judge.names(), &run);
         let flows = judge.rulings().map(|ruled| {
             let whole = ruled.finding.and_then(|_| judge.judged(&ruled));
             (ruled, whole)
         });
-        Self::of(run, health, flows, judge.numbered(), judge.collapses(), &names, folds)
+        Self::of(run, health, flows, judge.numbered(), judge.collapses(), judge.endpoints(), &names, folds)
     }
 
     /// A flow comes with all that is to be said of it where it has a finding.
@@ -96,6 +99,7 @@ impl Report {
         flows: impl Iterator<Item = (Ruled<'f>, Option<Judged<'f>>)>,
         numbered: &Hosts,
         collapses: &[Collapse],
+        endpoints: &Endpoints,
         names: &Names<'_>,
         folds: &Folds,
     ) -> Self {
@@ -119,7 +123,7 @@ impl Report {
         health.notes = summary::warnings(&run, &health).iter().map(|note| Shown::text(note)).collect();
         health.notes.extend(own_notes);
         let sentence = Sentence::new(names, !run.is_one_day());
-        let findings = findings.finish(collapses, &pairs, names, &sentence);
+        let findings = findings.finish(collapses, endpoints, &pairs, names, &sentence);
         pairs.finish(numbered, names);
         Self {
             schema: "portolan/report/1",
@@ -129,7 +133,7 @@ impl Report {
             health,
             pairs,
             findings,
-            rpc_endpoints: [],
+            rpc_endpoints: rpc::endpoints(endpoints, names),
             readiness: [],
         }
     }

@@ -65,12 +65,16 @@ impl Worst {
             return Self::Attempt;
         }
         match (flow.finding, flow.standing, flow.outcome) {
-            (Some(FindingKind::Blocked), ..) => Self::Blocked,
+            (Some(FindingKind::Blocked | FindingKind::RpcBlocked | FindingKind::EpmBlocked), ..) => Self::Blocked,
             (Some(FindingKind::Unexpected), ..) => Self::Unexpected,
             (Some(FindingKind::Attempt | FindingKind::Scan | FindingKind::Flood), ..) => Self::Attempt,
             (Some(FindingKind::RangeOnly), ..) => Self::RangeOnly,
-            (None, Standing::Expected(_) | Standing::ExpectedRange(_), Outcome::Open | Outcome::OneWay) => Self::Ok,
-            (None, ..) => Self::NotJudged,
+            (
+                None,
+                Standing::Expected(_) | Standing::ExpectedRpc(_) | Standing::ExpectedRange(_),
+                Outcome::Open | Outcome::OneWay,
+            ) => Self::Ok,
+            (Some(FindingKind::RpcNotRegistered) | None, ..) => Self::NotJudged,
         }
     }
 }
@@ -91,7 +95,7 @@ const OUTCOMES: &[&str] = &[
 ];
 
 /// Standings in the order of their names.
-const STANDINGS: &[&str] = &["expected", "expected_range", "not_judged", "uncatalogued", "unexpected"];
+const STANDINGS: &[&str] = &["expected", "expected_range", "expected_rpc", "not_judged", "uncatalogued", "unexpected"];
 
 /// A client, a server, and what passed between them.
 #[derive(Clone, Copy, Debug)]

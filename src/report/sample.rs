@@ -31,6 +31,7 @@ use crate::decode::packet::Packet;
 use crate::flow::fold::Folds;
 use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Flow;
+use crate::learn::grade::Endpoints;
 use crate::model::addr::Addr;
 use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
@@ -199,6 +200,8 @@ impl Made {
             collapse: self.collapse,
             notes: vec!["mid_stream"],
             roles_inferred: true,
+            app: None,
+            rpc: None,
         }
     }
 
@@ -351,7 +354,7 @@ pub(crate) fn health() -> Health {
 
 /// The sample capture's names.
 pub(crate) fn names<'a>(catalogue: &'a Catalogue, run: &RunFacts) -> Names<'a> {
-    Names::new(catalogue, hosts(catalogue), run)
+    Names::new(catalogue, hosts(catalogue), &[], run)
 }
 
 /// The report on these flows.
@@ -377,7 +380,7 @@ pub(crate) fn report_with(
         }
     }
     let judged = made.iter().map(|made| made.finding.map(|_| made.judged(catalogue)));
-    Report::of(run, health, ruled.into_iter().zip(judged), &hosts, collapses, &names, folds)
+    Report::of(run, health, ruled.into_iter().zip(judged), &hosts, collapses, &Endpoints::default(), &names, folds)
 }
 
 /// The report on the sample capture.

@@ -14,7 +14,7 @@ use crate::report::names::Names;
 /// # Errors
 /// Those of the writer.
 pub fn write(pages: &Pages<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let names = Names::new(pages.catalogue, pages.judge.hosts(), &pages.report.run);
+    let names = Names::new(pages.catalogue, pages.judge.hosts(), pages.judge.names(), &pages.report.run);
     write_flows(pages.judge.flows(), pages.judge.collapses(), &names, out)
 }
 

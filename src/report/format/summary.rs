@@ -6,6 +6,7 @@ use crate::report::Report;
 use crate::report::facts::Health;
 use crate::report::facts::InputRow;
 use crate::report::facts::RunFacts;
+use crate::report::findings::FailOn;
 use crate::report::findings::KINDS;
 use crate::report::format::text::ports;
 use crate::report::moment::span;
@@ -150,6 +151,9 @@ pub(crate) fn tally(report: &Report) -> String {
         .filter(|(_, number)| *number > 0)
         .map(|(kind, number)| match kind {
             FindingKind::Blocked | FindingKind::Unexpected => format!("{} {}", thousands(number), kind.name()),
+            FindingKind::RpcBlocked => format!("{} blocked after the RPC mapper's answer", thousands(number)),
+            FindingKind::EpmBlocked => format!("{} blocked at the RPC mapper", thousands(number)),
+            FindingKind::RpcNotRegistered => format!("{} not registered", thousands(number)),
             FindingKind::RangeOnly => format!("{} by range only", thousands(number)),
             FindingKind::Scan | FindingKind::Flood | FindingKind::Attempt => count(number, kind.name()),
         })
@@ -164,7 +168,7 @@ pub(crate) fn of_kind(report: &Report, kind: FindingKind) -> usize {
 
 /// Whether nothing is blocked and nothing unexpected works.
 pub(crate) fn is_clean(report: &Report) -> bool {
-    of_kind(report, FindingKind::Blocked) + of_kind(report, FindingKind::Unexpected) == 0
+    !report.has(FailOn::Blocked) && !report.has(FailOn::Unexpected)
 }
 
 /// What to do about failures that no row could judge.

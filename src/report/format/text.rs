@@ -96,9 +96,10 @@ impl Page<'_> {
             return Ok(());
         }
         let (color, brief) = match kind {
-            FindingKind::Blocked => (RED, false),
+            FindingKind::Blocked | FindingKind::RpcBlocked | FindingKind::EpmBlocked => (RED, false),
             FindingKind::Unexpected => (YELLOW, false),
             FindingKind::Scan | FindingKind::Flood => (BOLD, false),
+            FindingKind::RpcNotRegistered => (BOLD, false),
             FindingKind::Attempt | FindingKind::RangeOnly => (BOLD, true),
         };
         let title = kind.name().to_uppercase().replace('_', " ");
