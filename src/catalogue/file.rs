@@ -44,6 +44,7 @@ pub(crate) struct AsksEntry {
 
 /// `[[service]]`
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the rule file, independent of the others")]
 pub(crate) struct ServiceEntry {
     pub(crate) id: Word,
     pub(crate) title: Word,

@@ -31,12 +31,12 @@ pub(crate) enum Payload {
 
 impl Payload {
     /// What both ends said, where the port may speak any of `expected`; empty if nobody says what it speaks.
-    pub(crate) fn of(speech: Option<&Speech>, expected: ProtoSet) -> Self {
+    ///
+    /// What the server says comes first: that is what listens there, whatever the client takes it for.
+    pub(crate) fn of(speech: Option<&Speech>, client: Side, expected: ProtoSet) -> Self {
         let Some(speech) = speech else { return Self::Quiet };
-        let ends = [Side::Low, Side::High].map(|side| speech.of(side));
-        let certain = || ends.iter().filter(|said| said.certain).filter_map(|said| said.proto);
-        let fits = certain().find(|proto| expected.contains(*proto));
-        if let Some(proto) = fits.or_else(|| certain().next()) {
+        let ends = [client.other(), client].map(|side| speech.of(side));
+        if let Some(proto) = ends.iter().filter(|said| said.certain).find_map(|said| said.proto) {
             return Self::Is(proto);
         }
         let foreign = |said: &&Said| !said.ruled_out.is_empty() && expected.is_within(said.ruled_out);
@@ -133,17 +133,18 @@ mod tests {
         let ldap: ProtoSet = [AppProto::Ldap].into_iter().collect();
         let is = |proto, certain| Said { proto: Some(proto), certain, ..Said::default() };
         let not = |protos: &[AppProto]| Said { ruled_out: protos.iter().copied().collect(), ..Said::default() };
-        let of = |low, high| Payload::of(Some(&speech(low, high)), ldap);
-        assert_eq!(Payload::of(None, ldap), Payload::Quiet);
+        let of = |client, server| Payload::of(Some(&speech(client, server)), Side::Low, ldap);
+        assert_eq!(Payload::of(None, Side::Low, ldap), Payload::Quiet);
         assert_eq!(of(is(AppProto::Http, true), Said::default()), Payload::Is(AppProto::Http));
         assert_eq!(of(is(AppProto::Http, false), Said::default()), Payload::Quiet);
-        // One end fits: what the other looks like does not matter.
+        // What the client takes it for does not matter.
         assert_eq!(of(is(AppProto::Http, true), is(AppProto::Ldap, true)), Payload::Is(AppProto::Ldap));
+        assert_eq!(of(is(AppProto::Ldap, true), is(AppProto::Http, true)), Payload::Is(AppProto::Http));
         assert_eq!(of(not(&[AppProto::Ldap]), not(&[AppProto::Ldap, AppProto::Dns])), Payload::Foreign);
         assert_eq!(of(not(&[AppProto::Ldap]), Said::default()), Payload::Quiet);
         assert_eq!(of(not(&[AppProto::Dns]), not(&[AppProto::Ldap])), Payload::Quiet);
         // Where nobody says what a port speaks, nothing is foreign.
         let silent = speech(not(&[AppProto::Ldap]), not(&[AppProto::Ldap]));
-        assert_eq!(Payload::of(Some(&silent), ProtoSet::default()), Payload::Quiet);
+        assert_eq!(Payload::of(Some(&silent), Side::Low, ProtoSet::default()), Payload::Quiet);
     }
 }

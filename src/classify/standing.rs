@@ -36,6 +36,7 @@ use crate::model::uuid::Uuid;
 /// All of a flow that the documents have a word on. Whatever else comes to matter is to stand here, so that flows which
 /// differ in it do not share an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Question {
     from: KindId,
     to: KindId,
@@ -145,7 +146,11 @@ impl Known<'_> {
     fn payload(&self, seen: &Seen<'_>) -> Payload {
         let speech = self.tables.get(usize::from(seen.table)).and_then(|table| table.speech_of(seen.flow));
         let named = self.about.meaning(seen).and_then(|meaning| meaning.named);
-        Payload::of(speech, named.map(|service| self.about.catalogue.service(service).speaks).unwrap_or_default())
+        Payload::of(
+            speech,
+            seen.orig,
+            named.map(|service| self.about.catalogue.service(service).speaks).unwrap_or_default(),
+        )
     }
 
     fn answer(&self, question: &Question, rpc: &Rpc) -> Answer {
@@ -272,6 +277,10 @@ impl Known<'_> {
     ) -> Option<Standing> {
         let [from, to] = [question.from, question.to].map(|kind| self.roles.held(kind));
         let in_range = || (!range.is_empty()).then(|| Standing::ExpectedRange(range.into()));
+        if range.is_empty() && likeness.is_some_and(|likeness| likeness.grade == Grade::F) && to.set.is_empty() {
+            // RPC to a host of which nothing is known: it may well be a server that rows allow it to.
+            return Some(Standing::NotJudged(WhyNot::RoleUnknown));
+        }
         let Some(likeness) = likeness.filter(|likeness| likeness.grade != Grade::F) else {
             let Payload::Is(proto) = question.payload else { return in_range() };
             if is_rpc(proto) {
@@ -303,7 +312,10 @@ impl Known<'_> {
         rows.extend(range);
         rows.sort_unstable();
         rows.dedup();
-        (!rows.is_empty()).then(|| Standing::ExpectedRpc(rows.into()))
+        if rows.is_empty() {
+            return to.set.is_empty().then_some(Standing::NotJudged(WhyNot::RoleUnknown));
+        }
+        Some(Standing::ExpectedRpc(rows.into()))
     }
 }
 

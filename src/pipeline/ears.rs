@@ -141,8 +141,8 @@ impl Ears {
                 return table.end_listening(index);
             }
             let Some(speech) = table.speech_mut(index) else { return };
-            let said = Utterance { packet, payload, speech, counts: &mut self.counts, knowledge };
-            if datagram(said) {
+            let mut said = Utterance { packet, payload, speech, counts: &mut self.counts, knowledge };
+            if datagram(&mut said) {
                 let Some(talk) = self.talk(table, index) else { return };
                 let rpc = talk.rpc.get_or_insert_with(|| session(talk.id));
                 rpc.datagram(packet.from, payload, packet.ts, packet.frame, knowledge);
@@ -197,7 +197,7 @@ impl Ears {
 }
 
 /// A datagram stands for itself. Whether it is DCE/RPC.
-fn datagram(said: Utterance<'_>) -> bool {
+fn datagram(said: &mut Utterance<'_>) -> bool {
     let (side, payload) = (said.packet.from, said.payload);
     let mut heard = *said.speech.of(side);
     if !heard.certain {
