@@ -1,6 +1,7 @@
 //! What a person should look at: flows with the same story told as one finding.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use foldhash::quality::RandomState;
 use serde::Serialize;
@@ -135,7 +136,9 @@ pub(crate) struct Story {
 /// Sums of one finding.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(crate) row: RowPlace,
+    row: RowPlace,
+    pub(crate) service: ServiceKey,
+    pub(crate) worked: Option<Worked>,
     pub(crate) standing: Standing,
     pub(crate) reason: Reason,
     pub(crate) confidence: Confidence,
@@ -144,19 +147,37 @@ pub(crate) struct Group {
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
     pub(crate) icmp: Option<IcmpMeaning>,
-    pub(crate) rows: Vec<RowId>,
+    pub(crate) rows: Rc<[RowId]>,
     /// Whether what the documents say rests on roles that were inferred.
     pub(crate) roles_inferred: bool,
     frames: Vec<FrameId>,
 }
 
-/// Sums of all findings.
-#[derive(Debug, Default)]
-pub(crate) struct Findings {
-    groups: HashMap<Story, Group, RandomState>,
+/// What else passed between the two on the same service, and worked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Worked {
+    /// So many flows.
+    pub(crate) open: u64,
+    /// Of so many.
+    pub(crate) flows: u64,
+    /// When the last of them began.
+    pub(crate) last: Timestamp,
 }
 
-impl Findings {
+impl Worked {
+    fn of(row: &Row) -> Option<Self> {
+        Some(Self { open: row.open(), flows: row.flows, last: row.worked()? })
+    }
+}
+
+/// Findings while flows are added.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    places: HashMap<Story, usize, RandomState>,
+    groups: Vec<(Story, Group)>,
+}
+
+impl Gathered {
     /// Adds a flow, if there is something to say of it; `row` is where its pair counts it.
     pub(crate) fn add(&mut self, row: RowPlace, judged: &Judged<'_>) {
         let Some(kind) = judged.finding.filter(|_| judged.collapse.is_none()) else { return };
@@ -175,50 +196,44 @@ impl Findings {
             kind,
         };
         let flow = judged.flow;
-        let group = self.groups.entry(story).or_insert_with(|| Group {
-            row,
-            standing: judged.standing.clone(),
-            reason: verdict.reason,
-            confidence: Confidence::Possible,
-            flows: 0,
-            attempts: 0,
-            first: flow.first,
-            last: flow.last_seen(),
-            icmp: judged.icmp.map(|icmp| IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code)),
-            rows: Vec::new(),
-            roles_inferred: false,
-            frames: Vec::new(),
-        });
-        group.flows += 1;
-        group.attempts += tries(flow, judged.orig);
-        // What rests on inferred roles is never confirmed; that something expected failed is a fact of the wire.
-        let only_range = matches!(judged.standing, Standing::ExpectedRange(_));
-        let most = match (kind, verdict.outcome) {
-            // That nobody listens on some port of a range says little.
-            (FindingKind::Blocked, Outcome::Refused) if only_range => Confidence::Possible,
-            (FindingKind::Blocked, _) => Confidence::Confirmed,
-            _ if judged.roles_inferred => Confidence::Probable,
-            _ => Confidence::Confirmed,
-        };
-        group.confidence = group.confidence.max(verdict.confidence.min(most));
-        group.first = group.first.min(flow.first);
-        group.last = group.last.max(flow.last_seen());
-        group.roles_inferred |= judged.roles_inferred;
-        add_all(&mut group.rows, judged.standing.rows().iter().copied(), usize::MAX);
-        add_all(&mut group.frames, verdict.frames.iter(), FRAMES_MAX);
+        let place = *self.places.entry(story).or_insert(self.groups.len());
+        if place == self.groups.len() {
+            let group = Group {
+                row,
+                service: ServiceKey::Bare,
+                worked: None,
+                standing: judged.standing.clone(),
+                reason: verdict.reason,
+                confidence: Confidence::Possible,
+                flows: 0,
+                attempts: 0,
+                first: flow.first,
+                last: flow.last_seen(),
+                icmp: judged.icmp.map(|icmp| IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code)),
+                rows: judged.standing.shared_rows(),
+                roles_inferred: false,
+                frames: Vec::new(),
+            };
+            self.groups.push((story, group));
+        }
+        if let Some((_, group)) = self.groups.get_mut(place) {
+            group.add(kind, judged);
+        }
     }
 
     /// The findings, in order.
-    pub(crate) fn finish(
+    pub(crate) fn finish<'a>(
         self,
         collapses: &[Collapse],
         pairs: &Pairs,
-        names: &Names<'_>,
-        sentence: &Sentence<'_>,
-    ) -> Vec<Finding> {
-        let told = self.groups.into_iter().map(|(story, group)| {
-            let finding = group.tell(&story, pairs, names, sentence);
-            (story, finding)
+        names: Names<'a>,
+        dated: bool,
+    ) -> Findings<'a> {
+        let told = self.groups.into_iter().map(|(story, mut group)| {
+            if let Some(row) = pairs.row(group.row) {
+                (group.service, group.worked) = (row.key.service, Worked::of(row));
+            }
+            (story, Body::Flows(group))
         });
         let collapsed = collapses.iter().map(|collapse| {
             let story = Story {
@@ -232,11 +247,109 @@ impl Findings {
                 by: None,
                 kind: collapse.kind,
             };
-            (story, tell_collapse(collapse, &story, names, sentence))
+            (story, Body::Whole(collapse.clone()))
         });
-        let mut all: Vec<(Story, Finding)> = told.chain(collapsed).collect();
-        all.sort_by_key(|(story, finding)| (*story, finding.first));
-        all.into_iter().map(|(_, finding)| finding).collect()
+        let mut all: Vec<(Story, Body)> = told.chain(collapsed).collect();
+        all.sort_by_key(|(story, body)| (*story, body.first()));
+        Findings { names, dated, all }
+    }
+}
+
+/// What a finding is made of.
+#[derive(Debug)]
+enum Body {
+    Flows(Group),
+    Whole(Collapse),
+}
+
+impl Body {
+    fn first(&self) -> Timestamp {
+        match self {
+            Self::Flows(group) => group.first,
+            Self::Whole(collapse) => collapse.first,
+        }
+    }
+}
+
+/// All findings, gravest first. Their words are found when they are told: there may be many.
+#[derive(Debug)]
+pub struct Findings<'a> {
+    names: Names<'a>,
+    dated: bool,
+    all: Vec<(Story, Body)>,
+}
+
+impl<'a> Findings<'a> {
+    /// Every finding.
+    pub fn iter(&self) -> impl Iterator<Item = Finding> {
+        self.all.iter().map(|(story, body)| self.tell(story, body))
+    }
+
+    /// Those of a kind.
+    pub fn of_kind(&self, kind: FindingKind) -> impl Iterator<Item = Finding> {
+        let own = self.all.iter().filter(move |(story, _)| story.kind == kind);
+        own.map(|(story, body)| self.tell(story, body))
+    }
+
+    /// The kind of each.
+    pub fn kinds(&self) -> impl Iterator<Item = FindingKind> {
+        self.all.iter().map(|(story, _)| story.kind)
+    }
+
+    /// The finding at a place of the order.
+    pub fn get(&self, place: usize) -> Option<Finding> {
+        self.all.get(place).map(|(story, body)| self.tell(story, body))
+    }
+
+    /// Client, server, service and transport of each.
+    pub fn rows(&self) -> impl Iterator<Item = (Party, Party, Shown, &'static str)> {
+        self.all.iter().map(|(story, body)| {
+            let service = self.names.service_id(self.service(body), story.transport);
+            (story.client, story.server, service, story.transport.name())
+        })
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// What hosts, services and rows are called.
+    pub fn names(&self) -> &Names<'a> {
+        &self.names
+    }
+
+    fn service(&self, body: &Body) -> ServiceKey {
+        match body {
+            Body::Flows(group) => group.service,
+            Body::Whole(collapse) => match collapse.port {
+                Some(port) => {
+                    let service = self.names.service_at(collapse.transport, port);
+                    ServiceKey::of(service, collapse.transport, port)
+                }
+                None if collapse.transport.has_ports() => ServiceKey::Many,
+                None => ServiceKey::Bare,
+            },
+        }
+    }
+
+    fn tell(&self, story: &Story, body: &Body) -> Finding {
+        let sentence = Sentence::new(&self.names, self.dated);
+        match body {
+            Body::Flows(group) => group.tell(story, &self.names, &sentence),
+            Body::Whole(collapse) => tell_collapse(collapse, story, self.service(body), &self.names, &sentence),
+        }
+    }
+}
+
+impl Serialize for Findings<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
     }
 }
 
@@ -252,10 +365,34 @@ fn add_all<T: Copy + Ord>(known: &mut Vec<T>, more: impl Iterator<Item = T>, ite
 }
 
 impl Group {
-    fn tell(self, story: &Story, pairs: &Pairs, names: &Names<'_>, sentence: &Sentence<'_>) -> Finding {
-        let row = pairs.row(self.row);
-        let service = row.map_or(ServiceKey::Bare, |row: &Row| row.key.service);
-        let text = sentence.flows(story, &self, service, row);
+    fn add(&mut self, kind: FindingKind, judged: &Judged<'_>) {
+        let (flow, verdict) = (judged.flow, &judged.verdict);
+        self.flows += 1;
+        self.attempts += tries(flow, judged.orig);
+        // What rests on inferred roles is never confirmed; that something expected failed is a fact of the wire.
+        let only_range = matches!(judged.standing, Standing::ExpectedRange(_));
+        let most = match (kind, verdict.outcome) {
+            // That nobody listens on some port of a range says little.
+            (FindingKind::Blocked, Outcome::Refused) if only_range => Confidence::Possible,
+            (FindingKind::Blocked, _) => Confidence::Confirmed,
+            _ if judged.roles_inferred => Confidence::Probable,
+            _ => Confidence::Confirmed,
+        };
+        self.confidence = self.confidence.max(verdict.confidence.min(most));
+        self.first = self.first.min(flow.first);
+        self.last = self.last.max(flow.last_seen());
+        self.roles_inferred |= judged.roles_inferred;
+        if *self.rows != *judged.standing.rows() {
+            let mut rows = self.rows.to_vec();
+            add_all(&mut rows, judged.standing.rows().iter().copied(), usize::MAX);
+            self.rows = rows.into();
+        }
+        add_all(&mut self.frames, verdict.frames.iter(), FRAMES_MAX);
+    }
+
+    fn tell(&self, story: &Story, names: &Names<'_>, sentence: &Sentence<'_>) -> Finding {
+        let service = self.service;
+        let text = sentence.flows(story, self);
         Finding {
             kind: story.kind,
             client: story.client,
@@ -287,12 +424,13 @@ impl Group {
     }
 }
 
-fn tell_collapse(collapse: &Collapse, story: &Story, names: &Names<'_>, sentence: &Sentence<'_>) -> Finding {
-    let service = match collapse.port {
-        Some(port) => ServiceKey::of(names.service_at(collapse.transport, port), collapse.transport, port),
-        None if collapse.transport.has_ports() => ServiceKey::Many,
-        None => ServiceKey::Bare,
-    };
+fn tell_collapse(
+    collapse: &Collapse,
+    story: &Story,
+    service: ServiceKey,
+    names: &Names<'_>,
+    sentence: &Sentence<'_>,
+) -> Finding {
     Finding {
         kind: collapse.kind,
         client: story.client,
