@@ -237,7 +237,7 @@ impl Context {
         about: &About<'_>,
     ) -> Self {
         let hosts = vec![HostSeen::default(); about.hosts.len()];
-        let mut context = Self { facts, answers, hosts, ..Self::default() };
+        let mut context = Self { facts, hosts, answers, ..Self::default() };
         let mut shares = Shares::default();
         for seen in flows {
             context.ask(seen, tables, about);

@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use foldhash::quality::RandomState;
 use serde::Serialize;
 use serde::Serializer;
-use serde::ser::SerializeStruct;
 
 use crate::classify::hosts::HostId;
 use crate::classify::hosts::Hosts;
@@ -595,12 +594,16 @@ impl Serialize for Pairs {
 
 impl Serialize for Pair<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut pair = serializer.serialize_struct("Pair", 4)?;
-        pair.serialize_field("client", &self.client)?;
-        pair.serialize_field("server", &self.server)?;
-        pair.serialize_field("worst", &self.worst)?;
-        pair.serialize_field("services", &self.services().collect::<Vec<_>>())?;
-        pair.end()
+        #[derive(Serialize)]
+        #[serde(rename = "Pair")]
+        struct Whole<'a> {
+            client: Party,
+            server: Party,
+            worst: Worst,
+            services: Vec<PairService<'a>>,
+        }
+        let Self { client, server, worst, .. } = *self;
+        Whole { client, server, worst, services: self.services().collect() }.serialize(serializer)
     }
 }
 
