@@ -6,8 +6,8 @@ use crate::catalogue::service::Ports;
 use crate::catalogue::service::ServiceId;
 use crate::model::transport::Transport;
 
-const TRANSPORTS: [Transport; 7] =
-    [Transport::Tcp, Transport::Udp, Transport::Sctp, Transport::Icmp, Transport::Gre, Transport::Esp, Transport::Ah];
+const TRANSPORTS: &[Transport] =
+    &[Transport::Tcp, Transport::Udp, Transport::Sctp, Transport::Icmp, Transport::Gre, Transport::Esp, Transport::Ah];
 
 /// A stretch of ports of one transport: its place in [`PortClasses`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -47,7 +47,7 @@ impl PortClasses {
         parents.sort_unstable();
         parents.dedup();
         let mut classes = Self { transports: Vec::new(), meanings: Vec::new() };
-        for transport in TRANSPORTS {
+        for &transport in TRANSPORTS {
             let first = u32::try_from(classes.meanings.len()).unwrap_or(u32::MAX);
             let starts = if transport.has_ports() { starts(transport, &told) } else { vec![0] };
             let ends = starts.iter().skip(1).map(|&next| usize::from(next)).chain([1 << 16]);
@@ -124,7 +124,7 @@ mod tests {
     fn a_class_means_what_each_of_its_ports_means() {
         let catalogue = load(&LoadOptions::default()).unwrap();
         let classes = PortClasses::new(&catalogue);
-        for transport in TRANSPORTS {
+        for &transport in TRANSPORTS {
             let last = if transport.has_ports() { u16::MAX } else { 0 };
             for port in (0..=last).filter(|port| *port < 4096 || port % 97 == 0 || *port > 65_500) {
                 let meaning = classes.meaning(classes.of(transport, port)).unwrap();

@@ -316,7 +316,7 @@ pub struct Verdict {
 /// What the documents say of a flow. Flows of which they say the same share the rows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Standing {
-    /// Rows name it.
+    /// Rows name it; in order.
     Expected(Rc<[RowId]>),
     /// Rows allow the RPC interface that was learned for it.
     ExpectedRpc(Rc<[RowId]>),
@@ -343,7 +343,15 @@ impl Standing {
         }
     }
 
-    /// The rows that allow it.
+    /// The same rows, shared.
+    pub fn shared_rows(&self) -> Rc<[RowId]> {
+        match self {
+            Self::Expected(rows) | Self::ExpectedRange(rows) => Rc::clone(rows),
+            _ => [].into(),
+        }
+    }
+
+    /// The rows that allow it, in order.
     pub fn rows(&self) -> &[RowId] {
         match self {
             Self::Expected(rows) | Self::ExpectedRpc(rows) | Self::ExpectedRange(rows) => rows,

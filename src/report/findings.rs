@@ -1,6 +1,7 @@
 //! What a person should look at: flows with the same story told as one finding.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use foldhash::quality::RandomState;
 use serde::Serialize;
@@ -152,7 +153,9 @@ pub(crate) struct Story {
 /// Sums of one finding.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(crate) row: RowPlace,
+    row: RowPlace,
+    pub(crate) service: ServiceKey,
+    pub(crate) worked: Option<Worked>,
     pub(crate) standing: Standing,
     pub(crate) reason: Reason,
     pub(crate) confidence: Confidence,
@@ -161,21 +164,39 @@ pub(crate) struct Group {
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
     pub(crate) icmp: Option<IcmpMeaning>,
-    pub(crate) rows: Vec<RowId>,
+    pub(crate) rows: Rc<[RowId]>,
     /// Whether what the documents say rests on roles that were inferred.
     pub(crate) roles_inferred: bool,
     pub(crate) rpc: Option<Guess>,
-    pub(crate) app: Option<AppProto>,
+    app: Option<AppProto>,
     frames: Vec<FrameId>,
 }
 
-/// Sums of all findings.
-#[derive(Debug, Default)]
-pub(crate) struct Findings {
-    groups: HashMap<Story, Group, RandomState>,
+/// What else passed between the two on the same service, and worked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Worked {
+    /// So many flows.
+    pub(crate) open: u64,
+    /// Of so many.
+    pub(crate) flows: u64,
+    /// When the last of them began.
+    pub(crate) last: Timestamp,
 }
 
-impl Findings {
+impl Worked {
+    fn of(row: &Row) -> Option<Self> {
+        Some(Self { open: row.open(), flows: row.flows, last: row.worked()? })
+    }
+}
+
+/// Findings while flows are added.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    places: HashMap<Story, usize, RandomState>,
+    groups: Vec<(Story, Group)>,
+}
+
+impl Gathered {
     /// Adds a flow, if there is something to say of it; `row` is where its pair counts it.
     pub(crate) fn add(&mut self, row: RowPlace, judged: &Judged<'_>) {
         let Some(kind) = judged.finding.filter(|_| judged.collapse.is_none()) else { return };
@@ -192,67 +213,50 @@ impl Findings {
             reason: verdict.outcome.is_failure().then_some(verdict.reason),
             by: verdict.by,
             kind,
-            interface: judged
-                .rpc
-                .as_ref()
-                .filter(|_| about_rpc(kind, &judged.standing))
-                .and_then(|guess| guess.interfaces.first())
-                .copied(),
+            interface: interface(kind, judged),
         };
         let flow = judged.flow;
-        let group = self.groups.entry(story).or_insert_with(|| Group {
-            row,
-            standing: judged.standing.clone(),
-            reason: verdict.reason,
-            confidence: Confidence::Possible,
-            flows: 0,
-            attempts: 0,
-            first: flow.first,
-            last: flow.last_seen(),
-            icmp: judged.icmp.map(|icmp| IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code)),
-            rows: Vec::new(),
-            roles_inferred: false,
-            rpc: None,
-            app: judged.app,
-            frames: Vec::new(),
-        });
-        group.flows += 1;
-        group.attempts += tries(flow, judged.orig);
-        // What rests on inferred roles is never confirmed; that something expected failed is a fact of the wire.
-        let only_range = matches!(judged.standing, Standing::ExpectedRange(_));
-        let most = match (kind, verdict.outcome) {
-            // That nobody listens on some port of a range says little.
-            (FindingKind::Blocked, Outcome::Refused) if only_range => Confidence::Possible,
-            (FindingKind::Blocked | FindingKind::EpmBlocked, _) => Confidence::Confirmed,
-            (FindingKind::RpcBlocked, _) => rpc::most(judged),
-            _ if judged.roles_inferred => Confidence::Probable,
-            _ => Confidence::Confirmed,
-        };
-        group.confidence = group.confidence.max(verdict.confidence.min(most));
-        group.first = group.first.min(flow.first);
-        group.last = group.last.max(flow.last_seen());
-        group.roles_inferred |= judged.roles_inferred;
-        if let Some(guess) = &judged.rpc
-            && group.rpc.as_ref().is_none_or(|known| (guess.grade, guess.learned) < (known.grade, known.learned))
-        {
-            group.rpc = Some(guess.clone());
+        let place = *self.places.entry(story).or_insert(self.groups.len());
+        if place == self.groups.len() {
+            let group = Group {
+                row,
+                service: ServiceKey::Bare,
+                worked: None,
+                standing: judged.standing.clone(),
+                reason: verdict.reason,
+                confidence: Confidence::Possible,
+                flows: 0,
+                attempts: 0,
+                first: flow.first,
+                last: flow.last_seen(),
+                icmp: judged.icmp.map(|icmp| IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code)),
+                rows: judged.standing.shared_rows(),
+                roles_inferred: false,
+                rpc: None,
+                app: judged.app,
+                frames: Vec::new(),
+            };
+            self.groups.push((story, group));
         }
-        add_all(&mut group.rows, judged.standing.rows().iter().copied(), usize::MAX);
-        add_all(&mut group.frames, verdict.frames.iter(), FRAMES_MAX);
+        if let Some((_, group)) = self.groups.get_mut(place) {
+            group.add(kind, judged);
+        }
     }
 
     /// The findings, in order.
-    pub(crate) fn finish(
+    pub(crate) fn finish<'a>(
         self,
         collapses: &[Collapse],
         endpoints: &Endpoints,
         pairs: &Pairs,
-        names: &Names<'_>,
-        sentence: &Sentence<'_>,
-    ) -> Vec<Finding> {
-        let told = self.groups.into_iter().map(|(story, group)| {
-            let finding = group.tell(&story, pairs, names, sentence);
-            (story, finding)
+        names: Names<'a>,
+        dated: bool,
+    ) -> Findings<'a> {
+        let told = self.groups.into_iter().map(|(story, mut group)| {
+            if let Some(row) = pairs.row(group.row) {
+                (group.service, group.worked) = (row.key.service, Worked::of(row));
+            }
+            (story, Body::Flows(group))
         });
         let collapsed = collapses.iter().map(|collapse| {
             let story = Story {
@@ -267,12 +271,116 @@ impl Findings {
                 kind: collapse.kind,
                 interface: None,
             };
-            (story, tell_collapse(collapse, &story, names, sentence))
+            (story, Body::Whole(collapse.clone()))
         });
-        let mut all: Vec<(Story, Finding)> =
-            told.chain(collapsed).chain(unregistered(endpoints, names, sentence)).collect();
-        all.sort_by_key(|(story, finding)| (*story, finding.first));
-        all.into_iter().map(|(_, finding)| finding).collect()
+        let mut all: Vec<(Story, Body)> = told.chain(collapsed).chain(absent(endpoints, &names)).collect();
+        all.sort_by_key(|(story, body)| (*story, body.first()));
+        Findings { names, dated, all }
+    }
+}
+
+/// What a finding is made of.
+#[derive(Debug)]
+enum Body {
+    Flows(Group),
+    Whole(Collapse),
+    /// The endpoint mapper knows no such interface.
+    Absent(Unregistered, Asked),
+}
+
+impl Body {
+    fn first(&self) -> Timestamp {
+        match self {
+            Self::Flows(group) => group.first,
+            Self::Whole(collapse) => collapse.first,
+            Self::Absent(_, asked) => asked.first.ts,
+        }
+    }
+}
+
+/// All findings, gravest first. Their words are found when they are told: there may be many.
+#[derive(Debug)]
+pub struct Findings<'a> {
+    names: Names<'a>,
+    dated: bool,
+    all: Vec<(Story, Body)>,
+}
+
+impl<'a> Findings<'a> {
+    /// Every finding.
+    pub fn iter(&self) -> impl Iterator<Item = Finding> {
+        self.all.iter().map(|(story, body)| self.tell(story, body))
+    }
+
+    /// Those of a kind.
+    pub fn of_kind(&self, kind: FindingKind) -> impl Iterator<Item = Finding> {
+        let own = self.all.iter().filter(move |(story, _)| story.kind == kind);
+        own.map(|(story, body)| self.tell(story, body))
+    }
+
+    /// The kind of each.
+    pub fn kinds(&self) -> impl Iterator<Item = FindingKind> {
+        self.all.iter().map(|(story, _)| story.kind)
+    }
+
+    /// The finding at a place of the order.
+    pub fn get(&self, place: usize) -> Option<Finding> {
+        self.all.get(place).map(|(story, body)| self.tell(story, body))
+    }
+
+    /// Client, server, service and transport of each.
+    pub fn rows(&self) -> impl Iterator<Item = (Party, Party, Shown, &'static str)> {
+        self.all.iter().map(|(story, body)| {
+            let service = self.names.service_id(self.service(body), story.transport);
+            (story.client, story.server, service, story.transport.name())
+        })
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// What hosts, services and rows are called.
+    pub fn names(&self) -> &Names<'a> {
+        &self.names
+    }
+
+    fn service(&self, body: &Body) -> ServiceKey {
+        match body {
+            Body::Flows(group) => group.service,
+            Body::Whole(collapse) => match collapse.port {
+                Some(port) => {
+                    let service = self.names.service_at(collapse.transport, port);
+                    ServiceKey::of(service, collapse.transport, port)
+                }
+                None if collapse.transport.has_ports() => ServiceKey::Many,
+                None => ServiceKey::Bare,
+            },
+            Body::Absent(..) => self.names.mapper().map_or(ServiceKey::Bare, |(id, _)| ServiceKey::Known(id)),
+        }
+    }
+
+    fn tell(&self, story: &Story, body: &Body) -> Finding {
+        let sentence = Sentence::new(&self.names, self.dated);
+        match body {
+            Body::Flows(group) => group.tell(story, &self.names, &sentence),
+            Body::Whole(collapse) => tell_collapse(collapse, story, self.service(body), &self.names, &sentence),
+            Body::Absent(question, asked) => {
+                tell_absent(question, asked, story, self.service(body), &self.names, &sentence)
+            }
+        }
+    }
+}
+
+impl Serialize for Findings<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
     }
 }
 
@@ -288,10 +396,40 @@ fn add_all<T: Copy + Ord>(known: &mut Vec<T>, more: impl Iterator<Item = T>, ite
 }
 
 impl Group {
-    fn tell(self, story: &Story, pairs: &Pairs, names: &Names<'_>, sentence: &Sentence<'_>) -> Finding {
-        let row = pairs.row(self.row);
-        let service = row.map_or(ServiceKey::Bare, |row: &Row| row.key.service);
-        let text = sentence.flows(story, &self, service, row);
+    fn add(&mut self, kind: FindingKind, judged: &Judged<'_>) {
+        let (flow, verdict) = (judged.flow, &judged.verdict);
+        self.flows += 1;
+        self.attempts += tries(flow, judged.orig);
+        // What rests on inferred roles is never confirmed; that something expected failed is a fact of the wire.
+        let only_range = matches!(judged.standing, Standing::ExpectedRange(_));
+        let most = match (kind, verdict.outcome) {
+            // That nobody listens on some port of a range says little.
+            (FindingKind::Blocked, Outcome::Refused) if only_range => Confidence::Possible,
+            (FindingKind::Blocked | FindingKind::EpmBlocked, _) => Confidence::Confirmed,
+            (FindingKind::RpcBlocked, _) => rpc::most(judged),
+            _ if judged.roles_inferred => Confidence::Probable,
+            _ => Confidence::Confirmed,
+        };
+        self.confidence = self.confidence.max(verdict.confidence.min(most));
+        self.first = self.first.min(flow.first);
+        self.last = self.last.max(flow.last_seen());
+        self.roles_inferred |= judged.roles_inferred;
+        if let Some(guess) = &judged.rpc
+            && self.rpc.as_ref().is_none_or(|known| (guess.grade, guess.learned) < (known.grade, known.learned))
+        {
+            self.rpc = Some(guess.clone());
+        }
+        if *self.rows != *judged.standing.rows() {
+            let mut rows = self.rows.to_vec();
+            add_all(&mut rows, judged.standing.rows().iter().copied(), usize::MAX);
+            self.rows = rows.into();
+        }
+        add_all(&mut self.frames, verdict.frames.iter(), FRAMES_MAX);
+    }
+
+    fn tell(&self, story: &Story, names: &Names<'_>, sentence: &Sentence<'_>) -> Finding {
+        let service = self.service;
+        let text = sentence.flows(story, self);
         Finding {
             kind: story.kind,
             client: story.client,
@@ -334,63 +472,78 @@ fn about_rpc(kind: FindingKind, standing: &Standing) -> bool {
     kind == FindingKind::RpcBlocked || by_interface
 }
 
+/// The interface that a flow's finding is about.
+fn interface(kind: FindingKind, judged: &Judged<'_>) -> Option<InterfaceId> {
+    let guess = judged.rpc.as_ref().filter(|_| about_rpc(kind, &judged.standing))?;
+    guess.interfaces.first().copied()
+}
+
 /// What was asked of endpoint mappers in vain.
-fn unregistered(endpoints: &Endpoints, names: &Names<'_>, sentence: &Sentence<'_>) -> Vec<(Story, Finding)> {
-    let Some((mapper, port)) = names.mapper() else { return Vec::new() };
-    let service = ServiceKey::Known(mapper);
-    let tell = |(question, asked): &(Unregistered, Asked)| {
-        let kind = FindingKind::RpcNotRegistered;
+fn absent(endpoints: &Endpoints, names: &Names<'_>) -> Vec<(Story, Body)> {
+    let kind = FindingKind::RpcNotRegistered;
+    let tell = |&(question, asked): &(Unregistered, Asked)| {
         let story = Story {
             rank: rank(kind),
             client: Party::One(question.client),
             server: Party::One(question.server),
             transport: Transport::Tcp,
-            port: Some(port),
+            port: names.mapper().map(|(_, port)| port),
             outcome: Outcome::Open,
             reason: None,
             by: None,
             kind,
             interface: Some(question.interface),
         };
-        let mut frames = vec![asked.first.frame, asked.last.frame];
-        frames.dedup();
-        let finding = Finding {
-            kind,
-            client: story.client,
-            server: story.server,
-            transport: story.transport.name(),
-            port: story.port,
-            service: names.service_id(service, story.transport),
-            outcome: story.outcome.name(),
-            standing: "not_judged",
-            confidence: Confidence::Confirmed.name(),
-            reason: "ept_s_not_registered".to_owned(),
-            by: None,
-            flows: 1,
-            attempts: asked.answers,
-            first: Moment(asked.first.ts),
-            last: Moment(asked.last.ts),
-            frames: frames.into_iter().map(|frame| names.frame(frame)).collect(),
-            rows: Vec::new(),
-            interface: Some(rpc::of_question(question.interface, asked.first.frame, names)),
-            wireshark: wireshark(story.client, story.server, story.transport, story.port),
-            text: sentence.unregistered(question, asked),
-            standing_why: None,
-            app: None,
-            spread: None,
-            title: names.service_title(service, story.transport),
-        };
-        (story, finding)
+        (story, Body::Absent(question, asked))
     };
     endpoints.unregistered().iter().map(tell).collect()
 }
 
-fn tell_collapse(collapse: &Collapse, story: &Story, names: &Names<'_>, sentence: &Sentence<'_>) -> Finding {
-    let service = match collapse.port {
-        Some(port) => ServiceKey::of(names.service_at(collapse.transport, port), collapse.transport, port),
-        None if collapse.transport.has_ports() => ServiceKey::Many,
-        None => ServiceKey::Bare,
-    };
+fn tell_absent(
+    question: &Unregistered,
+    asked: &Asked,
+    story: &Story,
+    service: ServiceKey,
+    names: &Names<'_>,
+    sentence: &Sentence<'_>,
+) -> Finding {
+    let mut frames = vec![asked.first.frame, asked.last.frame];
+    frames.dedup();
+    Finding {
+        kind: story.kind,
+        client: story.client,
+        server: story.server,
+        transport: story.transport.name(),
+        port: story.port,
+        service: names.service_id(service, story.transport),
+        outcome: story.outcome.name(),
+        standing: "not_judged",
+        confidence: Confidence::Confirmed.name(),
+        reason: "ept_s_not_registered".to_owned(),
+        by: None,
+        flows: 1,
+        attempts: asked.answers,
+        first: Moment(asked.first.ts),
+        last: Moment(asked.last.ts),
+        frames: frames.into_iter().map(|frame| names.frame(frame)).collect(),
+        rows: Vec::new(),
+        interface: Some(rpc::of_question(question.interface, asked.first.frame, names)),
+        wireshark: wireshark(story.client, story.server, story.transport, story.port),
+        text: sentence.unregistered(question, asked),
+        standing_why: None,
+        app: None,
+        spread: None,
+        title: names.service_title(service, story.transport),
+    }
+}
+
+fn tell_collapse(
+    collapse: &Collapse,
+    story: &Story,
+    service: ServiceKey,
+    names: &Names<'_>,
+    sentence: &Sentence<'_>,
+) -> Finding {
     Finding {
         kind: collapse.kind,
         client: story.client,

@@ -55,8 +55,8 @@ fn row(addr: Addr, names: &Names<'_>) -> HostRow {
     });
     let mut called: Vec<Shown> = names.site_name(addr).into_iter().collect();
     for name in names.heard(addr) {
-        if !called.contains(&name) {
-            called.push(name);
+        if !called.contains(name) {
+            called.push(name.clone());
         }
     }
     HostRow { address: Party::One(addr), names: called, roles: roles.collect() }

@@ -35,8 +35,8 @@ use crate::learn::grade::Endpoints;
 use crate::report::facts::Health;
 use crate::report::facts::RunFacts;
 use crate::report::findings::FailOn;
-use crate::report::findings::Finding;
 use crate::report::findings::Findings;
+use crate::report::findings::Gathered;
 use crate::report::format::summary;
 use crate::report::hosts::HostRow;
 use crate::report::names::Names;
@@ -44,11 +44,10 @@ use crate::report::names::ServiceKey;
 use crate::report::pairs::Pairs;
 use crate::report::rpc::EndpointRow;
 use crate::report::sanitise::Shown;
-use crate::report::sentence::Sentence;
 
 /// Everything that is told of a run. Serialises as schema `portolan/report/1`.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct Report<'a> {
     /// The schema's name.
     pub schema: &'static str,
     /// Who made it.
@@ -62,7 +61,7 @@ pub struct Report {
     /// Host pairs, gravest first.
     pub pairs: Pairs,
     /// Findings, gravest first.
-    pub findings: Vec<Finding>,
+    pub findings: Findings<'a>,
     /// Ports at which RPC interfaces were learned to be, in order of server and port.
     pub rpc_endpoints: Vec<EndpointRow>,
     /// Rows and whether they were exercised; none yet.
@@ -78,9 +77,15 @@ pub struct Tool {
     pub version: &'static str,
 }
 
-impl Report {
+impl<'a> Report<'a> {
     /// Goes once over all flows. Memory grows with pairs and findings, not with flows.
-    pub fn build(run: RunFacts, mut health: Health, judge: &Judge<'_>, catalogue: &Catalogue, folds: &Folds) -> Self {
+    pub fn build(
+        run: RunFacts,
+        mut health: Health,
+        judge: &Judge<'_>,
+        catalogue: &'a Catalogue,
+        folds: &Folds,
+    ) -> Self {
         // Four digits are all that such a share is worth.
         health.one_way_share = (judge.one_way_share() * 1e4).round() / 1e4;
         health.asymmetric = judge.asymmetric();
@@ -89,7 +94,7 @@ impl Report {
             let whole = ruled.finding.and_then(|_| judge.judged(&ruled));
             (ruled, whole)
         });
-        Self::of(run, health, flows, judge.numbered(), judge.collapses(), judge.endpoints(), &names, folds)
+        Self::of(run, health, flows, judge.numbered(), judge.collapses(), judge.endpoints(), names, folds)
     }
 
     /// A flow comes with all that is to be said of it where it has a finding.
@@ -100,11 +105,11 @@ impl Report {
         numbered: &Hosts,
         collapses: &[Collapse],
         endpoints: &Endpoints,
-        names: &Names<'_>,
+        names: Names<'a>,
         folds: &Folds,
     ) -> Self {
         let mut pairs = Pairs::new(collapses, numbered);
-        let mut findings = Findings::default();
+        let mut findings = Gathered::default();
         for (ruled, judged) in flows {
             let row = pairs.add(&ruled);
             if let Some(judged) = judged {
@@ -122,25 +127,25 @@ impl Report {
         let own_notes = std::mem::take(&mut health.notes);
         health.notes = summary::warnings(&run, &health).iter().map(|note| Shown::text(note)).collect();
         health.notes.extend(own_notes);
-        let sentence = Sentence::new(names, !run.is_one_day());
-        let findings = findings.finish(collapses, endpoints, &pairs, names, &sentence);
-        pairs.finish(numbered, names);
+        pairs.finish(numbered, &names);
+        let dated = !run.is_one_day();
+        let rpc_endpoints = rpc::endpoints(endpoints, &names);
         Self {
             schema: "portolan/report/1",
             tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
-            hosts: hosts::rows(&pairs, names),
+            hosts: hosts::rows(&pairs, &names),
             run,
             health,
+            findings: findings.finish(collapses, endpoints, &pairs, names, dated),
             pairs,
-            findings,
-            rpc_endpoints: rpc::endpoints(endpoints, names),
+            rpc_endpoints,
             readiness: [],
         }
     }
 
     /// Whether there is a finding that `fail_on` means.
     pub fn has(&self, fail_on: FailOn) -> bool {
-        self.findings.iter().any(|finding| fail_on.means(finding.kind))
+        self.findings.kinds().any(|kind| fail_on.means(kind))
     }
 }
 
@@ -159,7 +164,7 @@ mod tests {
     use crate::report::format::text;
     use crate::report::sample::Made;
 
-    fn value(report: &Report) -> Value {
+    fn value(report: &Report<'_>) -> Value {
         let mut out = Vec::new();
         json::write(report, &mut out).unwrap();
         serde_json::from_slice(&out).unwrap()
@@ -242,11 +247,11 @@ mod tests {
         let catalogue = sample::catalogue();
         let open = |made: &[Made]| {
             let folds = Folds::default();
-            sample::report_with(&catalogue, sample::run(), sample::health(), made, &[], &folds)
+            sample::report_with(catalogue, sample::run(), sample::health(), made, &[], &folds)
         };
-        let quiet = open(&sample::flows(&catalogue)[2..4]);
+        let quiet = open(&sample::flows(catalogue)[2..4]);
         assert!(!FailOn::ALL.into_iter().any(|(_, fail_on)| quiet.has(fail_on)));
-        let doubtful = open(&sample::flows(&catalogue)[7..8]);
+        let doubtful = open(&sample::flows(catalogue)[7..8]);
         assert!(doubtful.has(FailOn::Any) && !doubtful.has(FailOn::Unexpected) && !doubtful.has(FailOn::Blocked));
     }
 
@@ -264,9 +269,9 @@ mod tests {
     #[test]
     fn the_order_of_flows_does_not_matter_to_sums() {
         let catalogue = sample::catalogue();
-        let mut made = sample::flows(&catalogue);
+        let mut made = sample::flows(catalogue);
         let page = |made: &[Made]| {
-            let report = sample::report_of(&catalogue, sample::run(), sample::health(), made, &Folds::default());
+            let report = sample::report_of(catalogue, sample::run(), sample::health(), made, &Folds::default());
             let mut out = Vec::new();
             json::write(&report, &mut out).unwrap();
             out

@@ -115,8 +115,8 @@ mod tests {
 
     #[test]
     fn every_day_is_the_one_of_the_calendar() {
-        // Some 585 years, in steps of nearly a day.
-        for step in 0..215_000 {
+        // Some 580 years, in steps of nearly a day.
+        for step in 0..214_000 {
             let ns = step * 85_800_123_456_789;
             let at = jiff::Timestamp::from_nanosecond(i128::from(ns - ns % 1000)).unwrap();
             assert_eq!(Moment(Timestamp(ns)).to_string(), format!("{at:.6}"));

@@ -112,13 +112,13 @@ pub struct Names<'a> {
     rows: Vec<Shown>,
     services: Vec<ServiceNames>,
     roles: BTreeMap<Addr, Vec<HostRole>>,
-    heard: &'a [(Addr, Vec<Name>)],
+    heard: Vec<(Addr, Vec<Shown>)>,
     files: Vec<String>,
 }
 
 impl<'a> Names<'a> {
     /// The names of the catalogue, of these hosts and of the run's inputs.
-    pub fn new(catalogue: &'a Catalogue, hosts: Vec<Host>, heard: &'a [(Addr, Vec<Name>)], run: &RunFacts) -> Self {
+    pub fn new(catalogue: &'a Catalogue, hosts: Vec<Host>, heard: &[(Addr, Vec<Name>)], run: &RunFacts) -> Self {
         let paths: Vec<&str> = run.inputs.iter().map(|input| input.path.as_str()).collect();
         let roles = hosts.into_iter().map(|host| (host.addr, host.roles)).collect();
         Self {
@@ -130,7 +130,7 @@ impl<'a> Names<'a> {
                 .map(|service| ServiceNames { id: Shown::name(&service.id), title: Shown::name(&service.title) })
                 .collect(),
             roles,
-            heard,
+            heard: heard.iter().map(|(addr, names)| (*addr, shown(names))).collect(),
             files: short_names(&paths),
         }
     }
@@ -181,25 +181,15 @@ impl<'a> Names<'a> {
         self.catalogue.site_name(addr.ip()).is_some()
     }
 
-    /// The names that a host was heard to have: full names before short ones, each once, those most to be trusted
-    /// first.
-    pub fn heard(&self, addr: Addr) -> Vec<Shown> {
+    /// The names that a host was heard to have.
+    pub fn heard(&self, addr: Addr) -> &[Shown] {
         let at = self.heard.binary_search_by_key(&addr, |(known, _)| *known);
-        let names = at.ok().and_then(|at| self.heard.get(at)).map_or(&[][..], |(_, names)| names);
-        let of_host = |kind: Kind| names.iter().filter(move |name| name.kind == kind);
-        let mut all: Vec<Shown> = Vec::new();
-        for name in of_host(Kind::Host).chain(of_host(Kind::NetbiosHost)) {
-            let shown = Shown::name(&name.text);
-            if all.len() < NAMES_MAX && !all.contains(&shown) {
-                all.push(shown);
-            }
-        }
-        all
+        at.ok().and_then(|at| self.heard.get(at)).map_or(&[], |(_, names)| names)
     }
 
     /// What to call a host: as the site file does, or else as it was heard to be called.
     pub fn host_name(&self, addr: Addr) -> Option<Shown> {
-        self.site_name(addr).or_else(|| self.heard(addr).into_iter().next())
+        self.site_name(addr).or_else(|| self.heard(addr).first().cloned())
     }
 
     /// The name of an RPC interface.
@@ -244,6 +234,19 @@ impl<'a> Names<'a> {
     pub(crate) fn has_heard_name(&self, addr: Addr) -> bool {
         self.heard.binary_search_by_key(&addr, |(known, _)| *known).is_ok()
     }
+}
+
+/// Full names before short ones, each once, those most to be trusted first.
+fn shown(names: &[Name]) -> Vec<Shown> {
+    let of_host = |kind: Kind| names.iter().filter(move |name| name.kind == kind);
+    let mut all: Vec<Shown> = Vec::new();
+    for name in of_host(Kind::Host).chain(of_host(Kind::NetbiosHost)) {
+        let shown = Shown::name(&name.text);
+        if all.len() < NAMES_MAX && !all.contains(&shown) {
+            all.push(shown);
+        }
+    }
+    all
 }
 
 /// The paths without their folders, or whole where that would give two of them one name.

@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use foldhash::quality::RandomState;
 use serde::Serialize;
 use serde::Serializer;
-use serde::ser::SerializeStruct;
 
 use crate::classify::hosts::HostId;
 use crate::classify::hosts::Hosts;
@@ -599,12 +598,16 @@ impl Serialize for Pairs {
 
 impl Serialize for Pair<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut pair = serializer.serialize_struct("Pair", 4)?;
-        pair.serialize_field("client", &self.client)?;
-        pair.serialize_field("server", &self.server)?;
-        pair.serialize_field("worst", &self.worst)?;
-        pair.serialize_field("services", &self.services().collect::<Vec<_>>())?;
-        pair.end()
+        #[derive(Serialize)]
+        #[serde(rename = "Pair")]
+        struct Whole<'a> {
+            client: Party,
+            server: Party,
+            worst: Worst,
+            services: Vec<PairService<'a>>,
+        }
+        let Self { client, server, worst, .. } = *self;
+        Whole { client, server, worst, services: self.services().collect() }.serialize(serializer)
     }
 }
 
@@ -621,10 +624,10 @@ mod tests {
 
     fn worst(made: &[Made]) -> Worst {
         let catalogue = sample::catalogue();
-        let names = sample::names(&catalogue, &sample::run());
+        let names = sample::names(catalogue, &sample::run());
         let (mut hosts, mut pairs) = (Hosts::default(), Pairs::default());
         for made in made {
-            pairs.add(&made.ruled(&catalogue, &mut hosts));
+            pairs.add(&made.ruled(catalogue, &mut hosts));
         }
         pairs.finish(&hosts, &names);
         pairs.iter().next().unwrap().worst
@@ -648,12 +651,12 @@ mod tests {
     #[test]
     fn ports_are_listed_once_in_order() {
         let catalogue = sample::catalogue();
-        let names = sample::names(&catalogue, &sample::run());
+        let names = sample::names(catalogue, &sample::run());
         let (mut hosts, mut pairs) = (Hosts::default(), Pairs::default());
         for port in [49_700, 49_668, 49_700] {
             let made = sample::open("10.0.1.20", "10.0.0.10", Transport::Tcp, port, 1);
             let made = made.told(Some("rpc-dynamic"), Standing::Uncatalogued, None);
-            pairs.add(&made.ruled(&catalogue, &mut hosts));
+            pairs.add(&made.ruled(catalogue, &mut hosts));
         }
         pairs.finish(&hosts, &names);
         let told: Vec<(u64, &[u16])> = pairs.rows().map(|(_, service)| (service.flows, service.ports)).collect();
@@ -663,11 +666,11 @@ mod tests {
     #[test]
     fn services_without_a_name_go_by_their_port() {
         let catalogue = sample::catalogue();
-        let names = sample::names(&catalogue, &sample::run());
+        let names = sample::names(catalogue, &sample::run());
         let (mut hosts, mut pairs) = (Hosts::default(), Pairs::default());
         for (transport, port) in [(Transport::Tcp, 8080), (Transport::Udp, 8080), (Transport::Gre, 0)] {
             let made = sample::open("10.0.1.20", "10.0.0.10", transport, port, 1);
-            pairs.add(&made.ruled(&catalogue, &mut hosts));
+            pairs.add(&made.ruled(catalogue, &mut hosts));
         }
         pairs.finish(&hosts, &names);
         let told: Vec<(&str, usize)> =

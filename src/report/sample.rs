@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::LoadOptions;
@@ -81,12 +82,16 @@ purpose = "anything"
 document = "page 2"
 "#;
 
-/// A catalogue whose profile `site` has the rows `kerberos`, `ldap` and `wide`.
-pub(crate) fn catalogue() -> Catalogue {
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let site = folder.path().join("site.toml");
     std::fs::write(&site, SITE).unwrap();
     load(&LoadOptions { site: Some(&site), ..LoadOptions::default() }).unwrap()
+});
+
+/// A catalogue whose profile `site` has the rows `kerberos`, `ldap` and `wide`.
+pub(crate) fn catalogue() -> &'static Catalogue {
+    &CATALOGUE
 }
 
 pub(crate) fn addr(text: &str) -> Addr {
@@ -358,19 +363,25 @@ pub(crate) fn names<'a>(catalogue: &'a Catalogue, run: &RunFacts) -> Names<'a> {
 }
 
 /// The report on these flows.
-pub(crate) fn report_of(catalogue: &Catalogue, run: RunFacts, health: Health, made: &[Made], folds: &Folds) -> Report {
+pub(crate) fn report_of<'a>(
+    catalogue: &'a Catalogue,
+    run: RunFacts,
+    health: Health,
+    made: &[Made],
+    folds: &Folds,
+) -> Report<'a> {
     report_with(catalogue, run, health, made, &collapses(), folds)
 }
 
 /// The report on these flows and scans.
-pub(crate) fn report_with(
-    catalogue: &Catalogue,
+pub(crate) fn report_with<'a>(
+    catalogue: &'a Catalogue,
     run: RunFacts,
     health: Health,
     made: &[Made],
     collapses: &[Collapse],
     folds: &Folds,
-) -> Report {
+) -> Report<'a> {
     let names = names(catalogue, &run);
     let mut hosts = Hosts::default();
     let ruled: Vec<Ruled<'_>> = made.iter().map(|made| made.ruled(catalogue, &mut hosts)).collect();
@@ -380,22 +391,22 @@ pub(crate) fn report_with(
         }
     }
     let judged = made.iter().map(|made| made.finding.map(|_| made.judged(catalogue)));
-    Report::of(run, health, ruled.into_iter().zip(judged), &hosts, collapses, &Endpoints::default(), &names, folds)
+    Report::of(run, health, ruled.into_iter().zip(judged), &hosts, collapses, &Endpoints::default(), names, folds)
 }
 
 /// The report on the sample capture.
-pub(crate) fn report() -> Report {
+pub(crate) fn report() -> Report<'static> {
     let catalogue = catalogue();
-    let made = flows(&catalogue);
+    let made = flows(catalogue);
     let mut folds = Folds::default();
     folds.take(&open("10.0.5.5", "10.0.0.10", Transport::Udp, 53, 5).flow, 100);
-    report_of(&catalogue, run(), health(), &made, &folds)
+    report_of(catalogue, run(), health(), &made, &folds)
 }
 
 /// The sample report with everything wrong that can be.
-pub(crate) fn hurt_report() -> Report {
+pub(crate) fn hurt_report() -> Report<'static> {
     let catalogue = catalogue();
-    let made = flows(&catalogue);
+    let made = flows(catalogue);
     let mut run = run();
     for input in &mut run.inputs {
         let message = Shown::text("record says 4,294,967,295 bytes\x1b[2J");
@@ -413,5 +424,5 @@ pub(crate) fn hurt_report() -> Report {
         notes: vec![Shown::text("note \u{202e}evil")],
         ..health()
     };
-    report_of(&catalogue, run, health, &made, &Folds::default())
+    report_of(catalogue, run, health, &made, &Folds::default())
 }

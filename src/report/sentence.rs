@@ -23,7 +23,6 @@ use crate::report::moment::Moment;
 use crate::report::names::Names;
 use crate::report::names::Party;
 use crate::report::names::ServiceKey;
-use crate::report::pairs::Row;
 use crate::report::rpc::called;
 use crate::report::sanitise::Shown;
 use crate::report::words::count;
@@ -52,16 +51,15 @@ impl<'a> Sentence<'a> {
         Self { names, dated }
     }
 
-    /// A finding made of flows; `row` is all that passed between the two on this service.
-    pub(crate) fn flows(&self, story: &Story, group: &Group, service: ServiceKey, row: Option<&Row>) -> String {
+    /// A finding made of flows.
+    pub(crate) fn flows(&self, story: &Story, group: &Group) -> String {
         let mut text = self.told(story, group);
-        text.push_str(&self.event(story, group, service));
+        text.push_str(&self.event(story, group));
         if story.outcome != Outcome::Open
-            && let Some(row) = row
-            && let Some(worked) = row.worked()
+            && let Some(worked) = group.worked
         {
-            let (open, flows) = (row.open(), count(row.flows, "flow"));
-            let at = self.clock(worked);
+            let (open, flows) = (worked.open, count(worked.flows, "flow"));
+            let at = self.clock(worked.last);
             let _ = write!(text, " {open} of {flows} of this service between the two worked, the last at {at}.");
         }
         text.push(' ');
@@ -136,9 +134,9 @@ impl<'a> Sentence<'a> {
         }
     }
 
-    fn event(&self, story: &Story, group: &Group, service: ServiceKey) -> String {
+    fn event(&self, story: &Story, group: &Group) -> String {
         let (client, server) = (self.who(story.client), self.who(story.server));
-        let what = self.what(service, story.transport, story.port);
+        let what = self.what(group.service, story.transport, story.port);
         let tries = count(group.attempts, if story.transport == Transport::Tcp { "attempt" } else { "request" });
         let when = self.when(group.first, group.last);
         let flows = count(group.flows, "flow");
@@ -352,8 +350,8 @@ mod tests {
         let made = sample::open("10.0.1.20", "10.0.0.10", Transport::Tcp, 88, 12)
             .failed(outcome, Reason::SynSingle, by, 1)
             .told(Some("kerberos"), standing, Some(kind));
-        let report = sample::report_of(&catalogue, sample::run(), sample::health(), &[made], &Folds::default());
-        report.findings.into_iter().find(|finding| finding.kind == kind).unwrap().text
+        let report = sample::report_of(catalogue, sample::run(), sample::health(), &[made], &Folds::default());
+        report.findings.of_kind(kind).next().unwrap().text
     }
 
     fn blocked(outcome: Outcome, by: By) -> String {
@@ -408,8 +406,8 @@ mod tests {
         let catalogue = sample::catalogue();
         let mut run = sample::run();
         let told = |run| {
-            let made = sample::flows(&catalogue);
-            sample::report_of(&catalogue, run, sample::health(), &made, &Folds::default()).findings[0].text.clone()
+            let made = sample::flows(catalogue);
+            sample::report_of(catalogue, run, sample::health(), &made, &Folds::default()).findings.get(0).unwrap().text
         };
         assert!(told(run.clone()).contains(" at 10:02:12:"));
         run.inputs[0].last = Some(Moment(sample::at(86_400_000)));

@@ -3,6 +3,7 @@
 //! Spreadsheets run what looks like a formula, so such cells are made text first.
 
 use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::io;
 use std::io::Write;
 
@@ -12,6 +13,7 @@ use crate::report::findings::Finding;
 use crate::report::names::Party;
 use crate::report::pairs::Pair;
 use crate::report::pairs::PairService;
+use crate::report::sanitise::Shown;
 
 /// Outcomes with a column of their own, in the order of the columns.
 const OUTCOMES: [Outcome; 11] = [
@@ -54,7 +56,7 @@ const FINDING: [&str; 10] =
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut header: Vec<&str> = FRONT.to_vec();
     header.push("flows");
     header.extend(OUTCOMES.map(Outcome::name));
@@ -65,14 +67,14 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let names: BTreeMap<Party, &str> =
         report.hosts.iter().filter_map(|host| Some((host.address, host.names.first()?.as_str()))).collect();
     // Findings are sorted, so that the first of a row is its gravest.
-    let mut gravest: BTreeMap<(Party, Party, &str, &str), &Finding> = BTreeMap::new();
-    for finding in &report.findings {
-        let row = (finding.client, finding.server, finding.service.as_str(), finding.transport);
-        gravest.entry(row).or_insert(finding);
+    let mut gravest: HashMap<(Party, Party, Shown, &str), usize> = HashMap::new();
+    for (place, row) in report.findings.rows().enumerate() {
+        gravest.entry(row).or_insert(place);
     }
     for (pair, service) in report.pairs.rows() {
-        let finding = gravest.get(&(pair.client, pair.server, service.service.as_str(), service.transport));
-        line(out, row(pair, &service, finding.copied(), &names))?;
+        let place = gravest.get(&(pair.client, pair.server, service.service.clone(), service.transport));
+        let finding = place.and_then(|place| report.findings.get(*place));
+        line(out, row(pair, &service, finding.as_ref(), &names))?;
     }
     Ok(())
 }

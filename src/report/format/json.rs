@@ -20,7 +20,7 @@ const GATHERED: usize = 1 << 16;
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut page = Page { gathered: Vec::with_capacity(GATHERED + (GATHERED >> 2)), out, first: true };
     page.gathered.push(b'{');
     page.field("schema", &report.schema)?;

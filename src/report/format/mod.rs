@@ -19,7 +19,7 @@ use crate::report::Report;
 #[derive(Clone, Copy, Debug)]
 pub struct Pages<'a> {
     /// The report.
-    pub report: &'a Report,
+    pub report: &'a Report<'a>,
     /// The flows themselves, for formats that list each.
     pub judge: &'a Judge<'a>,
     /// The rules they were judged by.

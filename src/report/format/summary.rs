@@ -67,7 +67,7 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
 }
 
 /// Attempts that failed and that no row could judge, by pair and service: no findings, and not nothing either.
-pub(crate) fn failed_unjudged(report: &Report) -> Vec<String> {
+pub(crate) fn failed_unjudged(report: &Report<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     for (pair, service) in report.pairs.rows() {
         let unjudged = service.standings.get("not_judged") + service.standings.get("uncatalogued");
@@ -89,7 +89,7 @@ pub(crate) fn failed_unjudged(report: &Report) -> Vec<String> {
 }
 
 /// What was read, and how it was judged.
-pub(crate) fn facts(report: &Report) -> Vec<String> {
+pub(crate) fn facts(report: &Report<'_>) -> Vec<String> {
     let (run, health) = (&report.run, &report.health);
     let mut all: Vec<String> = run.inputs.iter().take(INPUTS_MAX).map(input).collect();
     if let Some(more) = run.inputs.len().checked_sub(INPUTS_MAX).filter(|&more| more > 0) {
@@ -144,7 +144,7 @@ fn input(input: &InputRow) -> String {
 }
 
 /// `1 blocked, 2 unexpected`, or that there are none.
-pub(crate) fn tally(report: &Report) -> String {
+pub(crate) fn tally(report: &Report<'_>) -> String {
     let words: Vec<String> = KINDS
         .into_iter()
         .map(|kind| (kind, of_kind(report, kind) as u64))
@@ -163,11 +163,11 @@ pub(crate) fn tally(report: &Report) -> String {
 
 /// How many findings are of that kind.
 pub(crate) fn of_kind(report: &Report, kind: FindingKind) -> usize {
-    report.findings.iter().filter(|finding| finding.kind == kind).count()
+    report.findings.kinds().filter(|known| *known == kind).count()
 }
 
 /// Whether nothing is blocked and nothing unexpected works.
-pub(crate) fn is_clean(report: &Report) -> bool {
+pub(crate) fn is_clean(report: &Report<'_>) -> bool {
     !report.has(FailOn::Blocked) && !report.has(FailOn::Unexpected)
 }
 
@@ -176,7 +176,7 @@ pub(crate) const UNJUDGED_HINT: &str = "No row could judge these, because the ro
      is in no document. They are no findings; name the hosts in a site file and run again.";
 
 /// The heading over [`silence`].
-pub(crate) fn silence_heading(report: &Report) -> &'static str {
+pub(crate) fn silence_heading(report: &Report<'_>) -> &'static str {
     let unjudged = |service: &PairService<'_>| {
         service.standings.get("not_judged") + service.standings.get("uncatalogued") == service.flows
     };
@@ -188,7 +188,7 @@ pub(crate) fn silence_heading(report: &Report) -> &'static str {
 }
 
 /// What it means that nothing was found.
-pub(crate) fn silence(report: &Report) -> String {
+pub(crate) fn silence(report: &Report<'_>) -> String {
     let mut flows = 0;
     let mut judged = 0;
     for (_, service) in report.pairs.rows() {
