@@ -9,6 +9,9 @@ pub mod dcom;
 pub mod epm;
 pub mod ndr;
 
+#[cfg(test)]
+pub(crate) mod craft;
+
 use crate::model::app::AppProto;
 use crate::model::app::Said;
 use crate::model::app::Speaker;
