@@ -325,7 +325,9 @@ mod tests {
 
     fn kept(statements: impl Iterator<Item = Statement>) -> Endpoints {
         let book = RpcBook::default();
-        statements.for_each(|statement| book.learn(&statement));
+        for statement in statements {
+            book.learn(&statement);
+        }
         Endpoints::of(&book)
     }
 

@@ -1,5 +1,7 @@
 //! Builds DCE/RPC PDUs in memory for the tests of this room and of `learn`, right in every byte and in either byte order.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
 use crate::model::uuid::InterfaceId;
 use crate::model::uuid::Uuid;
 use crate::proto::ndr::Layout;
