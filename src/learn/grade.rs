@@ -26,6 +26,7 @@ use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 use crate::model::uuid::InterfaceId;
+use crate::proto::dcerpc::MANAGEMENT;
 
 /// How long before a connection the endpoint mapper's answer explains it for certain. Windows connects at once.
 const FRESH: Duration = Duration::from_secs(60);
@@ -38,6 +39,7 @@ pub enum Grade {
     /// The endpoint mapper told this client the port for the interface, at most a minute before.
     B,
     /// It told another client, or earlier; or another flow was bound there; and it is the only interface known there.
+    /// Or the client offered the interface on this flow, and no answer was seen.
     C,
     /// A DCOM reply told this client the port.
     D,
@@ -177,6 +179,9 @@ impl Endpoints {
         if let Some(guess) = shown.and_then(bound) {
             return Some(guess);
         }
+        if let Some(guess) = shown.and_then(offered) {
+            return Some(guess);
+        }
         let learned = self.candidates(attempt);
         let own = || learned.iter().copied().filter(|known| known.own);
         let mapped = |known: &&Learned| known.source == Source::EptMap;
@@ -207,6 +212,18 @@ fn bound(flow: &RpcFlow) -> Option<Guess> {
         grade: Grade::A,
         interfaces: flow.bound.iter().map(|bound| bound.interface).collect(),
         learned: first.at.frame,
+        retro: false,
+        superseded: false,
+    })
+}
+
+/// Grade C or E: the client offered to speak it, and the answer was not seen.
+fn offered(flow: &RpcFlow) -> Option<Guess> {
+    let (at, interfaces) = flow.offered.as_ref()?;
+    Some(Guess {
+        grade: if interfaces.len() == 1 { Grade::C } else { Grade::E },
+        interfaces: interfaces.iter().copied().collect(),
+        learned: at.frame,
         retro: false,
         superseded: false,
     })
@@ -288,7 +305,11 @@ fn possible(learned: &[&Learned], attempt: &Attempt) -> Option<Guess> {
 /// All interfaces of these, learned by the earliest.
 fn list(known: &[&Learned], attempt: &Attempt, grade: Grade) -> Option<Guess> {
     let first = known.iter().map(|known| known.first).min()?;
-    let interfaces: BTreeSet<InterfaceId> = known.iter().filter_map(|known| known.interface).collect();
+    let mut interfaces: BTreeSet<InterfaceId> = known.iter().filter_map(|known| known.interface).collect();
+    if interfaces.iter().any(|interface| interface.uuid != MANAGEMENT) {
+        // Lists name it with each port; it says nothing about what the port is for.
+        interfaces.retain(|interface| interface.uuid != MANAGEMENT);
+    }
     Some(Guess {
         grade,
         interfaces: interfaces.into_iter().collect(),
@@ -437,6 +458,25 @@ mod tests {
         assert_eq!(grade(&[foreign], 101), Some((Grade::E, vec![DRSUAPI], 100, false, false)));
         let own = said(Source::EptMap, DRSUAPI, OTHER, PORT, 90);
         assert_eq!(grade(&[foreign, own], 101).unwrap().0, Grade::B, "once said of the own address is enough");
+    }
+
+    #[test]
+    fn an_offer_without_answer_beats_what_others_were_told() {
+        let book = RpcBook::default();
+        book.learn(&said(Source::EptMap, SVCCTL, CLIENT, PORT, 99));
+        let offered = Some((moment(101), BTreeSet::from([DRSUAPI])));
+        book.showed(attempt(PORT, 100).flow, &RpcFlow { first: moment(101), offered, ..RpcFlow::default() });
+        let wanted = (Grade::C, vec![DRSUAPI], 101, false, false);
+        assert_eq!(told(Endpoints::of(&book).grade(&attempt(PORT, 100))), Some(wanted));
+    }
+
+    #[test]
+    fn the_management_interface_does_not_make_a_port_ambiguous() {
+        let management = InterfaceId { uuid: MANAGEMENT, major: 1, minor: 0 };
+        let listed =
+            [said(Source::EptLookup, DRSUAPI, OTHER, PORT, 100), said(Source::EptLookup, management, OTHER, PORT, 100)];
+        assert_eq!(grade(&listed, 101), Some((Grade::C, vec![DRSUAPI], 100, false, false)));
+        assert_eq!(grade(&listed[1..], 101), Some((Grade::C, vec![management], 100, false, false)));
     }
 
     #[test]

@@ -194,6 +194,7 @@ impl RpcSession {
             Body::Replies { sec_addr, replies } => self.bind_answered(header, sec_addr, &replies, scene),
             Body::Refused(reason) => {
                 self.binds.retain(|bind| bind.call_id != header.call_id);
+                self.answered();
                 self.flow.refused.get_or_insert((reason, scene.at));
                 self.news = true;
             }
@@ -227,8 +228,16 @@ impl RpcSession {
         if let Some(Auth { kind: mechanism, level }) = auth {
             self.flow.protection = self.flow.protection.max(Some(Protection { level, mechanism }));
         }
+        let features = |offer: &&Offer| offer.transfer != Transfer::Features;
+        let unknown = |interface: &InterfaceId| self.flow.bound_to(*interface).is_none();
+        let offered: BTreeSet<_> =
+            offers.iter().filter(features).map(|offer| offer.interface).filter(unknown).collect();
+        if !offered.is_empty() {
+            self.flow.offered = Some((scene.at, offered));
+            self.news = true;
+        }
         let mut room = CONTEXTS_MAX.saturating_sub(self.contexts.len());
-        for offer in offers.iter().filter(|offer| offer.transfer != Transfer::Features) {
+        for offer in offers.iter().filter(features) {
             let Offer { context: number, interface, transfer } = *offer;
             let fresh = || Context { number, interface, transfer, accepted: false, opnums: BTreeSet::new() };
             match self.contexts.iter_mut().find(|context| context.number == number) {
@@ -252,6 +261,7 @@ impl RpcSession {
         self.compare_port(sec_addr, scene);
         let Some(nth) = self.binds.iter().position(|bind| bind.call_id == header.call_id) else { return };
         let Some(bind) = self.binds.remove(nth) else { return };
+        self.answered();
         let pairs = || bind.offers.iter().zip(replies);
         for (offer, reply) in pairs() {
             if let Reply::Accepted(transfer) = reply {
@@ -277,6 +287,14 @@ impl RpcSession {
         }
     }
 
+    /// Nothing that was offered waits for an answer any more.
+    fn answered(&mut self) {
+        if self.binds.is_empty() {
+            self.flow.offered = None;
+            self.news = true;
+        }
+    }
+
     /// The server names its own port. Another than the one connected to means that something between translates.
     fn compare_port(&mut self, sec_addr: &[u8], scene: &Scene) {
         let named = std::str::from_utf8(sec_addr).ok().and_then(|text| text.parse::<u16>().ok());
@@ -297,6 +315,10 @@ impl RpcSession {
             return;
         }
         let (interface, opnums) = (context.interface, std::mem::take(&mut context.opnums));
+        if let Some((_, offered)) = &mut self.flow.offered {
+            offered.remove(&interface);
+        }
+        self.flow.offered.take_if(|(_, offered)| offered.is_empty());
         self.accept(interface, opnums, scene);
     }
 
@@ -692,10 +714,14 @@ mod tests {
         let mut talk = Talk::to(49_668);
         talk.ask(&craft::bind(true, craft::BIND, 1, &[(0, DRSUAPI, craft::NDR)]));
         talk.ask(&craft::pdu(true, craft::REQUEST, craft::WHOLE, 2, &craft::call(true, 0, 12, &[1; 40]), None));
-        assert_eq!(ports(&talk.learned()), []);
+        let learned = talk.learned();
+        assert_eq!(ports(&learned), []);
+        let offered = learned.flow(talk.session.id()).unwrap().offered.clone();
+        assert_eq!(offered.map(|(_, interfaces)| interfaces), Some(BTreeSet::from([DRSUAPI])));
         talk.answer(&craft::pdu(true, craft::RESPONSE, craft::WHOLE, 2, &craft::call(true, 0, 0, &[1; 40]), None));
         assert_eq!(ports(&talk.learned()), [(49_668, Source::Bind, true)]);
         let learned = talk.learned();
+        assert_eq!(learned.flow(talk.session.id()).unwrap().offered, None);
         assert_eq!(learned.flow(talk.session.id()).unwrap().bound[0].opnums, BTreeSet::from([12]));
     }
 
@@ -730,6 +756,7 @@ mod tests {
         talk.answer(&craft::pdu(true, craft::BIND_NAK, 3, 1, &[4, 0, 1, 5, 0], None));
         let learned = talk.learned();
         assert_eq!(learned.flow(talk.session.id()).unwrap().refused.map(|(reason, _)| reason), Some(4));
+        assert_eq!(learned.flow(talk.session.id()).unwrap().offered, None);
         assert_eq!(ports(&learned), []);
     }
 

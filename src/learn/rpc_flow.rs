@@ -106,6 +106,8 @@ pub struct RpcFlow {
     pub http: bool,
     /// What was accepted, in the order it was; the first [`INTERFACES_MAX`].
     pub bound: Vec<Bound>,
+    /// What the client offered last without an answer, and when: the flow broke off, or only one direction was captured.
+    pub offered: Option<(Moment, BTreeSet<InterfaceId>)>,
     /// What was not; the first [`INTERFACES_MAX`].
     pub rejected: Vec<Rejected>,
     /// The whole bind was refused: reason, and when (C706 section 12.6.3.1, `p_reject_reason_t`).

@@ -23,6 +23,10 @@ pub const HTTP_GREETING: &[u8] = b"ncacn_http/1.0";
 /// The authentication level that encrypts stubs, `RPC_C_AUTHN_LEVEL_PKT_PRIVACY` (MS-RPCE section 2.2.1.1.8).
 pub const PRIVACY: u8 = 6;
 
+/// The management interface, which every RPC server has on every port beside its own (C706 appendix Q).
+pub const MANAGEMENT: Uuid =
+    Uuid([0xaf, 0xa8, 0xbd, 0x80, 0x7d, 0x8a, 0x11, 0xc9, 0xbe, 0xf4, 0x08, 0x00, 0x2b, 0x10, 0x29, 0x89]);
+
 /// The transfer syntax NDR64 (MS-RPCE section 2.2.5).
 const NDR64: Uuid =
     Uuid([0x71, 0x71, 0x05, 0x33, 0xbe, 0xba, 0x49, 0x37, 0x83, 0x19, 0xb5, 0xdb, 0xef, 0x9c, 0xcc, 0x36]);
