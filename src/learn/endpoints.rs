@@ -206,6 +206,8 @@ pub enum Count {
     DcomSealed,
     /// Flows whose server names a port that is not the one connected to.
     PortTranslated,
+    /// Calls that failed.
+    Faults,
     /// Connectionless PDUs.
     Datagrams,
     /// Something that is no PDU stood where one had to begin.

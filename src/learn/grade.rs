@@ -393,7 +393,7 @@ mod tests {
     fn a_the_flow_itself_was_bound() {
         let book = RpcBook::default();
         book.learn(&said(Source::EptMap, SVCCTL, CLIENT, PORT, 99));
-        let bound = |interface| Bound { interface, at: moment(101), opnums: BTreeSet::new() };
+        let bound = |interface| Bound { interface, at: moment(101), opnums: Vec::new() };
         let flow = RpcFlow { first: moment(100), bound: vec![bound(DRSUAPI), bound(EPM)], ..RpcFlow::default() };
         book.showed(attempt(PORT, 100).flow, &flow);
         let endpoints = Endpoints::of(&book);

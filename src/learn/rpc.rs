@@ -75,7 +75,7 @@ struct Context {
     interface: InterfaceId,
     transfer: Transfer,
     accepted: bool,
-    opnums: BTreeSet<u16>,
+    opnums: Vec<u16>,
 }
 
 /// A bind or `alter_context` without its answer.
@@ -155,7 +155,7 @@ impl RpcSession {
             Speaker::Either => {}
         }
         if datagram.answers {
-            self.accept(datagram.interface, BTreeSet::from([datagram.opnum]), &scene);
+            self.accept(datagram.interface, vec![datagram.opnum], &scene);
         }
         self.publish(scene.book);
     }
@@ -239,7 +239,7 @@ impl RpcSession {
         let mut room = CONTEXTS_MAX.saturating_sub(self.contexts.len());
         for offer in offers.iter().filter(features) {
             let Offer { context: number, interface, transfer } = *offer;
-            let fresh = || Context { number, interface, transfer, accepted: false, opnums: BTreeSet::new() };
+            let fresh = || Context { number, interface, transfer, accepted: false, opnums: Vec::new() };
             match self.contexts.iter_mut().find(|context| context.number == number) {
                 Some(known) if known.interface == interface => {}
                 Some(known) => *known = fresh(),
@@ -322,10 +322,10 @@ impl RpcSession {
         self.accept(interface, opnums, scene);
     }
 
-    fn accept(&mut self, interface: InterfaceId, opnums: BTreeSet<u16>, scene: &Scene) {
+    fn accept(&mut self, interface: InterfaceId, opnums: Vec<u16>, scene: &Scene) {
         if let Some(bound) = self.flow.bound.iter_mut().find(|bound| bound.interface == interface) {
             for opnum in opnums {
-                self.news |= bound.opnums.len() < OPNUMS_MAX && bound.opnums.insert(opnum);
+                self.news |= add(&mut bound.opnums, opnum, scene.book);
             }
             return;
         }
@@ -377,15 +377,7 @@ impl RpcSession {
             Some(bound) if context.accepted => &mut bound.opnums,
             _ => &mut context.opnums,
         };
-        if opnums.contains(&opnum) {
-            return;
-        }
-        if opnums.len() < OPNUMS_MAX {
-            opnums.insert(opnum);
-            self.news |= context.accepted;
-        } else {
-            scene.book.count(Count::FlowFull, 1);
-        }
+        self.news |= add(opnums, opnum, scene.book) && context.accepted;
     }
 
     fn request(&mut self, header: &Header, call: &Call, auth: Option<Auth>, scene: &Scene) {
@@ -434,14 +426,15 @@ impl RpcSession {
         self.calls.retain(|call| call.id != header.call_id);
         let interface = self.context(context).map(|context| context.interface);
         let faults = &mut self.flow.faults;
-        if let Some(known) = faults.iter_mut().find(|fault| (fault.status, fault.interface) == (status, interface)) {
-            known.calls = known.calls.saturating_add(1);
-        } else if faults.len() < FAULTS_MAX {
-            faults.push(Fault { status, interface, at: scene.at, calls: 1 });
-        } else {
+        scene.book.count(Count::Faults, 1);
+        if faults.iter().any(|fault| (fault.status, fault.interface) == (status, interface)) {
+            return;
+        }
+        if faults.len() >= FAULTS_MAX {
             scene.book.count(Count::FlowFull, 1);
             return;
         }
+        faults.push(Fault { status, interface, at: scene.at });
         self.news = true;
     }
 
@@ -461,6 +454,17 @@ impl RpcSession {
     fn room(&self) -> usize {
         JOINED_MAX.saturating_sub(self.calls.iter().map(OpenCall::kept).sum())
     }
+}
+
+/// Adds an operation to those of one interface, in order. Whether it is new and had room.
+fn add(opnums: &mut Vec<u16>, opnum: u16, book: &RpcBook) -> bool {
+    let Err(place) = opnums.binary_search(&opnum) else { return false };
+    if opnums.len() >= OPNUMS_MAX {
+        book.count(Count::FlowFull, 1);
+        return false;
+    }
+    opnums.insert(place, opnum);
+    true
 }
 
 #[cfg(test)]
@@ -576,7 +580,7 @@ mod tests {
             assert!(of_port.clients.keys().eq([&Addr::v4(CLIENT)]));
             let flow = learned.flow(talk.session.id()).unwrap();
             assert_eq!(flow.bound.len(), 1);
-            assert_eq!((flow.bound[0].interface, &flow.bound[0].opnums), (craft::EPM, &BTreeSet::from([3])));
+            assert_eq!((flow.bound[0].interface, &flow.bound[0].opnums), (craft::EPM, &vec![3]));
             assert_eq!((flow.client, flow.rejected.len(), flow.port_translated), (Some(talk.client), 0, None));
         }
     }
@@ -722,7 +726,7 @@ mod tests {
         assert_eq!(ports(&talk.learned()), [(49_668, Source::Bind, true)]);
         let learned = talk.learned();
         assert_eq!(learned.flow(talk.session.id()).unwrap().offered, None);
-        assert_eq!(learned.flow(talk.session.id()).unwrap().bound[0].opnums, BTreeSet::from([12]));
+        assert_eq!(learned.flow(talk.session.id()).unwrap().bound[0].opnums, [12]);
     }
 
     #[test]
@@ -747,7 +751,7 @@ mod tests {
         let [rejected] = flow.rejected.as_slice() else { unreachable!() };
         assert_eq!((rejected.interface, rejected.result, rejected.reason), (DRSUAPI, 2, 1));
         let [fault] = flow.faults.as_slice() else { unreachable!() };
-        assert_eq!((fault.status, fault.interface, fault.calls), (5, Some(SVCCTL), 2));
+        assert_eq!((fault.status, fault.interface, learned.count(Count::Faults)), (5, Some(SVCCTL), 2));
         assert_eq!(flow.port_translated, Some(49_999));
         assert_eq!(ports(&learned), [(49_668, Source::Bind, true)]);
 

@@ -56,8 +56,8 @@ pub struct Bound {
     pub interface: InterfaceId,
     /// When it was accepted.
     pub at: Moment,
-    /// Operations that were called on it; the first [`OPNUMS_MAX`] different ones.
-    pub opnums: BTreeSet<u16>,
+    /// Operations that were called on it, in order; the first [`OPNUMS_MAX`] different ones.
+    pub opnums: Vec<u16>,
 }
 
 /// An interface that the server did not accept on a flow under any transfer syntax.
@@ -82,8 +82,6 @@ pub struct Fault {
     pub interface: Option<InterfaceId>,
     /// When first.
     pub at: Moment,
-    /// How many calls.
-    pub calls: u32,
 }
 
 /// How a client authenticated when it bound.
