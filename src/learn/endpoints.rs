@@ -206,6 +206,8 @@ pub enum Count {
     DcomSealed,
     /// Flows whose server names a port that is not the one connected to.
     PortTranslated,
+    /// Calls that failed.
+    Faults,
     /// Connectionless PDUs.
     Datagrams,
     /// Something that is no PDU stood where one had to begin.
@@ -280,5 +282,94 @@ impl RpcBook {
         if let Some(place) = self.counts.get(count as usize) {
             place.fetch_add(by, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learn::grade::Endpoints;
+    use crate::model::ids::FrameId;
+    use crate::model::time::Timestamp;
+    use crate::model::uuid::Uuid;
+
+    fn interface(number: u16) -> InterfaceId {
+        let [high, low] = number.to_be_bytes();
+        InterfaceId { uuid: Uuid([high, low, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), major: 1, minor: 0 }
+    }
+
+    fn client(number: u16) -> Addr {
+        let [high, low] = number.to_be_bytes();
+        Addr::v4([10, 1, high, low])
+    }
+
+    fn statement(port: u16, interface_number: u16, client_number: u16, second: u64) -> Statement {
+        Statement {
+            server: Addr::v4([10, 0, 0, 10]),
+            over: Over::Tcp,
+            port,
+            interface: Some(interface(interface_number)),
+            source: if interface_number.is_multiple_of(2) { Source::EptMap } else { Source::EptLookup },
+            client: client(client_number),
+            at: Moment { ts: Timestamp(second * 1_000_000_000), frame: FrameId::new(0, second + 1) },
+            own: second.is_multiple_of(3),
+        }
+    }
+
+    /// More of everything than fits.
+    fn crowd() -> Vec<Statement> {
+        let ports = (1..=6000).map(|port| statement(port, 2, 1, u64::from(port)));
+        let interfaces = (0..600).map(|number| statement(7, number, 1, u64::from(number) + 5));
+        let clients = (0..200).map(|number| statement(7, 4, number, u64::from(number) * 2));
+        let moments = (0..100).map(|second| statement(7, 4, 3, second * 7));
+        ports.chain(interfaces).chain(clients).chain(moments).collect()
+    }
+
+    fn kept(statements: impl Iterator<Item = Statement>) -> Endpoints {
+        let book = RpcBook::default();
+        for statement in statements {
+            book.learn(&statement);
+        }
+        Endpoints::of(&book)
+    }
+
+    #[test]
+    fn the_order_of_arrival_does_not_matter_even_where_not_all_fits() {
+        let all = crowd();
+        let one = kept(all.iter().copied());
+        let other = kept(all.iter().rev().copied());
+        // Every seventh first: neither order of the two above.
+        let mixed = kept((0..7).flat_map(|start| all.iter().skip(start).step_by(7).copied()));
+        let ports = |endpoints: &Endpoints| {
+            endpoints.ports().map(|(.., port, learned)| (port, learned.to_vec())).collect::<Vec<_>>()
+        };
+        assert_eq!(ports(&one), ports(&other));
+        assert_eq!(ports(&one), ports(&mixed));
+        assert_eq!((one.cut(), one.cut()), (other.cut(), mixed.cut()));
+    }
+
+    #[test]
+    fn every_limit_holds_and_shows() {
+        let all = kept(crowd().into_iter());
+        assert_eq!(all.ports().count(), PORTS_MAX);
+        let busy = all.at(Addr::v4([10, 0, 0, 10]), Over::Tcp, 7);
+        assert_eq!(busy.len(), STATEMENTS_MAX);
+        assert!(busy.iter().all(|known| known.source == Source::EptMap), "what was asked for comes before lists");
+        let known = busy.iter().find(|known| known.interface == Some(interface(4)));
+        let clients = known.map(|known| (known.clients.len(), known.clients.get(&client(3)).map(BTreeSet::len)));
+        assert_eq!(clients, Some((CLIENTS_MAX, Some(MOMENTS_MAX))));
+        assert_eq!((all.cut().servers, all.cut().ports), (1, 1));
+    }
+
+    #[test]
+    fn questions_in_vain_are_joined() {
+        let book = RpcBook::default();
+        let question = Unregistered { server: client(1), client: client(2), interface: interface(1), over: Over::Tcp };
+        let at = |second: u64| Moment { ts: Timestamp(second), frame: FrameId::new(0, second) };
+        for second in [5, 3, 9] {
+            book.unregistered(question, at(second));
+        }
+        let wanted = Asked { first: at(3), last: at(9), answers: 3 };
+        assert_eq!(Endpoints::of(&book).unregistered(), [(question, wanted)]);
     }
 }

@@ -24,6 +24,16 @@ enum Stage {
     Whole(Header),
 }
 
+/// What came first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Opening {
+    #[default]
+    Nothing,
+    Greeting,
+    /// Anything else, so that a greeting can no longer come.
+    Other,
+}
+
 /// One direction of a connection. At most 64 KiB are kept, the longest that a PDU can be.
 #[derive(Debug, Default)]
 pub(super) struct Framer {
@@ -35,9 +45,7 @@ pub(super) struct Framer {
     skip: usize,
     /// The place was lost, and this piece may not be the one that tells it again.
     guessing: bool,
-    /// Something was seen, so that a greeting can no longer come.
-    begun: bool,
-    greeted: bool,
+    opening: Opening,
     losses: u64,
 }
 
@@ -111,7 +119,7 @@ impl Framer {
 
     /// The server greeted as RPC over HTTP version 1 does.
     pub(super) fn greeted(&self) -> bool {
-        self.greeted
+        self.opening == Opening::Greeting
     }
 
     /// How often something that was no PDU stood where one had to begin.
@@ -125,7 +133,7 @@ impl Framer {
             Stage::Lost => None,
             Stage::Header => {
                 let first = self.kept.first().or(rest.first())?;
-                let greeting = !self.begun && HTTP_GREETING.first() == Some(first);
+                let greeting = self.opening == Opening::Nothing && HTTP_GREETING.first() == Some(first);
                 Some(if greeting { HTTP_GREETING.len() } else { HEADER_LEN })
             }
             Stage::Call(_) => Some(HEADER_LEN + CALL_HEADER_LEN),
@@ -134,28 +142,33 @@ impl Framer {
     }
 
     fn header(&mut self, full: bool, rest: &mut &[u8]) {
-        if !self.begun && HTTP_GREETING.starts_with(&self.kept) {
+        if self.opening == Opening::Nothing && HTTP_GREETING.starts_with(&self.kept) {
             if full {
                 self.kept.clear();
-                self.begun = true;
-                self.greeted = true;
+                self.opening = Opening::Greeting;
             }
             return;
         }
         match Header::read(&self.kept) {
             Begins::Perhaps => {}
             Begins::With(header) => {
-                self.begun = true;
+                self.open();
                 self.guessing = false;
                 let call = matches!(header.kind, Kind::Request | Kind::Response);
                 self.stage = if call { Stage::Call(header) } else { Stage::Whole(header) };
             }
             Begins::Not => {
                 self.losses += u64::from(!self.guessing);
-                self.begun = true;
+                self.open();
                 self.lose();
                 *rest = &[];
             }
+        }
+    }
+
+    fn open(&mut self) {
+        if self.opening == Opening::Nothing {
+            self.opening = Opening::Other;
         }
     }
 

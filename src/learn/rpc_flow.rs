@@ -56,8 +56,8 @@ pub struct Bound {
     pub interface: InterfaceId,
     /// When it was accepted.
     pub at: Moment,
-    /// Operations that were called on it; the first [`OPNUMS_MAX`] different ones.
-    pub opnums: BTreeSet<u16>,
+    /// Operations that were called on it, in order; the first [`OPNUMS_MAX`] different ones.
+    pub opnums: Vec<u16>,
 }
 
 /// An interface that the server did not accept on a flow under any transfer syntax.
@@ -82,8 +82,6 @@ pub struct Fault {
     pub interface: Option<InterfaceId>,
     /// When first.
     pub at: Moment,
-    /// How many calls.
-    pub calls: u32,
 }
 
 /// How a client authenticated when it bound.
@@ -106,6 +104,8 @@ pub struct RpcFlow {
     pub http: bool,
     /// What was accepted, in the order it was; the first [`INTERFACES_MAX`].
     pub bound: Vec<Bound>,
+    /// What the client offered last without an answer, and when: the flow broke off, or only one direction was captured.
+    pub offered: Option<(Moment, BTreeSet<InterfaceId>)>,
     /// What was not; the first [`INTERFACES_MAX`].
     pub rejected: Vec<Rejected>,
     /// The whole bind was refused: reason, and when (C706 section 12.6.3.1, `p_reject_reason_t`).

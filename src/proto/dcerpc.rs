@@ -23,6 +23,10 @@ pub const HTTP_GREETING: &[u8] = b"ncacn_http/1.0";
 /// The authentication level that encrypts stubs, `RPC_C_AUTHN_LEVEL_PKT_PRIVACY` (MS-RPCE section 2.2.1.1.8).
 pub const PRIVACY: u8 = 6;
 
+/// The management interface, which every RPC server has on every port beside its own (C706 appendix Q).
+pub const MANAGEMENT: Uuid =
+    Uuid([0xaf, 0xa8, 0xbd, 0x80, 0x7d, 0x8a, 0x11, 0xc9, 0xbe, 0xf4, 0x08, 0x00, 0x2b, 0x10, 0x29, 0x89]);
+
 /// The transfer syntax NDR64 (MS-RPCE section 2.2.5).
 const NDR64: Uuid =
     Uuid([0x71, 0x71, 0x05, 0x33, 0xbe, 0xba, 0x49, 0x37, 0x83, 0x19, 0xb5, 0xdb, 0xef, 0x9c, 0xcc, 0x36]);
@@ -474,5 +478,160 @@ fn datagram(bytes: &[u8]) -> Recognition {
         Some(datagram) => Recognition::Likely(datagram.speaker),
         None if bytes.len() < DATAGRAM_HEADER_LEN && begins_datagram(bytes) => Recognition::NeedMore,
         None => Recognition::NotForUs,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop here")]
+
+    use super::*;
+    use crate::proto::craft;
+    use crate::proto::craft::DRSUAPI;
+    use crate::proto::craft::EPM;
+
+    fn header(bytes: &[u8]) -> Header {
+        match Header::read(bytes) {
+            Begins::With(header) => header,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// One PDU of each kind that has a body.
+    fn pdus(little: bool) -> Vec<(Vec<u8>, Speaker)> {
+        let call = craft::call(little, 1, 3, b"parameters");
+        vec![
+            (craft::bind(little, craft::BIND, 2, &[(0, EPM, craft::NDR), (1, EPM, craft::NDR64)]), Speaker::Client),
+            (craft::bind(little, craft::ALTER, 2, &[(7, DRSUAPI, craft::NDR)]), Speaker::Client),
+            (craft::bind_ack(little, craft::BIND_ACK, 2, "49668", &[(0, 0, craft::NDR)]), Speaker::Server),
+            (craft::pdu(little, craft::BIND_NAK, 3, 2, &[4, 4, 1, 5, 0], None), Speaker::Server),
+            (craft::pdu(little, craft::REQUEST, 3, 2, &call, None), Speaker::Client),
+            (craft::pdu(little, craft::RESPONSE, 3, 2, &call, Some(5)), Speaker::Server),
+            (craft::fault(little, 2, 1, 0x1c01_0003), Speaker::Server),
+        ]
+    }
+
+    #[test]
+    fn bodies_are_read_in_both_byte_orders() {
+        for little in [true, false] {
+            let pdus = pdus(little);
+            let bodies: Vec<_> = pdus.iter().map(|(pdu, _)| body(&header(pdu), pdu)).collect();
+            let offer = |context, interface, transfer| Offer { context, interface, transfer };
+            assert_eq!(bodies[0].0, Body::Offers(vec![offer(0, EPM, Transfer::Ndr), offer(1, EPM, Transfer::Ndr64)]));
+            assert_eq!(bodies[1].0, Body::Offers(vec![offer(7, DRSUAPI, Transfer::Ndr)]));
+            let replies = vec![Reply::Accepted(Transfer::Ndr)];
+            assert_eq!(bodies[2].0, Body::Replies { sec_addr: b"49668", replies });
+            assert_eq!(bodies[3].0, Body::Refused(0x0404));
+            assert_eq!(bodies[4], (Body::Request(Call { context: 1, opnum: 3, stub: b"parameters" }), None));
+            let response = Body::Response(Call { context: 1, opnum: 0, stub: b"parameters" });
+            assert_eq!(bodies[5], (response, Some(Auth { kind: 9, level: 5 })));
+            assert_eq!(bodies[6].0, Body::Fault { context: 1, status: 0x1c01_0003 });
+        }
+    }
+
+    #[test]
+    fn the_object_before_a_stub_is_passed_over() {
+        let stub = [&[0xee; 16][..], b"parameters"].concat();
+        let pdu = craft::pdu(true, craft::REQUEST, 0x83, 2, &craft::call(true, 0, 4, &stub), None);
+        assert_eq!(body(&header(&pdu), &pdu).0, Body::Request(Call { context: 0, opnum: 4, stub: b"parameters" }));
+    }
+
+    #[test]
+    fn feature_negotiation_is_told_from_transfer_syntaxes() {
+        let pdu = craft::bind(true, craft::BIND, 2, &[(2, EPM, craft::FEATURES)]);
+        let (Body::Offers(offers), _) = body(&header(&pdu), &pdu) else { panic!("no bind") };
+        assert_eq!(offers[0].transfer, Transfer::Features);
+        let pdu = craft::bind_ack(true, craft::BIND_ACK, 2, "", &[(3, 3, EPM), (2, 1, EPM)]);
+        let (Body::Replies { replies, .. }, _) = body(&header(&pdu), &pdu) else { panic!("no answer") };
+        assert_eq!(replies, [Reply::Negotiated, Reply::Rejected(2, 1)]);
+    }
+
+    #[test]
+    fn openings_are_recognised_at_every_length() {
+        for little in [true, false] {
+            for (pdu, speaker) in pdus(little) {
+                for length in 0..HEADER_LEN {
+                    assert_eq!(recognise(Transport::Tcp, &pdu[..length]), Recognition::NeedMore);
+                }
+                for length in HEADER_LEN..=pdu.len() {
+                    let said = recognise(Transport::Tcp, &pdu[..length]);
+                    let certain = said == Recognition::Certain(speaker);
+                    assert!(certain || !little && said == Recognition::Likely(speaker), "{said:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_openings_are_not_taken_for_it() {
+        let others: [&[u8]; 8] = [
+            b"\x05\x01\x00\x01\x0a\x00\x00\x01\x00\x50",
+            b"\x05\x00\x00\x00\x01hello",
+            b"\x05\x00\x14\x03\x10\x00\x00\x00\x20\x00\x00\x00\x01\x00\x00\x00",
+            b"\x05\x00\x0b\x03\x10\x00\x00\x00\x0f\x00\x00\x00\x01\x00\x00\x00",
+            b"\x05\x00\x00\x03\x10\x00\x00\x00\x20\x00\x20\x00\x01\x00\x00\x00",
+            b"ncacn_http/1.0",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00\x00\x00\x00\x00",
+            b"GET / HTTP/1.1\r\n",
+        ];
+        for other in others {
+            assert_eq!(recognise(Transport::Tcp, other), Recognition::NotForUs, "{other:?}");
+            assert_eq!(recognise(Transport::Udp, other), Recognition::NotForUs, "{other:?}");
+        }
+    }
+
+    /// A connectionless request for interface 1.0 of a UUID of ones, with this many bytes behind its header.
+    fn datagram_of(little: bool, kind: u8, behind: usize) -> Vec<u8> {
+        let mut out = craft::Writer::new(Layout { little, wide: false });
+        out.raw(&[4, kind, 0x20, 0, if little { 0x10 } else { 0 }, 0, 0, 0]);
+        out.raw(&[0; 16]);
+        out.raw(&[1; 16]);
+        out.raw(&[2; 16]);
+        for word in [0, 1, 9] {
+            out.u32(word);
+        }
+        for half in [5, 0xffff, 0xffff, u16::try_from(behind).unwrap(), 0] {
+            out.u16(half);
+        }
+        out.raw(&[0, 0]);
+        out.raw(&vec![0; behind]);
+        out.bytes
+    }
+
+    #[test]
+    fn datagrams_are_recognised_and_name_their_interface() {
+        for little in [true, false] {
+            let answer = datagram_of(little, 2, 12);
+            assert_eq!(recognise(Transport::Udp, &answer), Recognition::Certain(Speaker::Server));
+            let read = Datagram::read(&answer).unwrap();
+            assert_eq!((read.interface.uuid, read.interface.major, read.opnum), (Uuid([1; 16]), 1, 5));
+            assert!(read.answers && !Datagram::read(&datagram_of(little, 0, 0)).unwrap().answers);
+            assert_eq!(recognise(Transport::Udp, &answer[..80]), Recognition::NotForUs, "shorter than it says");
+            let longer = [&answer[..], b"trailer"].concat();
+            assert_eq!(recognise(Transport::Udp, &longer), Recognition::Likely(Speaker::Server));
+            assert_eq!(recognise(Transport::Udp, &answer[..79]), Recognition::NeedMore);
+        }
+    }
+
+    #[test]
+    fn cut_and_flipped_pdus_do_not_panic() {
+        for little in [true, false] {
+            for (pdu, _) in pdus(little) {
+                let right = header(&pdu);
+                for length in 0..=pdu.len() {
+                    let _ = body(&right, &pdu[..length]);
+                }
+                for bit in 0..pdu.len() * 8 {
+                    let mut wrong = pdu.clone();
+                    wrong[bit / 8] ^= 1 << (bit % 8);
+                    if let Begins::With(header) = Header::read(&wrong) {
+                        assert!(usize::from(header.frag_length) >= HEADER_LEN);
+                        if let Body::Offers(offers) = body(&header, &wrong).0 {
+                            assert!(offers.len() <= OFFERS_MAX);
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -225,3 +225,85 @@ fn oxid_bindings(mut info: Reader) -> Option<Vec<Binding>> {
     let (_hint, _version) = (info.u32()?, info.u32()?);
     if bindings { dual_string_array(&mut info) } else { None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::craft;
+
+    const LAYOUTS: [Layout; 4] = [
+        Layout { little: true, wide: false },
+        Layout { little: true, wide: true },
+        Layout { little: false, wide: false },
+        Layout { little: false, wide: true },
+    ];
+    const TEXTS: [&str; 3] = ["DC1[49670]", "10.0.0.10[49670]", "dc1.example"];
+
+    fn ports(bindings: &[Binding]) -> Vec<(&str, Option<u16>)> {
+        bindings.iter().map(|binding| (binding.host.as_str(), binding.port)).collect()
+    }
+
+    fn replies(layout: Layout) -> [(Operation, Vec<u8>); 4] {
+        let mut activated = craft::Writer::new(layout);
+        activated.u32(0);
+        activated.count(0);
+        activated.u64(77);
+        activated.raw(&craft::resolve_reply(layout, &TEXTS));
+        [
+            (Operation::Resolve, craft::resolve_reply(layout, &TEXTS)),
+            (Operation::Create, craft::create_reply(layout, &TEXTS, false)),
+            (Operation::Create, craft::create_reply(layout, &TEXTS, true)),
+            (Operation::Activate, activated.bytes),
+        ]
+    }
+
+    #[test]
+    fn every_reply_gives_its_bindings_in_every_layout() {
+        for layout in LAYOUTS {
+            for (operation, stub) in replies(layout) {
+                let found = bindings(operation, &stub, layout);
+                let wanted = [("DC1", Some(49_670)), ("10.0.0.10", Some(49_670)), ("dc1.example", None)];
+                assert_eq!(ports(&found), wanted, "{operation:?} {layout:?}");
+                assert!(found.iter().all(|binding| binding.tower == TOWER_TCP));
+            }
+        }
+    }
+
+    #[test]
+    fn security_bindings_are_not_read_as_hosts() {
+        let layout = Layout { little: true, wide: false };
+        let found = bindings(Operation::Resolve, &craft::resolve_reply(layout, &[]), layout);
+        assert_eq!(found, []);
+    }
+
+    #[test]
+    fn a_server_that_names_no_end_is_read_no_further_than_allowed() {
+        let layout = Layout { little: true, wide: false };
+        let many = vec!["a[1]"; 200];
+        assert_eq!(bindings(Operation::Resolve, &craft::resolve_reply(layout, &many), layout).len(), BINDINGS_MAX);
+    }
+
+    #[test]
+    fn only_replies_that_may_hold_endpoints_are_read() {
+        assert_eq!(Operation::by_number(OBJECT_EXPORTER, 4), Some(Operation::Resolve));
+        assert_eq!(Operation::by_number(OBJECT_EXPORTER, 5), None, "ServerAlive2");
+        assert_eq!(Operation::by_number(REMOTE_ACTIVATOR, 4), Some(Operation::Create));
+        assert_eq!(Operation::by_number(Uuid::default(), 4), None);
+    }
+
+    #[test]
+    fn cut_and_flipped_replies_do_not_panic() {
+        for layout in LAYOUTS {
+            for (operation, whole) in replies(layout) {
+                for length in 0..whole.len() {
+                    assert!(bindings(operation, &whole[..length], layout).len() <= TEXTS.len());
+                }
+                for bit in 0..whole.len() * 8 {
+                    let mut wrong = whole.clone();
+                    wrong[bit / 8] ^= 1 << (bit % 8);
+                    assert!(bindings(operation, &wrong, layout).len() <= BINDINGS_MAX);
+                }
+            }
+        }
+    }
+}

@@ -234,3 +234,112 @@ fn sized<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     *rest = after;
     Some(piece)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::craft;
+    use crate::proto::craft::DRSUAPI;
+    use crate::proto::craft::SVCCTL;
+
+    const LAYOUTS: [Layout; 4] = [
+        Layout { little: true, wide: false },
+        Layout { little: true, wide: true },
+        Layout { little: false, wide: false },
+        Layout { little: false, wide: true },
+    ];
+    const MAP: Operation = Operation::Map { plain: true };
+    const HOST: [u8; 4] = [10, 0, 0, 10];
+
+    fn three() -> Vec<Vec<u8>> {
+        vec![
+            craft::tower(DRSUAPI, floor::TCP, 49_668, HOST),
+            craft::tower(DRSUAPI, floor::HTTP, 49_669, HOST),
+            craft::tower(SVCCTL, floor::UDP, 49_670, [0; 4]),
+        ]
+    }
+
+    #[test]
+    fn replies_of_no_one_and_three_towers_are_read_in_every_layout() {
+        for layout in LAYOUTS {
+            for count in [0, 1, 3] {
+                let towers = three()[..count].to_vec();
+                for (operation, stub) in [
+                    (MAP, craft::map_reply(layout, &towers, NOT_REGISTERED)),
+                    (Operation::Lookup, craft::lookup_reply(layout, &towers, NOT_REGISTERED)),
+                ] {
+                    let answer = answer(operation, &stub, layout);
+                    assert_eq!(answer.status, Some(NOT_REGISTERED), "{operation:?} {layout:?} {count}");
+                    assert_eq!((answer.towers.len(), answer.promised as usize), (count, count));
+                    let wanted = [
+                        Tower { interface: DRSUAPI, place: Place::Tcp(49_668), addr: Some(HOST) },
+                        Tower { interface: DRSUAPI, place: Place::Http(49_669), addr: Some(HOST) },
+                        Tower { interface: SVCCTL, place: Place::Udp(49_670), addr: Some([0; 4]) },
+                    ];
+                    assert_eq!(answer.towers, wanted[..count]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_tcp_tower_has_the_length_that_servers_send() {
+        assert_eq!(craft::tower(DRSUAPI, floor::TCP, 49_668, HOST).len(), 75);
+    }
+
+    #[test]
+    fn requests_tell_what_is_asked_for() {
+        for layout in LAYOUTS {
+            let tower = craft::tower(DRSUAPI, floor::TCP, 0, [0; 4]);
+            for continued in [false, true] {
+                let stub = craft::map_request(layout, &tower, continued);
+                let tower = Tower { interface: DRSUAPI, place: Place::Tcp(0), addr: Some([0; 4]) };
+                assert_eq!(question(true, &stub, layout), Some(Question { tower, continued }));
+                assert_eq!(question(false, &stub, layout), Some(Question { tower, continued: false }));
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_reply_gives_the_towers_before_the_cut_and_no_status() {
+        for layout in LAYOUTS {
+            let whole = craft::map_reply(layout, &three(), 0);
+            for length in 0..whole.len() {
+                let answer = answer(MAP, &whole[..length], layout);
+                assert_eq!(answer.status, None);
+                assert!(answer.towers.len() <= 3 && answer.towers.iter().all(|tower| tower.place != Place::Other));
+            }
+        }
+    }
+
+    #[test]
+    fn flipped_bits_neither_panic_nor_promise_more_than_is_read() {
+        for layout in LAYOUTS {
+            for (operation, whole) in [
+                (MAP, craft::map_reply(layout, &three(), 0)),
+                (Operation::Lookup, craft::lookup_reply(layout, &three(), 0)),
+            ] {
+                for bit in 0..whole.len() * 8 {
+                    let mut wrong = whole.clone();
+                    wrong[bit / 8] ^= 1 << (bit % 8);
+                    assert!(answer(operation, &wrong, layout).towers.len() <= 3);
+                    let _ = question(true, &wrong, layout);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pipes_and_strange_floors_are_no_ports() {
+        let mut pipe = craft::tower(SVCCTL, floor::PIPE, 0x5c00, HOST);
+        assert_eq!(tower(&pipe).map(|tower| tower.place), Some(Place::Pipe));
+        let at = pipe.len() - 16;
+        assert_eq!(pipe[at + 2], floor::PIPE);
+        pipe[at + 2] = 0x10;
+        assert_eq!(tower(&pipe).map(|tower| tower.place), Some(Place::Other));
+        // A port that is not two bytes long is none.
+        let long = [&pipe[..at], &[1, 0, floor::TCP, 3, 0, 1, 2, 3, 1, 0, 9, 4, 0, 1, 2, 3, 4]].concat();
+        assert_eq!(tower(&long).map(|tower| tower.place), Some(Place::Other));
+        assert_eq!(tower(&pipe[..at]), None);
+    }
+}

@@ -41,6 +41,9 @@ mod cursor;
 mod ready;
 mod text;
 
+#[cfg(test)]
+pub(crate) mod craft;
+
 use crate::model::app::AppProto;
 use crate::model::app::Said;
 use crate::model::app::Speaker;
