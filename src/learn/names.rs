@@ -293,7 +293,8 @@ impl Names {
         }
         let mut found = Vec::new();
         for (addr, names) in &lock(&self.hosts).map {
-            let proofs = names.map.iter().filter(|((source, kind, _), _)| (*kind, *source) == (Kind::Host, Source::Dns));
+            let proofs =
+                names.map.iter().filter(|((source, kind, _), _)| (*kind, *source) == (Kind::Host, Source::Dns));
             let best = proofs.filter_map(|((_, _, text), seen)| Some((*targets.get(text)?, *seen))).min();
             if let Some((service, address)) = best {
                 let seen = BTreeSet::from([service, address]).into_iter().collect();

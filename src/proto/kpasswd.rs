@@ -5,12 +5,12 @@
 use crate::model::app::Speaker;
 use crate::model::transport::Transport;
 use crate::proto::Recognition;
+use crate::proto::kerberos;
+use crate::proto::kerberos::Kind;
 use crate::proto::part::Part;
 use crate::proto::part::Read;
 use crate::proto::part::Stop;
 use crate::proto::part::check;
-use crate::proto::kerberos;
-use crate::proto::kerberos::Kind;
 
 /// Whether this is a change of a password. Certain once the Kerberos message inside has been read.
 pub fn recognise(transport: Transport, bytes: &[u8]) -> Recognition {

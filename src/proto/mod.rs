@@ -5,7 +5,6 @@
 //! catalogue.
 
 pub mod ber;
-pub mod part;
 pub mod dns;
 pub mod kerberos;
 pub mod kpasswd;
@@ -14,9 +13,11 @@ pub mod netbios;
 pub mod netlogon;
 pub mod ntlm;
 pub mod ntp;
+pub mod part;
+#[cfg(test)]
+mod samples;
 pub mod smb;
 pub mod wire_name;
-
 
 use crate::model::app::AppProto;
 use crate::model::app::Said;

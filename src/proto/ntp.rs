@@ -50,13 +50,14 @@ fn time(from: &mut Part<'_>, speaker: Speaker) -> Read<Recognition> {
     let [poll, precision] = from.array()?;
     let (delay, dispersion, _reference) = (from.be32()?, from.be32()?, from.be32()?);
     let (updated, original, received, sent) = (clock(from)?, clock(from)?, clock(from)?, clock(from)?);
-    // Poll and precision are powers of two in seconds; delay and dispersion are below 16 and 32 seconds.
+    // Poll and precision are powers of two in seconds, 32 being a cautious client's; delay and dispersion are below 16
+    // and 32 seconds.
     let plausible = poll <= 17
-        && (precision == 0 || precision >= 0xe0)
+        && (precision <= 0x20 || precision >= 0xe0)
         && delay.cast_signed().unsigned_abs() < 1 << 20
         && dispersion < 1 << 21
         && is_tail(from.at_hand().len());
-    let empty = [updated, original, received] == [0; 3] && delay == 0;
+    let empty = [updated, original, received] == [0; 3];
     let agree = near(received, sent) || received == 0 && near(updated, sent);
     Ok(match (plausible, speaker) {
         (true, _) if agree || empty && is_set(sent) => Recognition::Certain(speaker),

@@ -6,11 +6,11 @@
 use crate::model::app::Speaker;
 use crate::model::transport::Transport;
 use crate::proto::Recognition;
+use crate::proto::netbios;
 use crate::proto::part::Part;
 use crate::proto::part::Read;
 use crate::proto::part::Stop;
 use crate::proto::part::check;
-use crate::proto::netbios;
 
 // Types of a packet of the session service.
 const MESSAGE: u8 = 0x00;
