@@ -211,3 +211,117 @@ impl Ear<'_> {
         self.name(addr, kind, Source::Netbios, Some(&name.text));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::samples;
+    use crate::proto::samples::Sample;
+
+    const SERVER: [u8; 4] = [10, 10, 1, 10];
+
+    /// Hears `bytes` in frame `frame`, said by the server to a client.
+    fn hear(sample: &Sample, bytes: &[u8], frame: u64, knowledge: &Knowledge) -> Attention {
+        let heard = Heard {
+            proto: sample.proto,
+            transport: sample.transport,
+            speaker: sample.speaker,
+            sender: Endpoint { addr: Addr::v4(SERVER), port: 1000 },
+            receiver: Endpoint { addr: Addr::v4([10, 10, 2, 50]), port: 50_000 },
+            bytes,
+            ts: Timestamp(frame),
+            frame: FrameId::new(0, frame),
+        };
+        listen(&heard, knowledge)
+    }
+
+    fn names_after(sample: &Sample) -> Vec<String> {
+        let knowledge = Knowledge::new();
+        hear(sample, &sample.bytes(), 1, &knowledge);
+        let all = knowledge.names().of(Addr::v4(SERVER));
+        all.iter().map(|name| format!("{} {} {}", name.source.name(), name.kind.name(), name.text)).collect()
+    }
+
+    #[test]
+    fn a_ping_is_answered_by_a_domain_controller() {
+        assert_eq!(
+            names_after(&samples::CLDAP_ANSWER),
+            [
+                "netlogon host dc1.lab.test",
+                "netlogon netbios-host DC1",
+                "netlogon domain lab.test",
+                "netlogon netbios-domain LAB",
+            ]
+        );
+        let knowledge = Knowledge::new();
+        hear(&samples::CLDAP_ANSWER, &samples::CLDAP_ANSWER.bytes(), 3, &knowledge);
+        let controllers = knowledge.names().controllers();
+        let [controller] = &controllers[..] else { unreachable!("{controllers:?}") };
+        assert_eq!((controller.addr, controller.proof), (Addr::v4(SERVER), Proof::Netlogon));
+        // The same bytes as a question name nobody.
+        let asked = Sample { speaker: Speaker::Client, ..samples::CLDAP_ANSWER };
+        assert_eq!(names_after(&asked), [""; 0]);
+    }
+
+    #[test]
+    fn names_of_dns_and_netbios_and_realms() {
+        assert_eq!(names_after(&samples::DNS_TCP), ["dns host dc1.lab.test"]);
+        assert_eq!(names_after(&samples::NBNS_ANSWER), ["netbios netbios-domain LAB"]);
+        assert_eq!(names_after(&samples::AS_REP_TCP), ["kerberos realm LAB.TEST"]);
+        assert_eq!(names_after(&samples::AS_REQ_TCP), [""; 0]);
+    }
+
+    #[test]
+    fn what_grows_is_told_once_with_its_first_sight() {
+        for sample in samples::ALL {
+            let bytes = sample.bytes();
+            let knowledge = Knowledge::new();
+            let mut first = None;
+            for end in 1..=bytes.len() {
+                hear(&sample, &bytes[..end], end as u64, &knowledge);
+                let names = knowledge.names().all();
+                if !names.is_empty() {
+                    let earlier = first.get_or_insert_with(|| names.clone());
+                    assert!(earlier.iter().all(|host| {
+                        names.iter().any(|(addr, now)| *addr == host.0 && host.1.iter().all(|name| now.contains(name)))
+                    }));
+                }
+            }
+            let whole = Knowledge::new();
+            hear(&sample, &bytes, 1, &whole);
+            let texts = |knowledge: &Knowledge| {
+                let all = knowledge.names().all();
+                let texts =
+                    all.into_iter().map(|(addr, names)| (addr, names.into_iter().map(|name| name.text).collect()));
+                texts.collect::<Vec<(Addr, Vec<String>)>>()
+            };
+            assert_eq!(texts(&knowledge), texts(&whole), "{sample:?}");
+        }
+    }
+
+    #[test]
+    fn errors_are_noted_on_their_flow() {
+        let knowledge = Knowledge::new();
+        let attention = hear(&samples::KRB_ERROR, &samples::KRB_ERROR.bytes(), 4, &knowledge);
+        assert_eq!(attention, Attention::Enough, "a datagram is whole");
+        let (key, _) =
+            FlowKey::of(Addr::v4([10, 10, 2, 50]), 50_000, Addr::v4(SERVER), 1000, samples::KRB_ERROR.transport);
+        let errors = knowledge.names().errors(&key);
+        assert_eq!(
+            errors.iter().map(|error| (error.proto, error.code)).collect::<Vec<_>>(),
+            [(AppProto::Kerberos, 25)]
+        );
+    }
+
+    #[test]
+    fn damaged_bytes_are_survived() {
+        for sample in samples::ALL {
+            let mut bytes = sample.bytes();
+            for bit in 0..bytes.len() * 8 {
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                hear(&sample, &bytes, 1, &Knowledge::new());
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+    }
+}

@@ -15,7 +15,7 @@ pub mod ntlm;
 pub mod ntp;
 pub mod part;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod smb;
 pub mod wire_name;
 

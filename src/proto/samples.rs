@@ -1,6 +1,8 @@
 //! Payloads that the tests of this room share: recorded in the project's own laboratory of Samba domain controllers,
 //! or written down by hand from the documents. Long ones are cut.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
 use crate::model::app::AppProto;
 use crate::model::app::Speaker;
 use crate::model::transport::Transport;
@@ -11,14 +13,14 @@ pub(crate) struct Sample {
     pub(crate) proto: AppProto,
     pub(crate) transport: Transport,
     pub(crate) speaker: Speaker,
-    hex: &'static str,
+    pub(crate) hex: &'static str,
 }
 
 impl Sample {
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let digits: Vec<u8> =
-            self.hex.chars().filter_map(|digit| digit.to_digit(16)).map(|digit| digit as u8).collect();
-        digits.as_chunks::<2>().0.iter().map(|[high, low]| high << 4 | low).collect()
+        let digits: Vec<char> = self.hex.chars().filter(char::is_ascii_hexdigit).collect();
+        let byte = |pair: &[char; 2]| pair.iter().fold(0, |byte, digit| byte << 4 | digit.to_digit(16).unwrap());
+        digits.as_chunks().0.iter().map(|pair| byte(pair).try_into().unwrap()).collect()
     }
 }
 
@@ -345,8 +347,8 @@ mod tests {
                 if proto == sample.proto {
                     assert_eq!(answer, Recognition::Certain(sample.speaker), "{sample:?}");
                 } else {
-                    // A few bytes can be the length of anything.
-                    let open = bytes.len() < 8 && answer == Recognition::NeedMore;
+                    // A few bytes can be the length of anything, and hardly a field of NTP contradicts.
+                    let open = answer == Recognition::NeedMore && (bytes.len() < 8 || proto == AppProto::Ntp);
                     assert!(open || answer == Recognition::NotForUs, "{answer:?} of {proto} of {sample:?}");
                 }
             }
