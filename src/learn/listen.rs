@@ -74,7 +74,7 @@ pub fn listen(heard: &Heard<'_>, knowledge: &Knowledge) -> Attention {
         AppProto::Dns => ear.dns(),
         AppProto::Ldap => ear.ldap(),
         AppProto::Kerberos => ear.kerberos(),
-        AppProto::Smb | AppProto::DceRpc => ear.ntlm(),
+        AppProto::Smb | AppProto::NetbiosSession | AppProto::DceRpc => ear.ntlm(),
         AppProto::NetbiosName => netbios::name_facts(heard.bytes, |fact| ear.netbios(fact)).into(),
         AppProto::NetbiosDatagram => netbios::datagram_facts(heard.bytes, |fact| ear.netbios(fact)).into(),
         _ => Attention::Enough,
