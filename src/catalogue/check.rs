@@ -94,7 +94,7 @@ pub(crate) fn check(written: &Written, profiles: &[String], faults: &mut Faults)
     checked.profiles = names.profiles(written, profiles);
     for owned in &written.rows {
         let active = checked.profiles.iter().any(|profile| profile.active && profile.id == owned.profile);
-        let row = names.row(owned, active, &mut checked.services);
+        let row = names.row(owned, active, &mut checked.services, &checked.interfaces);
         checked.rows.push(row);
     }
     checked.inference = written.roles.iter().flat_map(|entry| names.inference(entry)).collect();
@@ -347,7 +347,25 @@ impl Names<'_> {
         profiles
     }
 
-    fn row(&mut self, owned: &OwnedRow, active: bool, services: &mut Vec<Service>) -> Row {
+    /// The interfaces of these names; every UUID that has one of them.
+    fn interfaces(&mut self, names: &[Word], known: &[Interface]) -> Vec<Uuid> {
+        let mut all: Vec<Uuid> = Vec::new();
+        for name in names {
+            let mut found = known.iter().filter(|interface| interface.name == name.text).peekable();
+            if found.peek().is_none() {
+                let hint = did_you_mean(&name.text, known.iter().map(|interface| interface.name.as_str()));
+                self.unknown("interface", name, hint);
+            }
+            for interface in found {
+                if !all.contains(&interface.uuid) {
+                    all.push(interface.uuid);
+                }
+            }
+        }
+        all
+    }
+
+    fn row(&mut self, owned: &OwnedRow, active: bool, services: &mut Vec<Service>, interfaces: &[Interface]) -> Row {
         let entry = &owned.row;
         self.id(&entry.id);
         let own_ports = entry.ports.as_deref().map(|words| self.ports(words));
@@ -374,6 +392,7 @@ impl Names<'_> {
             to: entry.to.iter().filter_map(|word| self.role(word)).collect(),
             service,
             ports,
+            interfaces: self.interfaces(&entry.interfaces, interfaces),
             purpose: entry.purpose.text.clone(),
             document: entry.document.text.clone(),
             note: entry.note.as_ref().map(|note| note.text.clone()),

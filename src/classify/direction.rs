@@ -2,6 +2,7 @@
 //! spoke first.
 
 use crate::catalogue::Catalogue;
+use crate::classify::ports::PortClasses;
 use crate::classify::verdict::DirBasis;
 use crate::flow::record::Began;
 use crate::flow::record::Flow;
@@ -15,6 +16,7 @@ use crate::model::transport::Transport;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Directions<'a> {
     pub(crate) catalogue: &'a Catalogue,
+    pub(crate) classes: &'a PortClasses,
     /// What was seen answering a SYN or a request, in order.
     pub(crate) listeners: &'a [(Listener, Answered)],
 }
@@ -33,13 +35,12 @@ impl Directions<'_> {
         if !flow.key.transport.has_ports() {
             return (flow.began, DirBasis::FirstPacket);
         }
-        if let Some(client) = ntp_client(flow, self.catalogue) {
+        if let Some(client) = self.ntp_client(flow) {
             return (client, DirBasis::NtpMode);
         }
         let known = |side: Side| {
-            self.catalogue
-                .service_at(flow.key.transport, flow.key.end(side).port)
-                .is_some_and(|service| !self.catalogue.service(service).dynamic)
+            let class = self.classes.of(flow.key.transport, flow.key.end(side).port);
+            self.classes.meaning(class).is_some_and(|meaning| meaning.named.is_some())
         };
         match (known(Side::Low), known(Side::High)) {
             (true, false) => return (Side::High, DirBasis::CataloguePort),
@@ -62,6 +63,23 @@ impl Directions<'_> {
         let listener = Listener { addr: end.addr, transport: flow.key.transport, port: end.port };
         self.listeners.binary_search_by_key(&listener, |(known, _)| *known).is_ok()
     }
+
+    /// NTP speaks from port 123 to port 123, so only the mode tells (RFC 5905 section 7.3): 3 = client, 4 = server.
+    fn ntp_client(&self, flow: &Flow) -> Option<Side> {
+        let same = flow.key.transport == Transport::Udp && flow.key.low_port == flow.key.high_port;
+        if !same {
+            return None;
+        }
+        let service = self.classes.meaning(self.classes.of(Transport::Udp, flow.key.low_port))?.service?;
+        if !self.catalogue.service(service).speaks.contains(AppProto::Ntp) {
+            return None;
+        }
+        [Side::Low, Side::High].into_iter().find_map(|side| match flow.lead[side.index()] & 7 {
+            3 => Some(side),
+            4 => Some(side.other()),
+            _ => None,
+        })
+    }
 }
 
 /// A TCP flow caught in the middle: servers sit on the lower port.
@@ -71,21 +89,4 @@ fn lower_port(flow: &Flow) -> (Side, DirBasis) {
         std::cmp::Ordering::Greater => (Side::Low, DirBasis::LowerPort),
         std::cmp::Ordering::Equal => (flow.began, DirBasis::FirstPacket),
     }
-}
-
-/// NTP speaks from port 123 to port 123, so only the mode tells (RFC 5905 section 7.3): 3 = client, 4 = server.
-fn ntp_client(flow: &Flow, catalogue: &Catalogue) -> Option<Side> {
-    let same = flow.key.transport == Transport::Udp && flow.key.low_port == flow.key.high_port;
-    if !same {
-        return None;
-    }
-    let service = catalogue.service_at(Transport::Udp, flow.key.low_port)?;
-    if !catalogue.service(service).speaks.contains(AppProto::Ntp) {
-        return None;
-    }
-    [Side::Low, Side::High].into_iter().find_map(|side| match flow.lead[side.index()] & 7 {
-        3 => Some(side),
-        4 => Some(side.other()),
-        _ => None,
-    })
 }

@@ -3,6 +3,7 @@
 
 use crate::catalogue::role::RoleId;
 use crate::catalogue::service::ServiceId;
+use crate::classify::hosts::HostId;
 use crate::classify::verdict::Confidence;
 use crate::classify::verdict::DirBasis;
 use crate::classify::verdict::FindingKind;
@@ -80,6 +81,31 @@ impl Judged<'_> {
     pub fn ends(&self) -> FiveTuple {
         self.flow.five_tuple(self.orig)
     }
+}
+
+/// One flow and what came of it: as much as sums need.
+#[derive(Clone, Copy, Debug)]
+pub struct Ruled<'a> {
+    /// Its place in the order they began.
+    pub number: usize,
+    /// The flow.
+    pub flow: &'a Flow,
+    /// Which end is the client.
+    pub orig: Side,
+    /// The client.
+    pub client: HostId,
+    /// The server.
+    pub server: HostId,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What the documents say.
+    pub standing: &'a Standing,
+    /// See [`Judged::service`].
+    pub service: Option<ServiceId>,
+    /// See [`Judged::finding`].
+    pub finding: Option<FindingKind>,
+    /// See [`Judged::collapse`].
+    pub collapse: Option<usize>,
 }
 
 /// Many failed attempts that are one thing.

@@ -1,6 +1,7 @@
 //! The words of the judgement. Two axes, never one: what the wire showed, and what the documents say of it.
 
 use std::fmt;
+use std::rc::Rc;
 
 use crate::catalogue::policy::RowId;
 use crate::model::addr::Addr;
@@ -261,31 +262,38 @@ impl fmt::Display for Reason {
 
 /// Frames that show it, up to six, in the order of the story.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Frames([FrameId; 6]);
+pub struct Frames {
+    /// As told; places without a frame and repetitions are passed over where they are read.
+    told: [FrameId; 6],
+    len: u8,
+}
 
 impl Frames {
-    /// These frames, without gaps and repetitions.
+    /// The first six of these frames, without gaps and repetitions.
+    #[inline]
     pub fn of(frames: &[FrameId]) -> Self {
         let mut kept = Self::default();
-        for frame in frames.iter().filter(|frame| frame.is_some()) {
-            kept.add(*frame);
+        for (place, frame) in kept.told.iter_mut().zip(frames) {
+            *place = *frame;
+            kept.len += 1;
         }
         kept
     }
 
-    /// Adds a frame if there is room and it is not there yet.
+    /// Adds a frame if there is room.
     pub fn add(&mut self, frame: FrameId) {
-        if self.0.contains(&frame) {
-            return;
-        }
-        if let Some(place) = self.0.iter_mut().find(|place| !place.is_some()) {
+        if let Some(place) = self.told.get_mut(usize::from(self.len)) {
             *place = frame;
+            self.len += 1;
         }
     }
 
     /// The frames.
     pub fn iter(&self) -> impl Iterator<Item = FrameId> + '_ {
-        self.0.iter().copied().filter(|frame| frame.is_some())
+        let told = self.told.get(..usize::from(self.len)).unwrap_or_default();
+        let new =
+            |(at, frame): &(usize, &FrameId)| frame.is_some() && !told.iter().take(*at).any(|before| before == *frame);
+        told.iter().enumerate().filter(new).map(|(_, frame)| *frame)
     }
 }
 
@@ -304,13 +312,13 @@ pub struct Verdict {
     pub frames: Frames,
 }
 
-/// What the documents say of a flow.
+/// What the documents say of a flow. Flows of which they say the same share the rows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Standing {
     /// Rows name it.
-    Expected(Vec<RowId>),
+    Expected(Rc<[RowId]>),
     /// Nothing but a wide range covers it.
-    ExpectedRange(Vec<RowId>),
+    ExpectedRange(Rc<[RowId]>),
     /// No row allows it.
     Unexpected(Why),
     /// The catalogue does not know it.
@@ -419,7 +427,7 @@ impl FindingKind {
 }
 
 /// How it is known which end is the client.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
 pub enum DirBasis {
     /// It sent the SYN.
     Syn,

@@ -8,6 +8,8 @@ pub mod history;
 pub mod icmp;
 pub mod limits;
 pub mod record;
+pub mod speech;
 pub mod state;
+pub mod stream;
 pub mod table;
 mod tcp;

@@ -17,6 +17,7 @@ use crate::flow::limits::Limits;
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
 use crate::flow::record::rst;
+use crate::flow::speech::Speech;
 use crate::flow::tcp;
 use crate::model::transport::Transport;
 
@@ -41,6 +42,8 @@ pub struct Table {
     len: usize,
     icmps: Vec<IcmpSeen>,
     icmps_free: Vec<u32>,
+    speeches: Vec<Speech>,
+    speeches_free: Vec<u32>,
     recent: Recent,
     folds: Folds,
     limits: Limits,
@@ -58,15 +61,22 @@ struct Slot {
 
 /// What an update may tell others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// Nothing of interest.
-    Quiet,
+pub struct Event {
+    /// The flow that the packet was counted into.
+    pub flow: FlowIndex,
     /// The responder of this flow answered for the first time.
-    Answered(FlowIndex),
+    pub answered: bool,
+    /// The packet has captured payload of a flow that is still listened to.
+    pub speaks: bool,
+}
+
+impl Event {
+    /// Nothing of interest.
+    const QUIET: Self = Self { flow: FlowIndex(0), answered: false, speaks: false };
 }
 
 /// A flow's place in its table.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FlowIndex(u32);
 
 impl Table {
@@ -79,6 +89,8 @@ impl Table {
             len: 0,
             icmps: Vec::new(),
             icmps_free: Vec::new(),
+            speeches: Vec::new(),
+            speeches_free: Vec::new(),
             recent: Recent::default(),
             folds: Folds::default(),
             limits,
@@ -117,7 +129,7 @@ impl Table {
                 self.counters.icmp_errors += 1;
                 self.icmp(packet, &error, hash);
             }
-            return Event::Quiet;
+            return Event::QUIET;
         }
         let found = self.find(packet, hash);
         if copy {
@@ -128,7 +140,7 @@ impl Table {
                     flow.marks.set(Mark::ResetCopied);
                 }
             }
-            return Event::Quiet;
+            return Event::QUIET;
         }
         let index = if let Some(index) = found {
             if let Some(event) = self.continues(index, packet) {
@@ -142,7 +154,7 @@ impl Table {
         };
         match entry_mut(&mut self.chunks, index) {
             Some(flow) => count(flow, FlowIndex(index), packet, &mut self.counters),
-            None => Event::Quiet,
+            None => Event::QUIET,
         }
     }
 
@@ -159,6 +171,33 @@ impl Table {
     /// The ICMP error that a flow of this table met.
     pub fn icmp_of(&self, flow: &Flow) -> Option<&IcmpSeen> {
         self.icmps.get((flow.icmp as usize).checked_sub(1)?)
+    }
+
+    /// What was recognised in the payload of a flow of this table.
+    pub fn speech_of(&self, flow: &Flow) -> Option<&Speech> {
+        self.speeches.get((flow.speech as usize).checked_sub(1)?)
+    }
+
+    /// The place for what is recognised in the payload of a flow.
+    pub fn speech_mut(&mut self, index: FlowIndex) -> Option<&mut Speech> {
+        let flow = entry_mut(&mut self.chunks, index.0)?;
+        if flow.speech == 0 {
+            if let Some(free) = self.speeches_free.pop() {
+                flow.speech = free;
+                *self.speeches.get_mut(free as usize - 1)? = Speech::default();
+            } else {
+                self.speeches.push(Speech::default());
+                flow.speech = u32::try_from(self.speeches.len()).ok()?;
+            }
+        }
+        self.speeches.get_mut(flow.speech as usize - 1)
+    }
+
+    /// Ends listening to a flow: no further [`Event`] tells of its payload.
+    pub fn end_listening(&mut self, index: FlowIndex) {
+        if let Some(flow) = self.entry_mut(index.0) {
+            flow.marks.set(Mark::Heard);
+        }
     }
 
     /// The totals of evicted flows.
@@ -264,6 +303,9 @@ impl Table {
             self.counters.flows_evicted += 1;
             if flow.icmp != 0 {
                 self.icmps_free.push(flow.icmp);
+            }
+            if flow.speech != 0 {
+                self.speeches_free.push(flow.speech);
             }
             if self.folds.take(flow, self.limits.folds_max) {
                 self.counters.folds_collapsed += 1;
@@ -440,10 +482,8 @@ fn count(flow: &mut Flow, index: FlowIndex, packet: &Packet, counters: &mut Coun
         Layer::Tcp(tcp) => tcp::update(flow, packet, &tcp, counters),
         _ => datagram(flow, packet, pause),
     };
-    match step {
-        tcp::Step::Answered => Event::Answered(index),
-        tcp::Step::None => Event::Quiet,
-    }
+    let speaks = packet.payload_captured > 0 && !flow.marks.has(Mark::Heard) && packet.layer != Layer::Fragment;
+    Event { flow: index, answered: step == tcp::Step::Answered, speaks }
 }
 
 /// How much a flow tells: what is given up last has the highest worth.

@@ -3,6 +3,8 @@
 //! It is called with the bytes of one direction from their beginning, again and again as they grow: everything is noted
 //! with its earliest sight, so hearing it twice changes nothing. This file must never know ports, nor what is allowed.
 
+use std::net::IpAddr;
+
 use crate::learn::knowledge::Knowledge;
 use crate::learn::names::Kind;
 use crate::learn::names::Names;
@@ -18,6 +20,7 @@ use crate::model::app::Speaker;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
+use crate::proto::dhcp;
 use crate::proto::dns;
 use crate::proto::kerberos;
 use crate::proto::ldap;
@@ -26,6 +29,7 @@ use crate::proto::netlogon;
 use crate::proto::ntlm;
 use crate::proto::part::Read;
 use crate::proto::part::Stop;
+use crate::proto::tls;
 use crate::proto::wire_name;
 
 /// What one end of a flow said so far.
@@ -67,6 +71,23 @@ impl From<Read<()>> for Attention {
     }
 }
 
+/// Whether a protocol names anybody in the clear.
+pub fn tells(proto: AppProto) -> bool {
+    matches!(
+        proto,
+        AppProto::Dns
+            | AppProto::Ldap
+            | AppProto::Kerberos
+            | AppProto::Smb
+            | AppProto::NetbiosSession
+            | AppProto::DceRpc
+            | AppProto::NetbiosName
+            | AppProto::NetbiosDatagram
+            | AppProto::Dhcp
+            | AppProto::Tls
+    )
+}
+
 /// Notes what can be learnt from the bytes of one end. Bytes after the first wrong one tell nothing.
 pub fn listen(heard: &Heard<'_>, knowledge: &Knowledge) -> Attention {
     let ear = Ear { heard, names: knowledge.names(), seen: Seen { at: heard.ts, frame: heard.frame } };
@@ -77,6 +98,8 @@ pub fn listen(heard: &Heard<'_>, knowledge: &Knowledge) -> Attention {
         AppProto::Smb | AppProto::NetbiosSession | AppProto::DceRpc => ear.ntlm(),
         AppProto::NetbiosName => netbios::name_facts(heard.bytes, |fact| ear.netbios(fact)).into(),
         AppProto::NetbiosDatagram => netbios::datagram_facts(heard.bytes, |fact| ear.netbios(fact)).into(),
+        AppProto::Dhcp => ear.dhcp(),
+        AppProto::Tls => ear.tls(),
         _ => Attention::Enough,
     }
 }
@@ -194,6 +217,24 @@ impl Ear<'_> {
         kerberos::facts(self.heard.transport, self.heard.bytes, note).into()
     }
 
+    /// What a client of DHCP calls itself, in a message that tells its address too.
+    fn dhcp(&self) -> Attention {
+        if let Some(addr) = dhcp::client_address(self.heard.bytes) {
+            self.name(IpAddr::V4(addr).into(), Kind::Host, Source::Dhcp, dhcp::host_name(self.heard.bytes));
+        }
+        Attention::Enough
+    }
+
+    /// By which name a client calls its server.
+    fn tls(&self) -> Attention {
+        if self.heard.speaker == Speaker::Server {
+            return Attention::Enough;
+        }
+        let name = tls::server_name(self.heard.bytes);
+        self.name(self.heard.receiver.addr, Kind::Host, Source::Tls, name);
+        if name.is_some() { Attention::Enough } else { Attention::More }
+    }
+
     fn netbios(&self, fact: netbios::Fact) {
         let (name, group, addr) = match fact {
             netbios::Fact::Failed(code) => return self.error(code),
@@ -269,6 +310,40 @@ mod tests {
         assert_eq!(names_after(&samples::NBNS_ANSWER), ["netbios netbios-domain LAB"]);
         assert_eq!(names_after(&samples::AS_REP_TCP), ["kerberos realm LAB.TEST"]);
         assert_eq!(names_after(&samples::AS_REQ_TCP), [""; 0]);
+    }
+
+    /// Tells `bytes` of a protocol that the shared samples do not have, and what the two hosts are called then.
+    fn names_of_both(proto: AppProto, transport: Transport, bytes: &[u8]) -> Vec<(Addr, String)> {
+        let knowledge = Knowledge::new();
+        let sample = Sample { proto, transport, speaker: Speaker::Client, hex: "" };
+        hear(&sample, bytes, 1, &knowledge);
+        let all = knowledge.names().all().into_iter();
+        all.flat_map(|(addr, names)| names.into_iter().map(move |name| (addr, name.text))).collect()
+    }
+
+    #[test]
+    fn a_client_of_dhcp_names_the_address_it_asks_for() {
+        let mut request = vec![1, 1, 6, 0];
+        request.resize(236, 0);
+        request.extend([99, 130, 83, 99]);
+        request.extend(b"\x35\x01\x03\x32\x04\x0a\x0a\x02\x33\x0c\x03WS7\xff");
+        let named = names_of_both(AppProto::Dhcp, Transport::Udp, &request);
+        assert_eq!(named, [(Addr::v4([10, 10, 2, 51]), "ws7".to_owned())]);
+    }
+
+    #[test]
+    fn a_client_of_tls_names_its_server() {
+        let name = b"dc1.lab.test";
+        let length = u8::try_from(name.len()).unwrap_or(0);
+        let extension = [&[0, 0, 0, length + 5, 0, length + 3, 0, 0, length], &name[..]].concat();
+        let mut body = vec![3, 3];
+        body.extend([7; 32]);
+        body.extend([0, 0, 2, 0x13, 1, 1, 0, 0, length + 9]);
+        body.extend(extension);
+        let size = u8::try_from(body.len()).unwrap_or(0);
+        let hello = [&[22, 3, 1, 0, size + 4, 1, 0, 0, size], &body[..]].concat();
+        let named = names_of_both(AppProto::Tls, Transport::Tcp, &hello);
+        assert_eq!(named, [(Addr::v4([10, 10, 2, 50]), "dc1.lab.test".to_owned())], "the receiver");
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub enum Source {
     Netbios,
     /// A client's request for an address.
     Dhcp,
-    /// A certificate, or the name a client asked for in TLS.
+    /// The name under which a client called its server in TLS.
     Tls,
     /// An answer of DNS.
     Dns,

@@ -5,19 +5,43 @@
 //! catalogue.
 
 pub mod ber;
+pub mod dcerpc;
+pub mod dcom;
+pub mod dhcp;
 pub mod dns;
+pub mod epm;
+pub mod ftp;
+pub mod http;
+pub mod ike;
+pub mod imap;
 pub mod kerberos;
 pub mod kpasswd;
 pub mod ldap;
+pub mod ncacn_http;
+pub mod ndr;
 pub mod netbios;
 pub mod netlogon;
+pub mod nmf;
 pub mod ntlm;
 pub mod ntp;
 pub mod part;
+pub mod pop3;
+pub mod radius;
+pub mod rdp;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod smb;
+pub mod smtp;
+pub mod snmp;
+pub mod ssh;
+pub mod tds;
+pub mod telnet;
+pub mod tls;
 pub mod wire_name;
+
+mod cursor;
+mod ready;
+mod text;
 
 use crate::model::app::AppProto;
 use crate::model::app::Said;
@@ -51,6 +75,10 @@ pub struct Recogniser {
     pub recognise: fn(Transport, &[u8]) -> Recognition,
 }
 
+const TCP: &[Transport] = &[Transport::Tcp];
+const UDP: &[Transport] = &[Transport::Udp];
+const BOTH: &[Transport] = &[Transport::Tcp, Transport::Udp];
+
 /// Every recogniser. Of two that are equally sure, the first is believed; no two may be certain of the same bytes.
 pub const RECOGNISERS: &[Recogniser] = &[
     Recogniser { proto: AppProto::Ldap, over: BOTH, recognise: ldap::recognise },
@@ -60,13 +88,26 @@ pub const RECOGNISERS: &[Recogniser] = &[
     Recogniser { proto: AppProto::NetbiosSession, over: TCP, recognise: smb::recognise_session },
     Recogniser { proto: AppProto::NetbiosName, over: UDP, recognise: netbios::recognise_name },
     Recogniser { proto: AppProto::NetbiosDatagram, over: UDP, recognise: netbios::recognise_datagram },
+    Recogniser { proto: AppProto::DceRpc, over: BOTH, recognise: dcerpc::recognise },
     Recogniser { proto: AppProto::Dns, over: BOTH, recognise: dns::recognise },
     Recogniser { proto: AppProto::Ntp, over: UDP, recognise: ntp::recognise },
+    Recogniser { proto: AppProto::NcacnHttp, over: TCP, recognise: ncacn_http::recognise },
+    Recogniser { proto: AppProto::Tls, over: TCP, recognise: tls::recognise },
+    Recogniser { proto: AppProto::Http, over: TCP, recognise: http::recognise },
+    Recogniser { proto: AppProto::Rdp, over: TCP, recognise: rdp::recognise },
+    Recogniser { proto: AppProto::Tds, over: BOTH, recognise: tds::recognise },
+    Recogniser { proto: AppProto::Smtp, over: TCP, recognise: smtp::recognise },
+    Recogniser { proto: AppProto::Imap, over: TCP, recognise: imap::recognise },
+    Recogniser { proto: AppProto::Pop3, over: TCP, recognise: pop3::recognise },
+    Recogniser { proto: AppProto::Ftp, over: TCP, recognise: ftp::recognise },
+    Recogniser { proto: AppProto::Ssh, over: TCP, recognise: ssh::recognise },
+    Recogniser { proto: AppProto::Telnet, over: TCP, recognise: telnet::recognise },
+    Recogniser { proto: AppProto::Nmf, over: TCP, recognise: nmf::recognise },
+    Recogniser { proto: AppProto::Snmp, over: UDP, recognise: snmp::recognise },
+    Recogniser { proto: AppProto::Radius, over: UDP, recognise: radius::recognise },
+    Recogniser { proto: AppProto::Dhcp, over: UDP, recognise: dhcp::recognise },
+    Recogniser { proto: AppProto::Ike, over: UDP, recognise: ike::recognise },
 ];
-
-const TCP: &[Transport] = &[Transport::Tcp];
-const UDP: &[Transport] = &[Transport::Udp];
-const BOTH: &[Transport] = &[Transport::Tcp, Transport::Udp];
 
 /// What the first bytes of one end are. The second value tells whether more bytes could change that.
 pub fn recognise(transport: Transport, bytes: &[u8]) -> (Said, bool) {

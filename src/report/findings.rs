@@ -1,7 +1,8 @@
 //! What a person should look at: flows with the same story told as one finding.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
+use foldhash::quality::RandomState;
 use serde::Serialize;
 use serde::Serializer;
 
@@ -26,7 +27,8 @@ use crate::report::names::Names;
 use crate::report::names::Party;
 use crate::report::names::ServiceKey;
 use crate::report::pairs::Pairs;
-use crate::report::pairs::RowKey;
+use crate::report::pairs::Row;
+use crate::report::pairs::RowPlace;
 use crate::report::sanitise::Shown;
 use crate::report::sentence::Sentence;
 
@@ -117,7 +119,7 @@ fn rank(kind: FindingKind) -> usize {
 }
 
 /// What flows of one finding have in common. Sorts as the report does.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Story {
     rank: usize,
     pub(crate) client: Party,
@@ -133,7 +135,7 @@ pub(crate) struct Story {
 /// Sums of one finding.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(crate) row: RowKey,
+    pub(crate) row: RowPlace,
     pub(crate) standing: Standing,
     pub(crate) reason: Reason,
     pub(crate) confidence: Confidence,
@@ -151,12 +153,12 @@ pub(crate) struct Group {
 /// Sums of all findings.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    groups: BTreeMap<Story, Group>,
+    groups: HashMap<Story, Group, RandomState>,
 }
 
 impl Findings {
     /// Adds a flow, if there is something to say of it; `row` is where its pair counts it.
-    pub(crate) fn add(&mut self, row: RowKey, judged: &Judged<'_>) {
+    pub(crate) fn add(&mut self, row: RowPlace, judged: &Judged<'_>) {
         let Some(kind) = judged.finding.filter(|_| judged.collapse.is_none()) else { return };
         let ends = judged.ends();
         let verdict = &judged.verdict;
@@ -251,14 +253,16 @@ fn add_all<T: Copy + Ord>(known: &mut Vec<T>, more: impl Iterator<Item = T>, ite
 
 impl Group {
     fn tell(self, story: &Story, pairs: &Pairs, names: &Names<'_>, sentence: &Sentence<'_>) -> Finding {
-        let text = sentence.flows(story, &self, pairs.row(&self.row));
+        let row = pairs.row(self.row);
+        let service = row.map_or(ServiceKey::Bare, |row: &Row| row.key.service);
+        let text = sentence.flows(story, &self, service, row);
         Finding {
             kind: story.kind,
             client: story.client,
             server: story.server,
             transport: story.transport.name(),
             port: story.port,
-            service: names.service_id(self.row.service, story.transport),
+            service: names.service_id(service, story.transport),
             outcome: story.outcome.name(),
             standing: self.standing.name(),
             confidence: self.confidence.name(),
@@ -278,7 +282,7 @@ impl Group {
                 _ => None,
             },
             spread: None,
-            title: names.service_title(self.row.service, story.transport),
+            title: names.service_title(service, story.transport),
         }
     }
 }

@@ -168,6 +168,11 @@ impl<'a> Names<'a> {
         self.catalogue.site_name(addr.ip()).map(Shown::name)
     }
 
+    /// Whether the site file names a host.
+    pub(crate) fn has_site_name(&self, addr: Addr) -> bool {
+        self.catalogue.site_name(addr.ip()).is_some()
+    }
+
     /// The roles of a host and why it has them.
     pub fn roles(&self, addr: Addr) -> &[HostRole] {
         self.roles.get(&addr).map_or(&[], Vec::as_slice)

@@ -3,15 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop here")]
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::LoadOptions;
 use crate::catalogue::load;
 use crate::catalogue::policy::RowId;
+use crate::classify::hosts::Hosts;
 use crate::classify::judged::Collapse;
 use crate::classify::judged::Host;
 use crate::classify::judged::HostRole;
 use crate::classify::judged::Judged;
+use crate::classify::judged::Ruled;
 use crate::classify::verdict::By;
 use crate::classify::verdict::Confidence;
 use crate::classify::verdict::DirBasis;
@@ -198,11 +201,28 @@ impl Made {
             roles_inferred: true,
         }
     }
+
+    /// The same flow as sums see it; its hosts get numbers.
+    pub(crate) fn ruled(&self, catalogue: &Catalogue, hosts: &mut Hosts) -> Ruled<'_> {
+        let ends = self.flow.five_tuple(self.orig);
+        Ruled {
+            number: 0,
+            flow: &self.flow,
+            orig: self.orig,
+            client: hosts.number(ends.orig.addr),
+            server: hosts.number(ends.resp.addr),
+            outcome: self.verdict.outcome,
+            standing: &self.standing,
+            service: self.service.map(|service| catalogue.service_by_id(service).unwrap()),
+            finding: self.finding,
+            collapse: self.collapse,
+        }
+    }
 }
 
-fn row(catalogue: &Catalogue, id: &str) -> Vec<RowId> {
+fn row(catalogue: &Catalogue, id: &str) -> Rc<[RowId]> {
     let at = catalogue.rows().iter().position(|row| row.id == id).unwrap();
-    vec![RowId(u32::try_from(at).unwrap())]
+    [RowId(u32::try_from(at).unwrap())].into()
 }
 
 /// The flows of the sample, in order.
@@ -336,9 +356,28 @@ pub(crate) fn names<'a>(catalogue: &'a Catalogue, run: &RunFacts) -> Names<'a> {
 
 /// The report on these flows.
 pub(crate) fn report_of(catalogue: &Catalogue, run: RunFacts, health: Health, made: &[Made], folds: &Folds) -> Report {
+    report_with(catalogue, run, health, made, &collapses(), folds)
+}
+
+/// The report on these flows and scans.
+pub(crate) fn report_with(
+    catalogue: &Catalogue,
+    run: RunFacts,
+    health: Health,
+    made: &[Made],
+    collapses: &[Collapse],
+    folds: &Folds,
+) -> Report {
     let names = names(catalogue, &run);
-    let judged = made.iter().map(|made| made.judged(catalogue));
-    Report::of(run, health, judged, &collapses(), &names, folds)
+    let mut hosts = Hosts::default();
+    let ruled: Vec<Ruled<'_>> = made.iter().map(|made| made.ruled(catalogue, &mut hosts)).collect();
+    for (key, _) in folds.iter() {
+        for addr in key.client.into_iter().chain(key.server.map(|(addr, _)| addr)) {
+            hosts.number(addr);
+        }
+    }
+    let judged = made.iter().map(|made| made.finding.map(|_| made.judged(catalogue)));
+    Report::of(run, health, ruled.into_iter().zip(judged), &hosts, collapses, &names, folds)
 }
 
 /// The report on the sample capture.

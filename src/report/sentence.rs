@@ -49,11 +49,11 @@ impl<'a> Sentence<'a> {
     }
 
     /// A finding made of flows; `row` is all that passed between the two on this service.
-    pub(crate) fn flows(&self, story: &Story, group: &Group, row: Option<&Row>) -> String {
-        let mut text = self.event(story, group);
+    pub(crate) fn flows(&self, story: &Story, group: &Group, service: ServiceKey, row: Option<&Row>) -> String {
+        let mut text = self.event(story, group, service);
         if story.outcome != Outcome::Open
             && let Some(row) = row
-            && let Some(worked) = row.worked
+            && let Some(worked) = row.worked()
         {
             let (open, flows) = (row.open(), count(row.flows, "flow"));
             let at = self.clock(worked);
@@ -102,9 +102,9 @@ impl<'a> Sentence<'a> {
         }
     }
 
-    fn event(&self, story: &Story, group: &Group) -> String {
+    fn event(&self, story: &Story, group: &Group, service: ServiceKey) -> String {
         let (client, server) = (self.who(story.client), self.who(story.server));
-        let what = self.what(group.row.service, story.transport, story.port);
+        let what = self.what(service, story.transport, story.port);
         let tries = count(group.attempts, if story.transport == Transport::Tcp { "attempt" } else { "request" });
         let when = self.when(group.first, group.last);
         let flows = count(group.flows, "flow");
@@ -294,7 +294,7 @@ mod tests {
     }
 
     fn blocked(outcome: Outcome, by: By) -> String {
-        text(outcome, by, Standing::Expected(Vec::new()), FindingKind::Blocked)
+        text(outcome, by, Standing::Expected([].into()), FindingKind::Blocked)
     }
 
     #[test]

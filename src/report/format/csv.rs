@@ -70,18 +70,16 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         let row = (finding.client, finding.server, finding.service.as_str(), finding.transport);
         gravest.entry(row).or_insert(finding);
     }
-    for pair in &report.pairs {
-        for service in &pair.services {
-            let finding = gravest.get(&(pair.client, pair.server, service.service.as_str(), service.transport));
-            line(out, row(pair, service, finding.copied(), &names))?;
-        }
+    for (pair, service) in report.pairs.rows() {
+        let finding = gravest.get(&(pair.client, pair.server, service.service.as_str(), service.transport));
+        line(out, row(pair, &service, finding.copied(), &names))?;
     }
     Ok(())
 }
 
 fn row(
-    pair: &Pair,
-    service: &PairService,
+    pair: Pair<'_>,
+    service: &PairService<'_>,
     finding: Option<&Finding>,
     names: &BTreeMap<Party, &str>,
 ) -> impl Iterator<Item = String> {
@@ -95,7 +93,7 @@ fn row(
         service.service.to_string(),
         service.title.to_string(),
         service.transport.to_owned(),
-        joined(&service.ports),
+        joined(service.ports),
         service.flows.to_string(),
     ];
     cells.extend(OUTCOMES.map(|outcome| service.outcomes.get(outcome.name()).to_string()));

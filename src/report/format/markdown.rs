@@ -47,11 +47,10 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "\n## Pairs ({})\n", thousands(report.pairs.len() as u64))?;
     table(out, &["Client", "Server", "Service", "Port", "Flows", "Outcomes", "Standings", "Handshake p50", "Worst"])?;
-    let rows = report.pairs.iter().flat_map(|pair| pair.services.iter().map(move |service| (pair, service)));
-    for (pair, service) in rows.take(ROWS_MAX) {
-        row(out, &pair_cells(pair, service))?;
+    for (pair, service) in report.pairs.rows().take(ROWS_MAX) {
+        row(out, &pair_cells(pair, &service))?;
     }
-    remainder(out, report.pairs.iter().map(|pair| pair.services.len()).sum())
+    remainder(out, report.pairs.rows_len())
 }
 
 fn finding_cells(finding: &Finding) -> Vec<String> {
@@ -69,7 +68,7 @@ fn finding_cells(finding: &Finding) -> Vec<String> {
     ]
 }
 
-fn pair_cells(pair: &Pair, service: &PairService) -> Vec<String> {
+fn pair_cells(pair: Pair<'_>, service: &PairService<'_>) -> Vec<String> {
     let p50 = service.handshake_us.map_or(String::new(), |us| span(Duration::from_micros(us.p50)));
     vec![
         pair.client.to_string(),

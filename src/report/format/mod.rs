@@ -4,6 +4,7 @@ pub mod csv;
 pub mod json;
 pub mod markdown;
 pub mod ndjson;
+mod pen;
 pub(crate) mod summary;
 pub mod text;
 

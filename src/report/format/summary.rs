@@ -67,9 +67,8 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
 
 /// Attempts that failed and that no row could judge, by pair and service: no findings, and not nothing either.
 pub(crate) fn failed_unjudged(report: &Report) -> Vec<String> {
-    let rows = report.pairs.iter().flat_map(|pair| pair.services.iter().map(move |service| (pair, service)));
     let mut lines = Vec::new();
-    for (pair, service) in rows {
+    for (pair, service) in report.pairs.rows() {
         let unjudged = service.standings.get("not_judged") + service.standings.get("uncatalogued");
         let failed = shares(service.outcomes.iter().filter(|(outcome, _)| Outcome::is_failure_name(outcome)));
         let many = pair.client == Party::Many || pair.server == Party::Many;
@@ -81,7 +80,7 @@ pub(crate) fn failed_unjudged(report: &Report) -> Vec<String> {
             pair.client,
             pair.server,
             service.title,
-            ports(service),
+            ports(&service),
             count(service.flows, "flow")
         ));
     }
@@ -174,10 +173,10 @@ pub(crate) const UNJUDGED_HINT: &str = "No row could judge these, because the ro
 
 /// The heading over [`silence`].
 pub(crate) fn silence_heading(report: &Report) -> &'static str {
-    let unjudged = |service: &PairService| {
+    let unjudged = |service: &PairService<'_>| {
         service.standings.get("not_judged") + service.standings.get("uncatalogued") == service.flows
     };
-    if report.pairs.iter().flat_map(|pair| &pair.services).all(unjudged) {
+    if report.pairs.rows().all(|(_, service)| unjudged(&service)) {
         "Nothing could be judged"
     } else {
         "Nothing blocked, nothing unexpected"
@@ -188,7 +187,7 @@ pub(crate) fn silence_heading(report: &Report) -> &'static str {
 pub(crate) fn silence(report: &Report) -> String {
     let mut flows = 0;
     let mut judged = 0;
-    for service in report.pairs.iter().flat_map(|pair| &pair.services) {
+    for (_, service) in report.pairs.rows() {
         flows += service.flows;
         judged += service.flows - service.standings.get("not_judged") - service.standings.get("uncatalogued");
     }

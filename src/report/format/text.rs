@@ -14,7 +14,6 @@ use crate::report::format::summary;
 use crate::report::format::summary::ROWS_MAX;
 use crate::report::moment::span;
 use crate::report::names::Party;
-use crate::report::pairs::Pair;
 use crate::report::pairs::PairService;
 use crate::report::sentence;
 use crate::report::words::count;
@@ -185,19 +184,17 @@ impl Page<'_> {
         header.iter().try_for_each(|line| writeln!(self.out, "{line}"))?;
         let names: BTreeMap<Party, &str> =
             report.hosts.iter().filter_map(|host| Some((host.address, host.names.first()?.as_str()))).collect();
-        let total = report.pairs.iter().map(|pair| pair.services.len()).sum();
-        let rows = report.pairs.iter().flat_map(|pair| pair.services.iter().map(move |service| (pair, service)));
-        let mut shown: Option<&Pair> = None;
-        for (pair, service) in rows.take(ROWS_MAX) {
-            if !shown.is_some_and(|before| std::ptr::eq(before, pair)) {
+        let mut shown = None;
+        for (pair, service) in report.pairs.rows().take(ROWS_MAX) {
+            if shown != Some((pair.client, pair.server)) {
                 let host = |party| names.get(&party).map_or(format!("{party}"), |name| format!("{party} ({name})"));
                 let line = format!("{} -> {}: {}", host(pair.client), host(pair.server), pair.worst.name());
                 self.paragraph("  ", "      ", &line)?;
-                shown = Some(pair);
+                shown = Some((pair.client, pair.server));
             }
-            row(service).iter().try_for_each(|line| writeln!(self.out, "{line}"))?;
+            row(&service).iter().try_for_each(|line| writeln!(self.out, "{line}"))?;
         }
-        self.remainder(total)
+        self.remainder(report.pairs.rows_len())
     }
 }
 
@@ -212,14 +209,14 @@ fn headline(finding: &Finding) -> String {
     format!("{} -> {} {place}: {}", finding.client, finding.server, finding.outcome)
 }
 
-fn row(service: &PairService) -> Vec<String> {
+fn row(service: &PairService<'_>) -> Vec<String> {
     let p50 = service.handshake_us.map_or("-".to_owned(), |us| span(Duration::from_micros(us.p50)));
     let outcomes = format!("{}; {}", shares(service.outcomes.iter()), shares(service.standings.iter()));
     columns(service.title.as_str(), &ports(service), &thousands(service.flows), &p50, &outcomes)
 }
 
 /// `tcp/389,3268`, the first ports and how many more.
-pub(crate) fn ports(service: &PairService) -> String {
+pub(crate) fn ports(service: &PairService<'_>) -> String {
     const SHOWN_MAX: usize = 2;
     let shown: Vec<String> = service.ports.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
     let more = service.ports.len().saturating_sub(SHOWN_MAX);
