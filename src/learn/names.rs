@@ -71,7 +71,7 @@ pub enum Source {
     Netbios,
     /// A client's request for an address.
     Dhcp,
-    /// A certificate, or the name a client asked for in TLS.
+    /// The name under which a client called its server in TLS.
     Tls,
     /// An answer of DNS.
     Dns,
@@ -189,13 +189,16 @@ type Key = (Source, Kind, String);
 /// Two endpoints in order, and what carries them.
 type Pair = (Endpoint, Endpoint, Transport);
 
+/// The errors of a flow: whose, which number.
+type Errors = Smallest<(AppProto, u16), Seen>;
+
 /// All names of all hosts. Shared by the workers; one lock for each store, held for one insertion.
 #[derive(Debug)]
 pub struct Names {
     hosts: Mutex<Smallest<Addr, Smallest<Key, Seen>>>,
     controllers: Mutex<Smallest<(Addr, Proof), Seen>>,
     services: Mutex<Smallest<Service, Seen>>,
-    errors: Mutex<Smallest<Pair, Smallest<(AppProto, u16), Seen>>>,
+    errors: Mutex<Smallest<Pair, Errors>>,
 }
 
 impl Default for Names {
@@ -372,5 +375,84 @@ impl<K: Ord> Smallest<K, Seen> {
         if let Some(first) = self.place(key, || seen) {
             *first = seen.min(*first);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: [u8; 4] = [10, 0, 0, 10];
+
+    fn seen(frame: u64) -> Seen {
+        Seen { at: Timestamp(frame), frame: FrameId::new(0, frame) }
+    }
+
+    #[test]
+    fn the_order_of_arrival_does_not_matter() {
+        let addr = Addr::v4(HOST);
+        let count = NAMES_PER_HOST_MAX + 40;
+        let tell = |order: &mut dyn Iterator<Item = usize>| {
+            let names = Names::default();
+            for number in order {
+                let text = format!("host{:03}.lab.test", number % count);
+                names.name(addr, Kind::Host, Source::Dns, &text, seen(1 + number as u64));
+                names.name(addr, Kind::Host, Source::Ntlm, "dc1.lab.test", seen(2000 - number as u64));
+            }
+            (names.all(), names.is_full())
+        };
+        let all = tell(&mut (0..3 * count));
+        assert_eq!(all, tell(&mut (0..3 * count).rev()));
+        assert_eq!(all, tell(&mut (0..3 * count).map(|number| number * 7 % (3 * count))));
+        let [(_, names)] = &all.0[..] else { unreachable!("one host has names") };
+        assert_eq!(names.len(), NAMES_PER_HOST_MAX);
+        assert_eq!(names[0].source, Source::Ntlm, "those of DNS go first");
+        assert_eq!(names[1].text, "host000.lab.test");
+        assert_eq!(names[1].seen, seen(1));
+        assert!(all.1);
+    }
+
+    #[test]
+    fn a_controller_in_dns_needs_service_and_address() {
+        let names = Names::default();
+        let addr = Addr::v4(HOST);
+        let service = |owner: &str| Service { owner: owner.to_owned(), target: "dc1.lab.test".to_owned(), port: 389 };
+        names.name(addr, Kind::Host, Source::Dns, "DC1.lab.test", seen(9));
+        names.service(service("_ldap._tcp.lab.test"), seen(3));
+        assert_eq!(names.controllers(), [], "any LDAP server is offered so");
+        names.service(service("_ldap._tcp.dc._msdcs.lab.test"), seen(5));
+        let expected = Controller { addr, proof: Proof::DnsService, seen: vec![seen(5), seen(9)] };
+        assert_eq!(names.controllers(), [expected]);
+    }
+
+    #[test]
+    fn a_controller_in_dns_whose_address_was_told_by_others_is_none() {
+        let names = Names::default();
+        names.name(Addr::v4(HOST), Kind::Host, Source::Ntlm, "dc1.lab.test", seen(9));
+        let owner = "_ldap._tcp.dc._msdcs.lab.test".to_owned();
+        names.service(Service { owner, target: "dc1.lab.test".to_owned(), port: 389 }, seen(5));
+        assert_eq!(names.controllers(), []);
+    }
+
+    #[test]
+    fn groups_and_nobody_have_no_names() {
+        let names = Names::default();
+        for addr in [[0; 4], [224, 0, 0, 251], [255; 4]] {
+            names.name(Addr::v4(addr), Kind::Host, Source::Dns, "a.test", seen(1));
+            names.controller(Addr::v4(addr), Proof::Netlogon, seen(1));
+        }
+        assert_eq!((names.all(), names.controllers()), (vec![], vec![]));
+    }
+
+    #[test]
+    fn errors_belong_to_a_flow_in_either_direction() {
+        let names = Names::default();
+        let (there, _) = FlowKey::of(Addr::v4(HOST), 88, Addr::v4([10, 0, 0, 1]), 50000, Transport::Udp);
+        let (back, _) = FlowKey::of(Addr::v4([10, 0, 0, 1]), 50000, Addr::v4(HOST), 88, Transport::Udp);
+        let (other, _) = FlowKey::of(Addr::v4([10, 0, 0, 1]), 50000, Addr::v4(HOST), 88, Transport::Tcp);
+        names.error(&there, AppProto::Kerberos, 25, seen(7));
+        names.error(&there, AppProto::Kerberos, 25, seen(4));
+        assert_eq!(names.errors(&back), [AppError { proto: AppProto::Kerberos, code: 25, seen: seen(4) }]);
+        assert_eq!(names.errors(&other), []);
     }
 }

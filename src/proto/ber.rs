@@ -9,20 +9,20 @@ use crate::proto::part::Stop;
 use crate::proto::part::check;
 
 /// INTEGER.
-pub const INTEGER: u8 = 0x02;
+pub(crate) const INTEGER: u8 = 0x02;
 /// OCTET STRING.
-pub const OCTETS: u8 = 0x04;
+pub(crate) const OCTETS: u8 = 0x04;
 /// ENUMERATED.
-pub const ENUMERATED: u8 = 0x0a;
+pub(crate) const ENUMERATED: u8 = 0x0a;
 /// `GeneralString`, which Kerberos writes all its names in.
-pub const GENERAL_STRING: u8 = 0x1b;
+pub(crate) const GENERAL_STRING: u8 = 0x1b;
 /// SEQUENCE.
-pub const SEQUENCE: u8 = 0x30;
+pub(crate) const SEQUENCE: u8 = 0x30;
 /// SET.
-pub const SET: u8 = 0x31;
+pub(crate) const SET: u8 = 0x31;
 
 /// The next element: its tag, and its content as a part of its own.
-pub fn element<'a>(from: &mut Part<'a>) -> Read<(u8, Part<'a>)> {
+pub(crate) fn element<'a>(from: &mut Part<'a>) -> Read<(u8, Part<'a>)> {
     let tag = from.u8()?;
     check(tag & 0x1f != 0x1f)?;
     let length = match from.u8()? {
@@ -36,19 +36,19 @@ pub fn element<'a>(from: &mut Part<'a>) -> Read<(u8, Part<'a>)> {
 }
 
 /// The content of the next element, which must have this tag. A first byte that is another tag is enough to refuse.
-pub fn expect<'a>(from: &mut Part<'a>, tag: u8) -> Read<Part<'a>> {
+pub(crate) fn expect<'a>(from: &mut Part<'a>, tag: u8) -> Read<Part<'a>> {
     peek(from, tag)?;
     element(from).map(|(_, content)| content)
 }
 
 /// Refuses if the next byte is there and is not this tag.
-pub fn peek(from: &Part<'_>, tag: u8) -> Read<()> {
+pub(crate) fn peek(from: &Part<'_>, tag: u8) -> Read<()> {
     let mut ahead = *from;
     check(ahead.u8()? == tag)
 }
 
 /// The value of the next element, an integer of up to eight bytes behind this tag.
-pub fn integer(from: &mut Part<'_>, tag: u8) -> Read<i64> {
+pub(crate) fn integer(from: &mut Part<'_>, tag: u8) -> Read<i64> {
     let mut content = expect(from, tag)?;
     check((1..=8).contains(&content.declared()))?;
     let bytes = content.take(content.declared())?;
@@ -57,7 +57,7 @@ pub fn integer(from: &mut Part<'_>, tag: u8) -> Read<i64> {
 }
 
 /// The value of an integer that stands alone inside an element with the tag `outer`, as Kerberos numbers its fields.
-pub fn numbered(from: &mut Part<'_>, outer: u8) -> Read<i64> {
+pub(crate) fn numbered(from: &mut Part<'_>, outer: u8) -> Read<i64> {
     let mut field = expect(from, outer)?;
     let value = integer(&mut field, INTEGER)?;
     check(field.is_end())?;

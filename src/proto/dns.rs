@@ -114,7 +114,7 @@ impl<'a> Message<'a> {
             records += u32::from(self.from.be16()?);
         }
         // The smallest question has 5 bytes, the smallest record 11.
-        check(u32::from(questions) * 5 + records * 11 <= u32::from(u16::MAX))?;
+        check(u16::try_from(u32::from(questions) * 5 + records * 11).is_ok())?;
         Ok(Header { answers, operation, code, questions, records })
     }
 
@@ -256,7 +256,11 @@ pub enum Data {
     },
 }
 
-/// Hands on what the answers of one end say. [`Stop::Short`] if more bytes could tell more.
+/// Hands on what the answers of one end say.
+///
+/// # Errors
+///
+/// [`Stop::Short`] if more bytes could tell more, [`Stop::Wrong`] where a message contradicts itself.
 pub fn facts(transport: Transport, bytes: &[u8], mut tell: impl FnMut(Fact)) -> Read<()> {
     let mut all = Part::open(bytes);
     if transport != Transport::Tcp {
@@ -331,4 +335,63 @@ pub fn reversed(name: &str) -> Option<Addr> {
         count += 1;
     }
     (count == 32).then(|| Addr::v6(value.to_be_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::samples;
+
+    fn records(transport: Transport, bytes: &[u8]) -> (Vec<Fact>, Read<()>) {
+        let mut all = Vec::new();
+        let end = facts(transport, bytes, |fact| all.push(fact));
+        (all, end)
+    }
+
+    #[test]
+    fn services_and_addresses_are_read() {
+        let (facts, end) = records(Transport::Udp, &samples::DNS_SRV.bytes());
+        let service = |target: &str| Fact::Record {
+            owner: "_ldap._tcp.dc._msdcs.lab.test".to_owned(),
+            data: Data::Service { target: target.to_owned(), port: 389 },
+        };
+        assert_eq!(facts, [service("dc1.lab.test"), service("dc2.lab.test")]);
+        assert_eq!(end, Ok(()));
+
+        let (facts, end) = records(Transport::Tcp, &samples::DNS_TCP.bytes());
+        let address = Data::Address(Addr::v4([10, 10, 1, 10]));
+        assert!(facts.iter().any(|fact| matches!(fact, Fact::Record { data, .. } if *data == address)), "{facts:?}");
+        assert_eq!(end, Err(Stop::Short), "another message may follow");
+    }
+
+    #[test]
+    fn a_question_says_nothing() {
+        assert_eq!(records(Transport::Tcp, &samples::DNS_TCP_QUERY.bytes()).0, []);
+    }
+
+    #[test]
+    fn pointers_lead_backwards_only() {
+        let answer = |name: &[u8]| {
+            let mut bytes = vec![0, 9, 0x85, 0x80, 0, 0, 0, 1, 0, 0, 0, 0];
+            bytes.extend(name);
+            bytes.extend([0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 10, 0, 0, 1]);
+            records(Transport::Udp, &bytes)
+        };
+        assert_eq!(answer(&[1, b'a', 0]).1, Ok(()));
+        assert_eq!(answer(&[0xc0, 12]), (vec![], Err(Stop::Wrong)), "to itself");
+        assert_eq!(answer(&[0xc0, 14, 0xc0, 12]), (vec![], Err(Stop::Wrong)), "there and back");
+        assert_eq!(answer(&[1, b'a', 0xc0, 12]), (vec![], Err(Stop::Wrong)), "to its own beginning");
+        assert_eq!(answer(&[0xc0, 2]), (vec![], Err(Stop::Wrong)), "into the header");
+        assert_eq!(answer(&[0x40, 1]), (vec![], Err(Stop::Wrong)), "an undefined kind of label");
+    }
+
+    #[test]
+    fn reverse_names_are_addresses() {
+        assert_eq!(reversed("10.1.10.10.in-addr.arpa"), Some(Addr::v4([10, 10, 1, 10])));
+        assert_eq!(reversed("1.10.10.in-addr.arpa"), None);
+        assert_eq!(reversed("1.1.10.10.10.in-addr.arpa"), None);
+        let six = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.0.1.d.f.ip6.arpa";
+        assert_eq!(reversed(six).map(|addr| addr.to_string()).as_deref(), Some("fd10:1::1"));
+        assert_eq!(reversed("lab.test"), None);
+    }
 }

@@ -88,7 +88,7 @@ fn record<'a>(stream: &mut Part<'a>) -> Read<Part<'a>> {
 }
 
 /// The kind of a message, and its fields behind version and type. Used by `kpasswd` too, which carries such messages.
-pub fn kind<'a>(message: &mut Part<'a>) -> Read<(Kind, Part<'a>)> {
+pub(crate) fn kind<'a>(message: &mut Part<'a>) -> Read<(Kind, Part<'a>)> {
     let mut ahead = *message;
     let kind = Kind::of_tag(ahead.u8()?).ok_or(Stop::Wrong)?;
     let (_, mut body) = ber::element(message)?;
@@ -116,7 +116,11 @@ pub struct Named {
     pub error: Option<u16>,
 }
 
-/// Hands on what each message of one end names. [`Stop::Short`] if more bytes could tell more.
+/// Hands on what each message of one end names.
+///
+/// # Errors
+///
+/// [`Stop::Short`] if more bytes could tell more, [`Stop::Wrong`] if what follows is no message.
 pub fn facts(transport: Transport, bytes: &[u8], mut tell: impl FnMut(Named)) -> Read<()> {
     let mut all = Part::open(bytes);
     if transport != Transport::Tcp {
@@ -271,3 +275,46 @@ const ERRORS: &[(u16, &str)] = &[
     (75, "KDC_ERR_CLIENT_NAME_MISMATCH"),
     (76, "KDC_ERR_KDC_NAME_MISMATCH"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::samples;
+
+    fn read(sample: &samples::Sample) -> Vec<Named> {
+        let mut all = Vec::new();
+        let _ = facts(sample.transport, &sample.bytes(), |named| all.push(named));
+        all
+    }
+
+    #[test]
+    fn requests_and_refusals_are_read() {
+        let expected = |kind, error| Named {
+            kind,
+            realm: Some("LAB.TEST".to_owned()),
+            service: Some("krbtgt/LAB.TEST".to_owned()),
+            error,
+        };
+        assert_eq!(read(&samples::AS_REQ), [expected(Kind::AsRequest, None)]);
+        assert_eq!(read(&samples::AS_REQ_TCP), [expected(Kind::AsRequest, None)]);
+        assert_eq!(read(&samples::KRB_ERROR), [expected(Kind::Error, Some(25))]);
+        assert_eq!(error_name(25), Some("KDC_ERR_PREAUTH_REQUIRED"));
+        assert_eq!(error_name(43), None);
+    }
+
+    #[test]
+    fn type_and_tag_must_agree() {
+        let mut bytes = samples::KRB_ERROR.bytes();
+        // The type of a message, 30, made another's.
+        let place = bytes.windows(5).position(|window| window == [0xa1, 3, 2, 1, 30]);
+        if let Some(kind) = place.and_then(|place| bytes.get_mut(place + 4)) {
+            *kind = 13;
+        }
+        assert_eq!(recognise(Transport::Udp, &bytes), Recognition::NotForUs);
+    }
+
+    #[test]
+    fn numbers_of_errors_stand_in_order() {
+        assert!(ERRORS.is_sorted_by(|(one, _), (next, _)| one < next));
+    }
+}

@@ -46,3 +46,25 @@ fn opening(transport: Transport, bytes: &[u8]) -> Read<Speaker> {
         _ => Err(Stop::Wrong),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::samples;
+
+    #[test]
+    fn a_datagram_has_no_length_before_it() {
+        let framed = samples::KPASSWD_REPLY.bytes();
+        assert_eq!(recognise(Transport::Udp, &framed[4..]), Recognition::Certain(Speaker::Server));
+        assert_eq!(recognise(Transport::Udp, &framed), Recognition::NotForUs);
+        assert_eq!(recognise(Transport::Tcp, &framed[4..]), Recognition::NotForUs);
+    }
+
+    #[test]
+    fn a_refusal_takes_the_place_of_the_ticket() {
+        let error = samples::KRB_ERROR.bytes();
+        let length = u16::try_from(error.len() + 6).unwrap_or(0).to_be_bytes();
+        let bytes = [&length[..], &[0, 1, 0, 0], &error].concat();
+        assert_eq!(recognise(Transport::Udp, &bytes), Recognition::Certain(Speaker::Server));
+    }
+}

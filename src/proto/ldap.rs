@@ -177,7 +177,11 @@ pub enum Fact<'a> {
     Failed(u16),
 }
 
-/// Reads message after message and hands on what they tell. [`Stop::Short`] if more bytes could tell more.
+/// Reads message after message and hands on what they tell.
+///
+/// # Errors
+///
+/// [`Stop::Short`] if more bytes could tell more, [`Stop::Wrong`] where something else than LDAP follows, such as TLS.
 pub fn facts<'a>(bytes: &'a [u8], mut tell: impl FnMut(Fact<'a>)) -> Read<()> {
     let mut all = Part::open(bytes);
     loop {
@@ -213,4 +217,61 @@ fn entry<'a>(content: &mut Part<'a>, tell: &mut impl FnMut(Fact<'a>)) -> Read<()
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::samples;
+
+    #[test]
+    fn the_root_entry_is_read() {
+        let mut values = Vec::new();
+        let bytes = samples::LDAP_ROOT.bytes();
+        let end = facts(&bytes, |fact| {
+            if let Fact::Value { entry: b"", attribute, value } = fact {
+                values.push((String::from_utf8_lossy(attribute), String::from_utf8_lossy(value)));
+            }
+        });
+        assert_eq!(values, [("defaultNamingContext".into(), "DC=lab,DC=test".into())]);
+        assert_eq!(end, Err(Stop::Short));
+    }
+
+    #[test]
+    fn failures_are_told_from_steps() {
+        let codes = |bytes: &[u8]| {
+            let mut codes = Vec::new();
+            let _ = facts(bytes, |fact| {
+                if let Fact::Failed(code) = fact {
+                    codes.push(code);
+                }
+            });
+            codes
+        };
+        let bind_answer = |code| [0x30, 12, 2, 1, 1, 0x61, 7, 10, 1, code, 4, 0, 4, 0];
+        assert_eq!(codes(&bind_answer(49)), [49], "invalid credentials");
+        assert_eq!(codes(&bind_answer(14)), [0; 0], "the bind goes on");
+        assert_eq!(codes(&bind_answer(0)), [0; 0]);
+    }
+
+    #[test]
+    fn what_a_security_layer_carries_is_likely_at_most() {
+        let over_tcp = |bytes: &[u8]| recognise(Transport::Tcp, bytes);
+        let by = |flags| over_tcp(&[0, 0, 0, 60, 5, 4, flags, 0xff, 0, 0, 0, 12]);
+        assert_eq!(by(6), Recognition::Likely(Speaker::Client));
+        assert_eq!(by(7), Recognition::Likely(Speaker::Server));
+        assert_eq!(by(8), Recognition::NotForUs);
+        let mut ntlm = vec![0, 0, 0, 60, 1, 0, 0, 0];
+        ntlm.extend([0xaa; 8]);
+        ntlm.extend([3, 0, 0, 0]);
+        assert_eq!(over_tcp(&ntlm), Recognition::Likely(Speaker::Either));
+        assert_eq!(over_tcp(&ntlm[..10]), Recognition::NeedMore);
+        assert_eq!(recognise(Transport::Udp, &ntlm), Recognition::NotForUs);
+    }
+
+    #[test]
+    fn snmp_is_not_ldap() {
+        // Version, then a community instead of an operation.
+        assert_eq!(message(&[0x30, 12, 2, 1, 1, 4, 6, b'p', b'u', b'b']), Err(Stop::Wrong));
+    }
 }

@@ -28,6 +28,8 @@ pub mod part;
 pub mod pop3;
 pub mod radius;
 pub mod rdp;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod smb;
 pub mod smtp;
 pub mod snmp;

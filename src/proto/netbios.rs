@@ -104,7 +104,7 @@ fn datagram(bytes: &[u8]) -> Read<(Recognition, Option<(Addr, Name)>)> {
 }
 
 /// A name as all three services write it: half bytes as letters from A, then perhaps a scope (RFC 1001 section 14.1).
-pub fn encoded_name(from: &mut Part<'_>) -> Read<Name> {
+pub(crate) fn encoded_name(from: &mut Part<'_>) -> Read<Name> {
     check(from.u8()? == 32)?;
     let mut raw = [0; 16];
     for byte in &mut raw {
@@ -150,6 +150,10 @@ pub enum Fact {
 }
 
 /// Hands on what a message of the name service says: registrations, answers to queries, lists of a host's names.
+///
+/// # Errors
+///
+/// [`Stop::Short`] if the message is cut, [`Stop::Wrong`] if it is none; what stood before was handed on.
 pub fn name_facts(bytes: &[u8], mut tell: impl FnMut(Fact)) -> Read<()> {
     let mut from = Part::open(bytes);
     let header = header(&mut from)?;
@@ -198,9 +202,58 @@ pub fn name_facts(bytes: &[u8], mut tell: impl FnMut(Fact)) -> Read<()> {
 }
 
 /// Hands on who says in a datagram that he sent it.
+///
+/// # Errors
+///
+/// [`Stop::Short`] if the message is cut, [`Stop::Wrong`] if it is none; what stood before was handed on.
 pub fn datagram_facts(bytes: &[u8], mut tell: impl FnMut(Fact)) -> Read<()> {
     if let (_, Some((addr, name))) = datagram(bytes)? {
         tell(Fact::Name { name, group: false, addr: Some(addr) });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::samples;
+
+    fn read(reader: fn(&[u8], &mut Vec<Fact>) -> Read<()>, sample: &samples::Sample) -> Vec<Fact> {
+        let mut all = Vec::new();
+        assert_eq!(reader(&sample.bytes(), &mut all), Ok(()));
+        all
+    }
+
+    fn by_name(bytes: &[u8], all: &mut Vec<Fact>) -> Read<()> {
+        name_facts(bytes, |fact| all.push(fact))
+    }
+
+    #[test]
+    fn registrations_and_answers_are_read() {
+        let named = |text: &str, suffix, group, addr| Fact::Name {
+            name: Name { text: text.to_owned(), suffix },
+            group,
+            addr: Some(Addr::v4(addr)),
+        };
+        assert_eq!(read(by_name, &samples::NBNS_QUERY), []);
+        assert_eq!(read(by_name, &samples::NBNS_ANSWER), [named("LAB", 0x1b, false, [10, 10, 1, 10])]);
+        assert_eq!(read(by_name, &samples::NBNS_REGISTRATION), [named("DC2", 0x00, false, [10, 10, 1, 11])]);
+        let by_datagram = |bytes: &[u8], all: &mut Vec<Fact>| datagram_facts(bytes, |fact| all.push(fact));
+        assert_eq!(read(by_datagram, &samples::NBDS), [named("FS1", 0x20, false, [10, 0, 1, 20])]);
+    }
+
+    #[test]
+    fn a_list_of_names_is_the_senders() {
+        let mut bytes = samples::NBNS_QUERY.bytes()[..46].to_vec();
+        bytes[2..8].copy_from_slice(&[0x84, 0, 0, 0, 0, 1]);
+        bytes.extend([0, 0x21, 0, 1, 0, 0, 0, 0, 0, 37, 2]);
+        bytes.extend(b"WS7            \x00\x04\x00");
+        bytes.extend(b"LAB            \x00\x84\x00");
+        let name =
+            |text: &str, group| Fact::Name { name: Name { text: text.to_owned(), suffix: 0 }, group, addr: None };
+        let mut all = Vec::new();
+        assert_eq!(by_name(&bytes, &mut all), Ok(()));
+        assert_eq!(all, [name("WS7", false), name("LAB", true)]);
+        assert_eq!(recognise_name(Transport::Udp, &bytes), Recognition::Certain(Speaker::Server));
+    }
 }

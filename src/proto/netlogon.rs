@@ -27,6 +27,10 @@ const JUMPS_MAX: usize = 128;
 /// Reads the value of the `Netlogon` attribute. Only the form with DNS names is read (`NETLOGON_SAM_LOGON_RESPONSE_EX`,
 /// operation codes 23 to 25); of the two older forms (19 to 21) it is known that a domain controller sent them, so they
 /// give an answer without names.
+///
+/// # Errors
+///
+/// [`Stop::Wrong`] if it is another message, or contradicts itself.
 pub fn answer(value: &[u8]) -> Read<Answer> {
     let mut from = Part::whole(value);
     match from.le16()? {
@@ -82,4 +86,38 @@ fn name(value: &[u8], at: &mut usize) -> Read<String> {
         }
     }
     Err(Stop::Wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::ldap;
+    use crate::proto::samples;
+
+    #[test]
+    fn names_of_a_domain_controller() {
+        let mut answers = Vec::new();
+        let _ = ldap::facts(&samples::CLDAP_ANSWER.bytes(), |fact| {
+            if let ldap::Fact::Value { value, .. } = fact {
+                answers.push(answer(value));
+            }
+        });
+        let expected = Answer {
+            domain: Some("lab.test".to_owned()),
+            host: Some("dc1.lab.test".to_owned()),
+            netbios_domain: Some("LAB".to_owned()),
+            netbios_host: Some("DC1".to_owned()),
+        };
+        assert_eq!(answers, [Ok(expected)]);
+    }
+
+    #[test]
+    fn other_answers() {
+        assert_eq!(answer(&[19, 0, 1, 2, 3]), Ok(Answer::default()));
+        assert_eq!(answer(&[18, 0]), Err(Stop::Wrong));
+        let mut looping = vec![23, 0, 0, 0];
+        looping.extend([0; 20]);
+        looping.extend([0xc0, 24]);
+        assert_eq!(answer(&looping), Err(Stop::Wrong));
+    }
 }

@@ -41,7 +41,11 @@ pub enum Message {
     Workstation(String),
 }
 
-/// Hands on each message in `bytes` that names someone. [`Stop::Short`] if one is there that is not yet complete.
+/// Hands on each message in `bytes` that names someone.
+///
+/// # Errors
+///
+/// [`Stop::Short`] if one is there that is not yet complete.
 pub fn messages(bytes: &[u8], mut tell: impl FnMut(Message)) -> Read<()> {
     let mut rest = bytes;
     while let Some(place) = rest.windows(SIGNATURE.len()).position(|window| window == SIGNATURE) {
@@ -65,7 +69,7 @@ fn message(bytes: &[u8]) -> Read<Option<Message>> {
             // The target's name, flags, the challenge, and a reserved field stand before the target's description.
             from.take(8 + 4 + 8 + 8)?;
             let info = field(bytes, &mut from)?;
-            challenge(info).map(|challenge| Some(Message::Challenge(challenge)))
+            Ok(Some(Message::Challenge(challenge(info))))
         }
         AUTHENTICATE => {
             // Both responses, the domain and the user.
@@ -91,22 +95,17 @@ fn field<'a>(message: &'a [u8], from: &mut Part<'a>) -> Read<&'a [u8]> {
         return Ok(&[]);
     }
     // Messages fit into one blob of a security layer, whose length has 16 bits.
-    check(offset <= usize::from(u16::MAX))?;
+    check(u16::try_from(offset).is_ok())?;
     message.get(offset..offset + length).ok_or(Stop::Short)
 }
 
-fn challenge(info: &[u8]) -> Read<Challenge> {
+/// The names among a target's AV pairs (MS-NLMP section 2.2.2.1). Some servers leave out the pair that ends them.
+fn challenge(info: &[u8]) -> Challenge {
     let mut challenge = Challenge::default();
     let mut from = Part::whole(info);
     for _ in 0..PAIRS_MAX {
-        if from.is_end() {
-            break;
-        }
-        let kind = from.le16()?;
-        let length = from.le16()?;
-        let value = from.take(usize::from(length))?;
+        let Ok((kind, value)) = pair(&mut from) else { break };
         let place = match kind {
-            0 => break,
             1 => &mut challenge.netbios_host,
             2 => &mut challenge.netbios_domain,
             3 => &mut challenge.host,
@@ -115,5 +114,97 @@ fn challenge(info: &[u8]) -> Read<Challenge> {
         };
         *place = wire_name::of_utf16(value);
     }
-    Ok(challenge)
+    challenge
+}
+
+fn pair<'a>(from: &mut Part<'a>) -> Read<(u16, &'a [u8])> {
+    let kind = from.le16()?;
+    let length = from.le16()?;
+    check(kind != 0)?;
+    Ok((kind, from.take(usize::from(length))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A field's length, space and offset.
+    fn place(length: u16, offset: u32) -> Vec<u8> {
+        [length.to_le_bytes(), length.to_le_bytes()].concat().into_iter().chain(offset.to_le_bytes()).collect()
+    }
+
+    fn utf16(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+
+    fn challenge_of(pairs: &[(u8, &str)], end: &[u8]) -> Vec<u8> {
+        let mut info = Vec::new();
+        for (kind, text) in pairs {
+            let value = utf16(text);
+            info.extend([*kind, 0, u8::try_from(value.len()).unwrap_or(0), 0]);
+            info.extend(value);
+        }
+        info.extend(end);
+        let mut bytes = SIGNATURE.to_vec();
+        bytes.extend(CHALLENGE.to_le_bytes());
+        bytes.extend(place(0, 56));
+        bytes.extend([0x15, 0x82, 0x8a, 0x62]);
+        bytes.extend([7; 8]);
+        bytes.extend([0; 8]);
+        bytes.extend(place(u16::try_from(info.len()).unwrap_or(0), 56));
+        bytes.extend([10, 0, 0x61, 0x4a, 0, 0, 0, 15]);
+        bytes.extend(info);
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> (Vec<Message>, Read<()>) {
+        let mut all = Vec::new();
+        let end = messages(bytes, |message| all.push(message));
+        (all, end)
+    }
+
+    #[test]
+    fn a_challenge_names_its_sender() {
+        let pairs = [(2, "LAB"), (1, "DC1"), (4, "lab.test"), (3, "dc1.lab.test")];
+        let expected = Challenge {
+            netbios_host: Some("DC1".to_owned()),
+            netbios_domain: Some("LAB".to_owned()),
+            host: Some("dc1.lab.test".to_owned()),
+            domain: Some("lab.test".to_owned()),
+        };
+        for end in [&[0; 4][..], &[]] {
+            // Something stands before it, as in every carrier.
+            let bytes = [b"\xffSMB".to_vec(), challenge_of(&pairs, end)].concat();
+            assert_eq!(read(&bytes), (vec![Message::Challenge(expected.clone())], Ok(())));
+            for cut in 24..bytes.len() {
+                assert_eq!(read(&bytes[..cut]), (vec![], Err(Stop::Short)), "{cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_names_the_clients_machine() {
+        let mut bytes = SIGNATURE.to_vec();
+        bytes.extend(AUTHENTICATE.to_le_bytes());
+        bytes.extend(place(0, 64).repeat(4));
+        bytes.extend(place(6, 64));
+        bytes.extend(place(0, 70));
+        bytes.extend(UNICODE.to_le_bytes());
+        bytes.resize(64, 0);
+        bytes.extend(utf16("WS7"));
+        assert_eq!(read(&bytes), (vec![Message::Workstation("WS7".to_owned())], Ok(())));
+        // The same in the code page of its machine.
+        bytes[60] = 0;
+        bytes[44] = 3;
+        bytes.truncate(64);
+        bytes.extend(b"WS7");
+        assert_eq!(read(&bytes), (vec![Message::Workstation("WS7".to_owned())], Ok(())));
+    }
+
+    #[test]
+    fn a_far_offset_is_no_message() {
+        let mut bytes = challenge_of(&[(1, "A")], &[]);
+        bytes[44..48].copy_from_slice(&[0xff; 4]);
+        assert_eq!(read(&bytes), (vec![], Ok(())));
+    }
 }

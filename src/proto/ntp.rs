@@ -50,13 +50,14 @@ fn time(from: &mut Part<'_>, speaker: Speaker) -> Read<Recognition> {
     let [poll, precision] = from.array()?;
     let (delay, dispersion, _reference) = (from.be32()?, from.be32()?, from.be32()?);
     let (updated, original, received, sent) = (clock(from)?, clock(from)?, clock(from)?, clock(from)?);
-    // Poll and precision are powers of two in seconds; delay and dispersion are below 16 and 32 seconds.
+    // Poll and precision are powers of two in seconds, 32 being a cautious client's; delay and dispersion are below 16
+    // and 32 seconds.
     let plausible = poll <= 17
-        && (precision == 0 || precision >= 0xe0)
+        && (precision <= 0x20 || precision >= 0xe0)
         && delay.cast_signed().unsigned_abs() < 1 << 20
         && dispersion < 1 << 21
         && is_tail(from.at_hand().len());
-    let empty = [updated, original, received] == [0; 3] && delay == 0;
+    let empty = [updated, original, received] == [0; 3];
     let agree = near(received, sent) || received == 0 && near(updated, sent);
     Ok(match (plausible, speaker) {
         (true, _) if agree || empty && is_set(sent) => Recognition::Certain(speaker),
@@ -112,4 +113,55 @@ fn private(first: u8, from: &mut Part<'_>) -> Read<Recognition> {
     // A request is filled up to the room its answer takes, then perhaps a time, a key and a checksum.
     check(items * size <= 500 && left <= 184)?;
     Ok(Recognition::Likely(if first & 0x80 == 0 { Speaker::Client } else { Speaker::Server }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::samples;
+
+    fn told(mode: u8, change: impl Fn(&mut Vec<u8>)) -> Recognition {
+        let mut bytes = samples::NTP_TOLD.bytes();
+        bytes[0] = bytes[0] & !7 | mode;
+        change(&mut bytes);
+        recognise(Transport::Udp, &bytes)
+    }
+
+    #[test]
+    fn the_mode_tells_the_speaker() {
+        assert_eq!(told(1, |_| {}), Recognition::Certain(Speaker::Either));
+        assert_eq!(told(3, |_| {}), Recognition::Certain(Speaker::Client));
+        assert_eq!(told(4, |_| {}), Recognition::Certain(Speaker::Server));
+        assert_eq!(told(0, |_| {}), Recognition::NotForUs);
+    }
+
+    #[test]
+    fn what_is_odd_is_not_certain() {
+        assert_eq!(told(4, |bytes| bytes[40] ^= 0x10), Recognition::Likely(Speaker::Server), "a clock years ahead");
+        assert_eq!(told(4, |bytes| bytes[3] = 0x80), Recognition::NeedMore, "a precision of nobody");
+        assert_eq!(told(4, |bytes| bytes.extend([0; 20])), Recognition::Certain(Speaker::Server), "signed");
+        assert_eq!(told(4, |bytes| bytes.push(0)), Recognition::NeedMore, "a byte too many");
+        assert_eq!(told(4, |bytes| bytes[1] = 17), Recognition::NotForUs);
+        assert_eq!(recognise(Transport::Udp, &[0; 48]), Recognition::NotForUs);
+    }
+
+    #[test]
+    fn a_question_of_dns_is_not_ntp() {
+        // Its number makes it look like mode 2, as one of ours once did.
+        let mut bytes = vec![0x9a, 0x06, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in ["_kerberos-master", "_tcp", "LAB", "TEST", ""] {
+            bytes.push(u8::try_from(label.len()).unwrap_or(0));
+            bytes.extend(label.bytes());
+        }
+        bytes.extend([0, 33, 0, 1]);
+        assert!(!matches!(recognise(Transport::Udp, &bytes), Recognition::Certain(_)));
+    }
+
+    #[test]
+    fn control_messages_are_likely() {
+        let ask = [0x16, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(recognise(Transport::Udp, &ask), Recognition::Likely(Speaker::Client));
+        assert_eq!(recognise(Transport::Udp, &[0x17, 0, 3, 0x2a, 0, 0, 0, 0]), Recognition::Likely(Speaker::Client));
+        assert_eq!(recognise(Transport::Udp, &[0x97, 0, 3, 0x2a, 0, 0, 0, 0]), Recognition::Likely(Speaker::Server));
+    }
 }

@@ -27,30 +27,30 @@ impl From<Stop> for Recognition {
 }
 
 /// [`Stop::Wrong`] unless `holds`.
-pub fn check(holds: bool) -> Read<()> {
+pub(crate) fn check(holds: bool) -> Read<()> {
     if holds { Ok(()) } else { Err(Stop::Wrong) }
 }
 
 /// A part of a payload that is not read yet: the bytes at hand, and how many the message says there are.
 #[derive(Clone, Copy, Debug)]
-pub struct Part<'a> {
+pub(crate) struct Part<'a> {
     at_hand: &'a [u8],
     declared: usize,
 }
 
 impl<'a> Part<'a> {
     /// The beginning of bytes whose end is not known.
-    pub fn open(bytes: &'a [u8]) -> Self {
+    pub(crate) fn open(bytes: &'a [u8]) -> Self {
         Self { at_hand: bytes, declared: usize::MAX }
     }
 
     /// The beginning of bytes that are all there is.
-    pub fn whole(bytes: &'a [u8]) -> Self {
+    pub(crate) fn whole(bytes: &'a [u8]) -> Self {
         Self { at_hand: bytes, declared: bytes.len() }
     }
 
     /// The next `count` bytes.
-    pub fn take(&mut self, count: usize) -> Read<&'a [u8]> {
+    pub(crate) fn take(&mut self, count: usize) -> Read<&'a [u8]> {
         check(count <= self.declared)?;
         let (taken, rest) = self.at_hand.split_at_checked(count).ok_or(Stop::Short)?;
         self.at_hand = rest;
@@ -59,42 +59,37 @@ impl<'a> Part<'a> {
     }
 
     /// The next `N` bytes.
-    pub fn array<const N: usize>(&mut self) -> Read<[u8; N]> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Read<[u8; N]> {
         self.take(N)?.try_into().map_err(|_| Stop::Wrong)
     }
 
     /// One byte.
-    pub fn u8(&mut self) -> Read<u8> {
+    pub(crate) fn u8(&mut self) -> Read<u8> {
         self.array().map(|[byte]: [u8; 1]| byte)
     }
 
     /// 16 bits, the high ones first.
-    pub fn be16(&mut self) -> Read<u16> {
+    pub(crate) fn be16(&mut self) -> Read<u16> {
         self.array().map(u16::from_be_bytes)
     }
 
     /// 32 bits, the high ones first.
-    pub fn be32(&mut self) -> Read<u32> {
+    pub(crate) fn be32(&mut self) -> Read<u32> {
         self.array().map(u32::from_be_bytes)
     }
 
     /// 16 bits, the low ones first.
-    pub fn le16(&mut self) -> Read<u16> {
+    pub(crate) fn le16(&mut self) -> Read<u16> {
         self.array().map(u16::from_le_bytes)
     }
 
     /// 32 bits, the low ones first.
-    pub fn le32(&mut self) -> Read<u32> {
+    pub(crate) fn le32(&mut self) -> Read<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
-    /// 64 bits, the low ones first.
-    pub fn le64(&mut self) -> Read<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
-
     /// The next `count` bytes as a part of their own, whether or not all of them are at hand, and steps past them.
-    pub fn inner(&mut self, count: usize) -> Read<Self> {
+    pub(crate) fn inner(&mut self, count: usize) -> Read<Self> {
         check(count <= self.declared)?;
         let (inner, rest) = self.at_hand.split_at(count.min(self.at_hand.len()));
         self.at_hand = rest;
@@ -103,22 +98,22 @@ impl<'a> Part<'a> {
     }
 
     /// Everything the message says is left; [`Stop::Short`] if not all of it is at hand.
-    pub fn rest(&self) -> Read<&'a [u8]> {
+    pub(crate) fn rest(&self) -> Read<&'a [u8]> {
         if self.at_hand.len() < self.declared { Err(Stop::Short) } else { Ok(self.at_hand) }
     }
 
     /// What is at hand, cut or not.
-    pub fn at_hand(&self) -> &'a [u8] {
+    pub(crate) fn at_hand(&self) -> &'a [u8] {
         self.at_hand
     }
 
     /// How many bytes are left by the message's own word. [`usize::MAX`] where it gave none.
-    pub fn declared(&self) -> usize {
+    pub(crate) fn declared(&self) -> usize {
         self.declared
     }
 
     /// Whether the message says that nothing is left.
-    pub fn is_end(&self) -> bool {
+    pub(crate) fn is_end(&self) -> bool {
         self.declared == 0
     }
 }

@@ -139,3 +139,38 @@ fn session(bytes: &[u8]) -> Read<Recognition> {
         _ => Err(Stop::Wrong),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::samples;
+
+    fn both(bytes: &[u8]) -> (Recognition, Recognition) {
+        (recognise(Transport::Tcp, bytes), recognise_session(Transport::Tcp, bytes))
+    }
+
+    #[test]
+    fn keep_alives_may_come_first() {
+        let alone = [0x85, 0, 0, 0];
+        assert_eq!(both(&alone), (Recognition::NeedMore, Recognition::Likely(Speaker::Either)));
+        let then_smb = [&alone[..], &[0; 4], &samples::SMB2_NEGOTIATE.bytes()].concat();
+        assert_eq!(both(&then_smb), (Recognition::Certain(Speaker::Client), Recognition::NotForUs));
+    }
+
+    #[test]
+    fn an_accepted_session_is_likely_until_smb_follows() {
+        let accepted = [0x82, 0, 0, 0];
+        assert_eq!(both(&accepted), (Recognition::NotForUs, Recognition::Likely(Speaker::Server)));
+        let then_smb = [&accepted[..], &samples::SMB2_NEGOTIATED.bytes()].concat();
+        assert_eq!(both(&then_smb).1, Recognition::Certain(Speaker::Server));
+    }
+
+    #[test]
+    fn an_odd_header_is_likely() {
+        let mut bytes = samples::SMB2_NEGOTIATE.bytes();
+        bytes[8] = 0x3f;
+        assert_eq!(both(&bytes).0, Recognition::Likely(Speaker::Either));
+        bytes[6] = b'N';
+        assert_eq!(both(&bytes).0, Recognition::NotForUs);
+    }
+}

@@ -4,11 +4,13 @@
 //! 5.1 does; what does not fit is left out whole, since a shortened name would be a wrong one. Control characters stay
 //! as they are: who prints makes them harmless.
 
+use std::fmt::Write;
+
 /// The longest name kept, in bytes.
-pub const NAME_MAX: usize = 255;
+pub(crate) const NAME_MAX: usize = 255;
 
 /// Text of bytes in UTF-8 or something like it. `None` if empty or longer than [`NAME_MAX`].
-pub fn of_bytes(bytes: &[u8]) -> Option<String> {
+pub(crate) fn of_bytes(bytes: &[u8]) -> Option<String> {
     if bytes.len() > NAME_MAX {
         return None;
     }
@@ -24,9 +26,13 @@ pub fn of_bytes(bytes: &[u8]) -> Option<String> {
     fits(text)
 }
 
-/// Text of UTF-16 with the low byte first. A half character is written as its number. `None` as for [`of_bytes`].
-pub fn of_utf16(bytes: &[u8]) -> Option<String> {
-    let (pairs, []) = bytes.as_chunks::<2>() else { return None };
+/// Text of UTF-16 with the low byte first, without zeros at its end. A half character is written as its number. `None`
+/// as for [`of_bytes`].
+pub(crate) fn of_utf16(bytes: &[u8]) -> Option<String> {
+    let (mut pairs, []) = bytes.as_chunks::<2>() else { return None };
+    while let [before @ .., [0, 0]] = pairs {
+        pairs = before;
+    }
     if pairs.len() > NAME_MAX {
         return None;
     }
@@ -41,7 +47,7 @@ pub fn of_utf16(bytes: &[u8]) -> Option<String> {
 }
 
 /// Adds one label of a DNS name, lower-cased as DNS compares them (RFC 4343); a dot in it is escaped.
-pub fn push_label(name: &mut String, label: &[u8]) {
+pub(crate) fn push_label(name: &mut String, label: &[u8]) {
     if !name.is_empty() {
         name.push('.');
     }
@@ -66,12 +72,12 @@ fn push(text: &mut String, letter: char) {
 }
 
 fn escape(text: &mut String, number: u32) {
-    text.push('\\');
-    text.push_str(&format!("{number:03}"));
+    // Writing to a string cannot fail.
+    let _ = write!(text, "\\{number:03}");
 }
 
 /// The text, if it is any and not too long.
-pub fn fits(text: String) -> Option<String> {
+pub(crate) fn fits(text: String) -> Option<String> {
     (1..=NAME_MAX).contains(&text.len()).then_some(text)
 }
 
@@ -86,6 +92,8 @@ mod tests {
         assert_eq!(of_bytes("Büro".as_bytes()).as_deref(), Some("Büro"));
         assert_eq!(of_utf16(b"D\0C\x001\0").as_deref(), Some("DC1"));
         assert_eq!(of_utf16(&[0, 0xd8]).as_deref(), Some(r"\55296"));
+        assert_eq!(of_utf16(b"A\0\0\0").as_deref(), Some("A"));
+        assert_eq!(of_utf16(&[0; 2]), None);
         assert_eq!(of_utf16(b"odd"), None);
     }
 
