@@ -10,25 +10,34 @@ use crate::proto::ready::ready;
 use crate::proto::smtp::refusal;
 use crate::proto::text::commands;
 
-const OWN: &[&str] = &[
-    "SYST",
-    "FEAT",
-    "PASV",
-    "EPSV",
-    "EPSV ",
-    "EPRT ",
-    "PBSZ ",
-    "MDTM ",
-    "XPWD",
-    "AUTH TLS",
-    "AUTH SSL",
-    "AUTH GSSAPI",
-];
+const OWN: &[&str] =
+    &["SYST", "FEAT", "PASV", "EPSV", "EPSV ", "EPRT ", "PBSZ ", "MDTM ", "XPWD", "AUTH TLS", "AUTH SSL"];
 
 /// Others have them too: POP3 its users, SMTP its help.
 const SHARED: &[&str] = &[
-    "USER ", "PASS ", "PASS", "ACCT ", "QUIT", "NOOP", "HELP", "TYPE ", "PORT ", "CWD ", "PWD", "LIST", "LIST ",
-    "RETR ", "STOR ", "NLST", "OPTS ", "SITE ", "SIZE ", "HOST ", "CLNT ", "ADAT ",
+    "USER ",
+    "PASS ",
+    "PASS",
+    "ACCT ",
+    "QUIT",
+    "NOOP",
+    "HELP",
+    "TYPE ",
+    "PORT ",
+    "CWD ",
+    "PWD",
+    "LIST",
+    "LIST ",
+    "RETR ",
+    "STOR ",
+    "NLST",
+    "OPTS ",
+    "SITE ",
+    "SIZE ",
+    "HOST ",
+    "CLNT ",
+    "AUTH GSSAPI",
+    "ADAT ",
 ];
 
 /// What a server that is not ready says first; SMTP has the second too.

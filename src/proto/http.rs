@@ -15,8 +15,8 @@ use crate::proto::cursor::must;
 use crate::proto::text::first_line;
 use crate::proto::text::is_text;
 
-/// Methods after which a path makes a request likely before its line ends: RFC 9110, `WebDAV` (RFC 4918), and what
-/// Windows adds for RPC over HTTP (MS-RPCH), BITS and Configuration Manager.
+/// The methods in use: RFC 9110, HTTP/2's preface, `WebDAV` (RFC 4918, RFC 3253, RFC 3744), and what Exchange, RPC over
+/// HTTP (MS-RPCH), BITS, Configuration Manager and `UPnP` add. Another one is only likely: any word could stand there.
 const METHODS: &[&str] = &[
     "GET",
     "POST",
@@ -27,6 +27,7 @@ const METHODS: &[&str] = &[
     "OPTIONS",
     "PATCH",
     "TRACE",
+    "PRI",
     "PROPFIND",
     "PROPPATCH",
     "MKCOL",
@@ -36,6 +37,20 @@ const METHODS: &[&str] = &[
     "UNLOCK",
     "SEARCH",
     "REPORT",
+    "ACL",
+    "MERGE",
+    "VERSION-CONTROL",
+    "BCOPY",
+    "BDELETE",
+    "BMOVE",
+    "BPROPFIND",
+    "BPROPPATCH",
+    "POLL",
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "NOTIFY",
+    "X-MS-ENUMATTS",
+    "RPC_CONNECT",
     "RPC_IN_DATA",
     "RPC_OUT_DATA",
     "BITS_POST",
@@ -75,18 +90,19 @@ fn request_line(bytes: &[u8]) -> Recognition {
     if !is_method || method.is_empty() || !is_text(target) {
         return Recognition::NotForUs;
     }
-    if ended {
-        return if version_of(line).is_some() { Recognition::Certain(Speaker::Client) } else { Recognition::NotForUs };
-    }
     let known = METHODS.iter().any(|known| known.as_bytes() == method);
-    if known && target.starts_with(b" /") { Recognition::Likely(Speaker::Client) } else { Recognition::NeedMore }
+    match (ended, known) {
+        (true, _) if !has_version(line) => Recognition::NotForUs,
+        (true, true) => Recognition::Certain(Speaker::Client),
+        (true, false) => Recognition::Likely(Speaker::Client),
+        (false, true) if target.starts_with(b" /") => Recognition::Likely(Speaker::Client),
+        (false, _) => Recognition::NeedMore,
+    }
 }
 
-/// The version that ends a request line; HTTP/2.0 stands only in its preface.
-fn version_of(line: &[u8]) -> Option<&'static str> {
-    let preface = (line == b"PRI * HTTP/2.0").then_some("2.0");
-    let version = |text: &[u8], name| line.ends_with(text).then_some(name);
-    preface.or_else(|| version(b" HTTP/1.1", "1.1")).or_else(|| version(b" HTTP/1.0", "1.0"))
+/// Whether a request line ends with a version; HTTP/2.0 stands only in its preface.
+fn has_version(line: &[u8]) -> bool {
+    line == b"PRI * HTTP/2.0" || line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0")
 }
 
 /// The SETTINGS frame of an HTTP/2 server (RFC 9113 section 6.5), which begins its direction.
@@ -195,6 +211,11 @@ mod tests {
         let none = [0, 0, 0, 4, 0, 0, 0, 0, 0];
         assert_eq!(recognise(Transport::Tcp, &none), Recognition::Likely(Speaker::Server));
         assert_eq!(recognise(Transport::Tcp, &[0, 0, 7, 4]), Recognition::NotForUs);
+    }
+
+    #[test]
+    fn a_method_that_nobody_knows_is_only_likely() {
+        assert_eq!(say("EHLO x HTTP/1.1\r\n"), Recognition::Likely(Speaker::Client));
     }
 
     #[test]

@@ -53,7 +53,8 @@ fn greeting(bytes: &[u8]) -> Read<Recognition> {
     Ok(if named && ended { Recognition::Certain(Speaker::Server) } else { known })
 }
 
-/// A tag, a space, and a command. A tag with a digit is no word of another protocol.
+/// A tag, a space, and a command. A tag of letters with a digit, as nearly all clients write, is no word of another
+/// protocol; one with other signs could be SSH's name of itself.
 fn tagged(bytes: &[u8]) -> Read<Recognition> {
     let (line, ended) = first_line(bytes);
     let tag_end = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
@@ -69,7 +70,7 @@ fn tagged(bytes: &[u8]) -> Read<Recognition> {
     let first = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
     let command = bytes.get(tag_end + 1..first).unwrap_or_default();
     let said = commands(command, COMMANDS, &[]);
-    let sure = tag.iter().any(u8::is_ascii_digit);
+    let sure = tag.iter().any(u8::is_ascii_digit) && tag.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'.');
     Ok(if said == Recognition::Certain(Speaker::Client) && !sure { Recognition::Likely(Speaker::Client) } else { said })
 }
 
@@ -99,6 +100,7 @@ mod tests {
         assert_eq!(say("a1 CAPABILITY\r\n"), Recognition::Certain(Speaker::Client));
         assert_eq!(say("00000001 login a b\r\n"), Recognition::Certain(Speaker::Client));
         assert_eq!(say("a LOGOUT\r\n"), Recognition::Likely(Speaker::Client));
+        assert_eq!(say("SSH-2.0-a LOGOUT\r\n"), Recognition::Likely(Speaker::Client));
         // A user of FTP with that name.
         assert_eq!(say("USER LOGOUT\r\n"), Recognition::Likely(Speaker::Client));
         assert_eq!(say("USER"), Recognition::NeedMore);

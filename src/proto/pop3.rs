@@ -13,9 +13,27 @@ use crate::proto::text::mentions;
 
 const OWN: &[&str] = &["CAPA", "STLS", "APOP ", "UIDL", "UIDL ", "XTND "];
 
-/// Others have them too: FTP its users and files, SMTP its mechanisms.
-const SHARED: &[&str] =
-    &["USER ", "PASS ", "AUTH", "AUTH ", "QUIT", "NOOP", "RSET", "STAT", "LIST", "LIST ", "RETR ", "DELE "];
+/// Others have them too: FTP its users and files. FTP's "AUTH TLS" is none of them.
+const SHARED: &[&str] = &[
+    "USER ",
+    "PASS ",
+    "AUTH",
+    "AUTH PLAIN",
+    "AUTH PLAIN ",
+    "AUTH LOGIN",
+    "AUTH NTLM",
+    "AUTH GSSAPI",
+    "AUTH CRAM-MD5",
+    "AUTH XOAUTH2 ",
+    "QUIT",
+    "NOOP",
+    "RSET",
+    "STAT",
+    "LIST",
+    "LIST ",
+    "RETR ",
+    "DELE ",
+];
 
 /// Says whether these bytes begin a direction of POP 3.
 pub fn recognise(_: Transport, bytes: &[u8]) -> Recognition {
@@ -59,5 +77,6 @@ mod tests {
         assert_eq!(say("CAPA\r\n"), Recognition::Certain(Speaker::Client));
         assert_eq!(say("USER a\r\n"), Recognition::Likely(Speaker::Client));
         assert_eq!(say("EHLO a\r\n"), Recognition::NotForUs);
+        assert_eq!(say("AUTH TLS\r\nCAPA\r\n"), Recognition::NotForUs);
     }
 }

@@ -41,11 +41,29 @@ pub(super) fn ready(bytes: &[u8]) -> Ready {
     if complete_words(rest, ended).any(|word| is(word, "SMTP") || is(word, "ESMTP") || is(word, "LMTP")) {
         return Ready::Mail;
     }
+    if !ended {
+        return Ready::Either;
+    }
     let names_host = domain.contains(&b'.') && !domain.starts_with(b"(");
-    let first_line_says = mentions(rest, "FTP") || (!names_host && mentions(domain, "FTP"));
-    let lines = bytes.split_inclusive(|byte| *byte == b'\n').skip(1).map(text_of);
-    let later = lines.take_while(|(text, ended)| *ended && is_text(text)).any(|(text, _)| mentions(text, "FTP"));
-    if ended && (first_line_says || later) { Ready::Files } else { Ready::Either }
+    if mentions(rest, "FTP") || (!names_host && mentions(domain, "FTP")) {
+        return Ready::Files;
+    }
+    let later = bytes.split_inclusive(|byte| *byte == b'\n').skip(1).map(text_of);
+    later
+        .take_while(|(text, ended)| *ended && is_text(text))
+        .find_map(|(text, _)| later_line(text))
+        .unwrap_or(Ready::Either)
+}
+
+/// What a line after the first one says: more of the greeting, or the reply to the first command.
+fn later_line(text: &[u8]) -> Option<Ready> {
+    match text {
+        [b'2', b'2', b'0', b' ' | b'-', said @ ..] if mentions(said, "FTP") => Some(Ready::Files),
+        // FTP asks for a password or lets in; SMTP says what it can.
+        [b'3', b'3', b'1', b' ', ..] | [b'2', b'3', b'0', b' ' | b'-', ..] => Some(Ready::Files),
+        [b'2', b'5', b'0', b' ' | b'-', ..] => Some(Ready::Mail),
+        _ => None,
+    }
 }
 
 /// The words of a line, without one at the end that may go on.
@@ -76,6 +94,9 @@ mod tests {
             ("220 (vsFTPd 3.0.3)\r\n", Ready::Files),
             ("220-Hello\r\n220 This is an FTP server\r\n", Ready::Files),
             ("220 ftp.example ready\r\n", Ready::Either),
+            ("220 hello\r\n331 Password, please.\r\n", Ready::Files),
+            ("220 hello\r\n250-a.example\r\n", Ready::Mail),
+            ("220 hello\r\n331 Pass", Ready::Either),
             ("220 mx.example SMTP", Ready::Either),
             ("220 Microsoft FTP", Ready::Either),
             ("220 ", Ready::Either),

@@ -14,7 +14,7 @@ use crate::proto::text::commands;
 const OWN: &[&str] = &["EHLO ", "EHLO", "HELO ", "HELO", "LHLO ", "MAIL FROM:", "RCPT TO:"];
 
 /// Others have them too.
-const SHARED: &[&str] = &["QUIT", "NOOP", "RSET", "HELP", "STARTTLS", "AUTH ", "VRFY ", "EXPN "];
+const SHARED: &[&str] = &["QUIT", "NOOP", "RSET", "HELP", "STARTTLS", "VRFY ", "EXPN "];
 
 /// What a server that cannot serve says first; FTP has the first of them too.
 const REFUSALS: &[&[u8]] = &[b"421 ", b"554 ", b"554-"];
@@ -57,5 +57,6 @@ mod tests {
         assert_eq!(say("MAIL FROM:<a@b>\r\n"), Recognition::Certain(Speaker::Client));
         assert_eq!(say("QUIT\r\n"), Recognition::Likely(Speaker::Client));
         assert_eq!(say("USER a\r\n"), Recognition::NotForUs);
+        assert_eq!(say("AUTH TLS\r\n"), Recognition::NotForUs);
     }
 }

@@ -84,7 +84,8 @@ fn fits(text: &[u8], command: &str) -> bool {
 
 /// Whether a line that begins so can become this command.
 fn begins(text: &[u8], command: &str) -> bool {
-    starts(command.as_bytes(), text) || (wants_argument(command) && starts(text, command))
+    let whole = if wants_argument(command) { starts(text, command) } else { fits(text, command) };
+    whole || starts(command.as_bytes(), text)
 }
 
 fn starts(text: &[u8], with: impl AsRef<[u8]>) -> bool {
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn beginnings_are_waited_for_and_strangers_sent_away() {
-        for start in ["", "E", "eh", "EHLO", "EHLO ", "QUIT", "QUIT\r"] {
+        for start in ["", "E", "eh", "EHLO", "EHLO ", "QUIT", "QUIT\r", "QUIT \t"] {
             assert_eq!(say(start), Recognition::NeedMore, "{start}");
         }
         for stranger in ["X", "EHLX", "EHLO\r\n", "QUIT now\r\n", "EHLO \0", "\r\n"] {
