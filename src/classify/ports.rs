@@ -6,8 +6,8 @@ use crate::catalogue::service::Ports;
 use crate::catalogue::service::ServiceId;
 use crate::model::transport::Transport;
 
-const TRANSPORTS: [Transport; 7] =
-    [Transport::Tcp, Transport::Udp, Transport::Sctp, Transport::Icmp, Transport::Gre, Transport::Esp, Transport::Ah];
+const TRANSPORTS: &[Transport] =
+    &[Transport::Tcp, Transport::Udp, Transport::Sctp, Transport::Icmp, Transport::Gre, Transport::Esp, Transport::Ah];
 
 /// A stretch of ports of one transport: its place in [`PortClasses`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
