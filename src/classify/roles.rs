@@ -88,6 +88,9 @@ impl Roles {
     ) -> Self {
         let catalogue = about.catalogue;
         let mut roles = Self { hosts: Vec::with_capacity(about.hosts.len()), ..Self::default() };
+        // The first kind is that of hosts of which nothing is known.
+        roles.kinds.push(Held::default());
+        roles.kind_ids.insert(Held::default(), KindId::default());
         for (_, addr) in about.hosts.iter() {
             let by_site = catalogue.site_roles(addr.ip());
             let held = if by_site.is_empty() {
@@ -128,7 +131,7 @@ impl Roles {
     }
 
     fn kind(&mut self, held: Held) -> KindId {
-        if held == Held::default() && !self.kinds.is_empty() {
+        if held == Held::default() {
             return KindId::default();
         }
         let next = KindId(u32::try_from(self.kinds.len()).unwrap_or(u32::MAX));
