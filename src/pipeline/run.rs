@@ -66,7 +66,7 @@ impl Settings {
         /// Slots of the table, twice as many as flows at least, the old ones while it grows included.
         const INDEX: u64 = 32;
         /// What judge and report hold of a flow, its row among the pairs included.
-        const JUDGING: u64 = 920;
+        const JUDGING: u64 = 480;
         let each = size_of::<Flow>() as u64 + INDEX + JUDGING;
         usize::try_from(bytes.saturating_sub(FIXED) / each).unwrap_or(usize::MAX).max(SHARDS)
     }
