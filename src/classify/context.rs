@@ -22,7 +22,7 @@ use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Began;
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
-use crate::flow::table::Table;
+use crate::flow::table::Stored;
 use crate::learn::knowledge::Answered;
 use crate::learn::knowledge::Listener;
 use crate::model::addr::Addr;
@@ -34,19 +34,24 @@ use crate::model::transport::Transport;
 type Map<K, V> = HashMap<K, V, RandomState>;
 type Set<K> = HashSet<K, RandomState>;
 
-/// A flow, the table it stands in, and its direction.
+/// A flow, where it is kept, and its direction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen<'a> {
-    pub(crate) flow: &'a Flow,
-    pub(crate) table: &'a Table,
+    pub(crate) stored: Stored<'a>,
     pub(crate) orig: Side,
     pub(crate) dir_basis: DirBasis,
 }
 
 impl<'a> Seen<'a> {
+    /// The whole flow, made anew at each call.
+    #[inline]
+    pub(crate) fn flow(self) -> Flow {
+        self.stored.flow()
+    }
+
     /// The ICMP error that says the client's packets did not arrive.
     pub(crate) fn icmp(self) -> Option<&'a IcmpSeen> {
-        self.table.icmp_of(self.flow).filter(|icmp| icmp.about == self.orig)
+        self.stored.icmp().filter(|icmp| icmp.about == self.orig)
     }
 }
 
@@ -150,10 +155,11 @@ impl Context {
         let mut shares = Shares::default();
         for seen in flows {
             context.ask(*seen, catalogue);
-            shares.count(seen.flow);
-            if untold(seen.flow, seen.orig) {
-                let answered = Answered { first: seen.flow.first, frame: seen.flow.first_frame, flows: 1 };
-                context.answers.push((listener_of(seen.flow, seen.orig), answered));
+            let flow = &seen.flow();
+            shares.count(flow);
+            if untold(flow, seen.orig) {
+                let answered = Answered { first: flow.first, frame: flow.first_frame, flows: 1 };
+                context.answers.push((listener_of(flow, seen.orig), answered));
             }
         }
         context.one_way_share = shares.one_way();
@@ -171,7 +177,7 @@ impl Context {
 
     /// Notes what this flow needs to know of others.
     fn ask(&mut self, seen: Seen<'_>, catalogue: &Catalogue) {
-        let (flow, orig) = (seen.flow, seen.orig);
+        let (flow, orig) = (&seen.flow(), seen.orig);
         let ends = flow.five_tuple(orig);
         let other = orig.other().index();
         if let Some(icmp) = seen.icmp().filter(|_| !both_ways(flow) && !flow.acked(orig)) {
@@ -208,7 +214,7 @@ impl Context {
 
     /// Answers what others asked.
     fn reply(&mut self, seen: Seen<'_>, catalogue: &Catalogue) {
-        let (flow, orig) = (seen.flow, seen.orig);
+        let (flow, orig) = (&seen.flow(), seen.orig);
         for side in [Side::Low, Side::High] {
             if flow.packets[side.index()] == 0 {
                 continue;

@@ -28,6 +28,7 @@ use crate::classify::verdict::Verdict;
 use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
+use crate::flow::table::Stored;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::model::addr::Addr;
@@ -56,16 +57,12 @@ impl<'a> Judge<'a> {
     ) -> Self {
         let answers = knowledge.answers();
         let directions = Directions { catalogue, listeners: &answers };
-        let see = |flow: &'a Flow, table: &'a Table| {
-            let (orig, dir_basis) = directions.of(flow);
-            Seen { flow, table, orig, dir_basis }
+        let see = |stored: Stored<'a>| {
+            let (orig, dir_basis) = directions.of(&stored.flow());
+            Seen { stored, orig, dir_basis }
         };
-        let mut flows: Vec<Seen<'a>> = tables
-            .iter()
-            .flat_map(|table| table.flows().map(move |flow| (flow, table)))
-            .map(|(flow, table)| see(flow, table))
-            .collect();
-        flows.sort_unstable_by_key(|seen| (seen.flow.first, seen.flow.first_frame, seen.flow.last_frame));
+        let mut flows: Vec<Seen<'a>> = tables.iter().flat_map(Table::flows).map(see).collect();
+        flows.sort_unstable_by_key(|seen| seen.stored.order());
         let context = Context::new(&flows, facts, answers, catalogue);
         let roles = Roles::new(&flows, &context, catalogue, options.infer);
         let mut judge = Self { catalogue, options, flows, context, roles, collapsed: Collapsed::default() };
@@ -88,7 +85,7 @@ impl<'a> Judge<'a> {
 
     /// Every host that is an end of a flow and has a role, in order of address.
     pub fn hosts(&self) -> Vec<Host> {
-        let ends = self.flows.iter().flat_map(|seen| [seen.flow.addr(Side::Low), seen.flow.addr(Side::High)]);
+        let ends = self.flows.iter().flat_map(|seen| [Side::Low, Side::High].map(|side| seen.flow().addr(side)));
         let addrs: BTreeSet<Addr> = ends.collect();
         addrs.into_iter().filter_map(|addr| self.roles.host(addr, self.catalogue)).collect()
     }
@@ -109,7 +106,7 @@ impl<'a> Judge<'a> {
     }
 
     fn attempt(&self, seen: Seen<'a>) -> Attempt {
-        let (flow, orig) = (seen.flow, seen.orig);
+        let (flow, orig) = (&seen.flow(), seen.orig);
         let verdict = outcome(seen, &self.context, self.catalogue);
         let ends = flow.five_tuple(orig);
         let tcp = flow.key.transport == Transport::Tcp;
@@ -132,29 +129,30 @@ impl<'a> Judge<'a> {
 
     fn judge(&self, number: usize) -> Option<Judged<'a>> {
         let seen = *self.flows.get(number)?;
-        let Seen { flow, orig, dir_basis, .. } = seen;
+        let Seen { orig, dir_basis, .. } = seen;
+        let flow = seen.flow();
         let verdict = outcome(seen, &self.context, self.catalogue);
         let ends = flow.five_tuple(orig);
         let from = self.roles.of(ends.orig.addr, self.catalogue);
         let to = self.roles.of(ends.resp.addr, self.catalogue);
         let strict = self.options.strict;
-        let question = Question { flow, orig, dir_basis, verdict: &verdict, from: &from, to: &to, strict };
+        let question = Question { flow: &flow, orig, dir_basis, verdict: &verdict, from: &from, to: &to, strict };
         let standing = standing(&question, &self.roles, &self.context, self.catalogue);
         let collapse = self.collapsed.of(number);
         let finding = if collapse.is_some() { None } else { self.finding(&standing, &verdict, ends.orig.addr) };
         let port = if flow.key.transport.has_ports() { ends.resp.port } else { 0 };
         Some(Judged {
-            flow,
             icmp: seen.icmp(),
             orig,
             dir_basis,
-            notes: notes(flow, seen.icmp(), &verdict),
+            notes: notes(&flow, seen.icmp(), &verdict),
             verdict,
             service: self.service(&standing, flow.key.transport, port),
             standing,
             finding,
             collapse,
             roles_inferred: from.inferred || to.inferred,
+            flow,
         })
     }
 

@@ -52,7 +52,7 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct Judged<'a> {
     /// The flow.
-    pub flow: &'a Flow,
+    pub flow: Flow,
     /// The ICMP error it met.
     pub icmp: Option<&'a IcmpSeen>,
     /// Which end is the client.

@@ -28,8 +28,9 @@ use std::time::Duration;
 /// Judges what the wire shows of a flow.
 pub(crate) fn outcome(seen: Seen<'_>, context: &Context, catalogue: &Catalogue) -> Verdict {
     let (orig, resp) = (seen.orig, seen.orig.other());
-    let case = Case { flow: seen.flow, icmp: seen.icmp(), orig, resp, context, catalogue };
-    let verdict = match seen.flow.key.transport {
+    let flow = &seen.flow();
+    let case = Case { flow, icmp: seen.icmp(), orig, resp, context, catalogue };
+    let verdict = match flow.key.transport {
         Transport::Tcp => case.tcp(),
         Transport::Udp => case.udp(),
         Transport::Icmp => case.echo(),

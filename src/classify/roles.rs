@@ -152,11 +152,15 @@ impl Roles {
             let mut halfway = answering_like(*of, context, catalogue);
             self.halfway.extend(&halfway);
             halfway.extend(serving_many(flows, catalogue));
-            for seen in flows.iter().filter(|seen| both_ways(seen.flow)) {
-                if seen.flow.key.transport == Transport::Tcp && seen.flow.marks.has(Mark::Refused) {
+            for seen in flows {
+                let flow = seen.flow();
+                if !both_ways(&flow) {
                     continue;
                 }
-                let ends = seen.flow.five_tuple(seen.orig);
+                if flow.key.transport == Transport::Tcp && flow.marks.has(Mark::Refused) {
+                    continue;
+                }
+                let ends = flow.five_tuple(seen.orig);
                 let known = servers.contains(&ends.orig.addr) || self.hosts.contains_key(&ends.orig.addr);
                 if known || halfway.contains(&ends.orig.addr) {
                     continue;
@@ -165,7 +169,7 @@ impl Roles {
                     continue;
                 }
                 let listener =
-                    Listener { addr: ends.resp.addr, transport: seen.flow.key.transport, port: ends.resp.port };
+                    Listener { addr: ends.resp.addr, transport: flow.key.transport, port: ends.resp.port };
                 let Some(service) = any.iter().find(|service| covers(catalogue, **service, listener)) else {
                     continue;
                 };
@@ -175,7 +179,7 @@ impl Roles {
                     catalogue.role_name(*of),
                     ends.resp.addr
                 );
-                let frames = vec![seen.flow.first_frame];
+                let frames = vec![flow.first_frame];
                 let row = HostRole { role: inference.role, by_site: false, because, frames };
                 self.give(ends.orig.addr, row, catalogue);
             }
@@ -186,9 +190,13 @@ impl Roles {
 /// Hosts that answer several others on ports of the catalogue: servers of a kind that nothing tells.
 fn serving_many(flows: &[Seen<'_>], catalogue: &Catalogue) -> BTreeSet<Addr> {
     let mut clients: BTreeMap<Addr, BTreeSet<Addr>> = BTreeMap::new();
-    for seen in flows.iter().filter(|seen| seen.flow.marks.has(Mark::Established)) {
-        let ends = seen.flow.five_tuple(seen.orig);
-        let service = catalogue.service_at(seen.flow.key.transport, ends.resp.port);
+    for seen in flows {
+        let flow = seen.flow();
+        if !flow.marks.has(Mark::Established) {
+            continue;
+        }
+        let ends = flow.five_tuple(seen.orig);
+        let service = catalogue.service_at(flow.key.transport, ends.resp.port);
         if service.is_some_and(|service| !catalogue.service(service).dynamic) {
             let known = clients.entry(ends.resp.addr).or_default();
             if known.len() < CLIENTS_OF_A_SERVER {

@@ -2,9 +2,12 @@
 //!
 //! This room must never know services, roles or verdicts, nor that there are other tables or threads.
 
+mod arena;
 pub mod duplicate;
+mod entry;
 pub mod fold;
 pub mod history;
+mod hosts;
 pub mod icmp;
 pub mod limits;
 pub mod record;

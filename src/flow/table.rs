@@ -8,39 +8,36 @@ use prefetch_index::prefetch_index;
 use crate::decode::packet::IcmpError;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
+use crate::flow::arena::Arena;
 use crate::flow::duplicate::Recent;
+use crate::flow::entry::Beside;
+use crate::flow::entry::Entry;
 use crate::flow::fold::Folds;
 use crate::flow::icmp::IcmpMeaning;
 use crate::flow::icmp::IcmpSeen;
 use crate::flow::limits::Counters;
+use crate::flow::limits::IDLE_NS;
 use crate::flow::limits::Limits;
+use crate::flow::limits::TRY_GAP_NS;
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
 use crate::flow::record::rst;
 use crate::flow::tcp;
+use crate::model::ids::FrameId;
+use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
-
-/// A UDP or other connectionless flow that was silent this long has ended; the next packet begins another.
-const IDLE_NS: u64 = 300 * 1_000_000_000;
-
-/// A datagram that follows another sooner belongs to the same try: two questions at once, or a copy.
-const TRY_GAP_NS: u64 = 400_000_000;
 
 /// How many entries the search for one to give up looks at.
 const EVICTION_SAMPLE: usize = 16;
-
-const CHUNK_BITS: usize = 10;
-const CHUNK: usize = 1 << CHUNK_BITS;
 
 /// One table. Owned by one thread.
 #[derive(Debug)]
 pub struct Table {
     slots: Vec<Slot>,
     used: usize,
-    chunks: Vec<Vec<Flow>>,
-    len: usize,
-    icmps: Vec<IcmpSeen>,
-    icmps_free: Vec<u32>,
+    entries: Arena<Entry>,
+    beside: Beside,
+    icmps: Arena<IcmpSeen>,
     recent: Recent,
     folds: Folds,
     limits: Limits,
@@ -70,15 +67,17 @@ pub enum Event {
 pub struct FlowIndex(u32);
 
 impl Table {
+    /// The most bytes that one flow takes, apart from its slot and an ICMP error.
+    pub const FLOW_BYTES_MAX: usize = Entry::BYTES_MAX;
+
     /// An empty table with these bounds.
     pub fn new(limits: Limits) -> Self {
         Self {
             slots: vec![Slot::default(); 1 << 10],
             used: 0,
-            chunks: Vec::new(),
-            len: 0,
-            icmps: Vec::new(),
-            icmps_free: Vec::new(),
+            entries: Arena::default(),
+            beside: Beside::default(),
+            icmps: Arena::default(),
             recent: Recent::default(),
             folds: Folds::default(),
             limits,
@@ -94,14 +93,12 @@ impl Table {
         prefetch_index(&self.slots, self.home(hash));
     }
 
-    /// Asks for the three cache lines that every packet changes, of the entry that the slot of a hash leads to.
+    /// Asks for the two cache lines of the entry that the slot of a hash leads to.
     #[inline]
     pub fn prefetch_flow(&self, hash: u64) {
-        let slot = self.slots.get(self.home(hash));
-        if let Some(flow) = slot.and_then(|slot| self.entry(slot.index)) {
-            prefetch_index(flow.next_seq.as_slice(), 0);
-            prefetch_index(flow.last.as_slice(), 0);
-            prefetch_index(flow.last_frame.as_slice(), 0);
+        if let Some(entry) = self.likely(hash).and_then(|index| self.entries.get(index)) {
+            prefetch_index(entry.next_seq.as_slice(), 0);
+            prefetch_index(entry.last.as_slice(), 0);
         }
     }
 
@@ -119,46 +116,38 @@ impl Table {
             }
             return Event::Quiet;
         }
-        let found = self.find(packet, hash);
+        let Some(index) = self.find(packet, hash) else {
+            if copy {
+                self.counters.duplicates += 1;
+                return Event::Quiet;
+            }
+            return self.begin(packet, hash);
+        };
+        let Some(entry) = self.entries.get_mut(index) else { return Event::Quiet };
         if copy {
             self.counters.duplicates += 1;
-            if let Some(flow) = found.and_then(|index| self.entry_mut(index)) {
-                flow.marks.set(Mark::Copied);
-                if matches!(packet.layer, Layer::Tcp(tcp) if rst(tcp.flags)) {
-                    flow.marks.set(Mark::ResetCopied);
-                }
+            entry.set(Mark::Copied);
+            if matches!(packet.layer, Layer::Tcp(tcp) if rst(tcp.flags)) {
+                entry.set(Mark::ResetCopied);
             }
             return Event::Quiet;
         }
-        let index = if let Some(index) = found {
-            if let Some(event) = self.continues(index, packet) {
-                return event;
-            }
-            self.supersede(index, packet, hash)
-        } else {
-            let fresh = self.insert_entry(packet, hash);
-            self.link(fresh, hash);
-            fresh
-        };
-        match entry_mut(&mut self.chunks, index) {
-            Some(flow) => count(flow, FlowIndex(index), packet, &mut self.counters),
-            None => Event::Quiet,
-        }
+        if entry.take(packet) { Event::Quiet } else { self.count_unfolded(index, packet, hash) }
     }
 
     /// All flows, in the order they began (an evicted flow's place goes to a later one).
-    pub fn flows(&self) -> impl Iterator<Item = &Flow> {
-        self.chunks.iter().flatten()
+    pub fn flows(&self) -> impl Iterator<Item = Stored<'_>> {
+        self.entries.iter().map(|entry| Stored { table: self, entry })
     }
 
     /// The flow at an index that this table gave.
-    pub fn flow(&self, index: FlowIndex) -> Option<&Flow> {
-        self.entry(index.0)
+    pub fn flow(&self, index: FlowIndex) -> Option<Flow> {
+        Some(self.entries.get(index.0)?.unfold(&self.beside))
     }
 
     /// The ICMP error that a flow of this table met.
     pub fn icmp_of(&self, flow: &Flow) -> Option<&IcmpSeen> {
-        self.icmps.get((flow.icmp as usize).checked_sub(1)?)
+        self.icmps.get(flow.icmp)
     }
 
     /// The totals of evicted flows.
@@ -172,15 +161,22 @@ impl Table {
         hash as usize & (self.slots.len() - 1)
     }
 
+    /// The first entry whose key may have this hash, from the slots alone.
     #[inline]
-    fn entry(&self, index: u32) -> Option<&Flow> {
-        let place = (index as usize).checked_sub(1)?;
-        self.chunks.get(place >> CHUNK_BITS)?.get(place & (CHUNK - 1))
-    }
-
-    #[inline]
-    fn entry_mut(&mut self, index: u32) -> Option<&mut Flow> {
-        entry_mut(&mut self.chunks, index)
+    #[expect(clippy::cast_possible_truncation, reason = "the tag is the low half of the hash")]
+    fn likely(&self, hash: u64) -> Option<u32> {
+        let mask = self.slots.len() - 1;
+        let mut at = self.home(hash);
+        loop {
+            let slot = self.slots.get(at)?;
+            if slot.index == 0 {
+                return None;
+            }
+            if slot.tag == hash as u32 {
+                return Some(slot.index);
+            }
+            at = (at + 1) & mask;
+        }
     }
 
     #[inline]
@@ -193,79 +189,80 @@ impl Table {
             if slot.index == 0 {
                 return None;
             }
-            if slot.tag == hash as u32 && self.entry(slot.index).is_some_and(|flow| flow.key == packet.key) {
+            if slot.tag == hash as u32
+                && self.entries.get(slot.index).is_some_and(|entry| entry.key(&self.beside.hosts) == packet.key)
+            {
                 return Some(slot.index);
             }
             at = (at + 1) & mask;
         }
     }
 
-    /// Counts a packet into the flow that its key leads to; `None` if that flow has ended and another one begins.
-    #[inline]
-    fn continues(&mut self, index: u32, packet: &Packet) -> Option<Event> {
-        let flow = entry_mut(&mut self.chunks, index)?;
+    /// Counts a packet that may change anything, or begin another flow on the same key.
+    #[inline(never)]
+    fn count_unfolded(&mut self, index: u32, packet: &Packet, hash: u64) -> Event {
+        let Some(entry) = self.entries.get_mut(index) else { return Event::Quiet };
+        let mut flow = entry.unfold(&self.beside);
         let over = match packet.layer {
-            Layer::Tcp(tcp) => tcp::begins_anew(flow, packet, &tcp),
+            Layer::Tcp(tcp) => tcp::begins_anew(&flow, packet, &tcp),
             _ => packet.ts.0.saturating_sub(flow.last_seen().0) > IDLE_NS,
         };
-        if over { None } else { Some(count(flow, FlowIndex(index), packet, &mut self.counters)) }
-    }
-
-    /// Begins a new flow in the place of one that has ended.
-    #[cold]
-    fn supersede(&mut self, old: u32, packet: &Packet, hash: u64) -> u32 {
-        if let Some(flow) = self.entry_mut(old) {
-            flow.marks.set(Mark::Superseded);
-            let waited = packet.ts.since(flow.last_seen()).as_millis();
-            flow.superseded_after_ms = u32::try_from(waited).unwrap_or(u32::MAX - 1);
+        if !over {
+            let answered = count(&mut flow, packet, &mut self.counters);
+            entry.fold(&flow, &mut self.beside);
+            return if answered { Event::Answered(FlowIndex(index)) } else { Event::Quiet };
         }
-        let fresh = self.insert_entry(packet, hash);
-        self.relink(old, fresh, hash);
-        fresh
+        flow.marks.set(Mark::Superseded);
+        let waited = packet.ts.since(flow.last_seen()).as_millis();
+        flow.superseded_after_ms = u32::try_from(waited).unwrap_or(u32::MAX - 1);
+        entry.fold(&flow, &mut self.beside);
+        let (fresh, event) = self.insert(packet, hash);
+        self.relink(index, fresh, hash);
+        event
     }
 
-    /// A place for a new flow: a fresh one, or that of a flow which is given up.
+    /// Begins a flow on a key that has none.
+    #[inline(never)]
+    fn begin(&mut self, packet: &Packet, hash: u64) -> Event {
+        let (fresh, event) = self.insert(packet, hash);
+        self.link(fresh, hash);
+        event
+    }
+
+    /// A new flow with its first packet, in a fresh place or in that of a flow which is given up.
     #[expect(clippy::cast_possible_truncation, reason = "the tag is the low half of the hash")]
-    fn insert_entry(&mut self, packet: &Packet, hash: u64) -> u32 {
+    fn insert(&mut self, packet: &Packet, hash: u64) -> (u32, Event) {
         self.counters.flows += 1;
-        let flow = Flow::begin(packet, hash as u32);
-        if self.len < self.limits.flows_max.max(1) {
-            if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-                self.chunks.push(Vec::with_capacity(CHUNK));
-            }
-            if let Some(chunk) = self.chunks.last_mut() {
-                chunk.push(flow);
-            }
-            self.len += 1;
-            return u32::try_from(self.len).unwrap_or(u32::MAX);
+        if self.entries.len() >= self.limits.flows_max.max(1) {
+            let given_up = self.evict();
+            self.entries.release(given_up);
         }
-        let index = self.evict();
-        if let Some(place) = self.entry_mut(index) {
-            *place = flow;
-        }
-        index
+        let mut flow = Flow::begin(packet);
+        let answered = count(&mut flow, packet, &mut self.counters);
+        let index = self.entries.put(Entry::of(&flow, hash as u32, &mut self.beside));
+        (index, if answered { Event::Answered(FlowIndex(index)) } else { Event::Quiet })
     }
 
     /// Gives up the flow that tells least, of a few: superseded before closed before half-open before live, then the
     /// longest silent. The hand goes round, so each is looked at once a turn, and the choice depends on packets only.
     fn evict(&mut self) -> u32 {
+        let len = self.entries.len();
         let mut best = (u8::MAX, u64::MAX, 1);
-        for step in 0..EVICTION_SAMPLE.min(self.len) {
-            let index = u32::try_from((self.hand + step) % self.len + 1).unwrap_or(1);
-            let Some(flow) = self.entry(index) else { continue };
-            let candidate = (worth(flow), flow.last_seen().0, index);
+        for step in 0..EVICTION_SAMPLE.min(len) {
+            let index = u32::try_from((self.hand + step) % len + 1).unwrap_or(1);
+            let Some(entry) = self.entries.get(index) else { continue };
+            let candidate = (entry.worth(), entry.last_seen().0, index);
             best = best.min(candidate);
         }
-        self.hand = (self.hand + EVICTION_SAMPLE) % self.len;
+        self.hand = (self.hand + EVICTION_SAMPLE) % len;
         let index = best.2;
         self.unlink(index);
-        let place = (index as usize).wrapping_sub(1);
-        if let Some(flow) = self.chunks.get(place >> CHUNK_BITS).and_then(|chunk| chunk.get(place & (CHUNK - 1))) {
+        if let Some(entry) = self.entries.get(index) {
+            let flow = entry.unfold(&self.beside);
+            entry.release(&mut self.beside);
+            self.icmps.release(flow.icmp);
             self.counters.flows_evicted += 1;
-            if flow.icmp != 0 {
-                self.icmps_free.push(flow.icmp);
-            }
-            if self.folds.take(flow, self.limits.folds_max) {
+            if self.folds.take(&flow, self.limits.folds_max) {
                 self.counters.folds_collapsed += 1;
             }
         }
@@ -349,12 +346,12 @@ impl Table {
     }
 
     fn slot_of(&self, index: u32) -> Option<usize> {
-        let flow = self.entry(index)?;
-        if flow.marks.has(Mark::Superseded) {
+        let entry = self.entries.get(index)?;
+        if entry.has(Mark::Superseded) {
             return None;
         }
         let mask = self.slots.len() - 1;
-        let mut at = flow.tag as usize & mask;
+        let mut at = entry.tag as usize & mask;
         loop {
             let slot = self.slots.get(at)?;
             if slot.index == index {
@@ -367,24 +364,24 @@ impl Table {
         }
     }
 
+    #[inline(never)]
     fn icmp(&mut self, packet: &Packet, error: &IcmpError, hash: u64) {
-        let Some(index) = self.find(packet, hash).filter(|index| {
-            let flow = self.entry(*index);
-            flow.is_some_and(|flow| quote_fits(flow, packet, error))
-        }) else {
+        let Some(entry) = self.find(packet, hash).and_then(|index| self.entries.get_mut(index)) else {
             self.counters.icmp_unmatched += 1;
             return;
         };
-        let fresh = self.icmps_free.last().copied().or(u32::try_from(self.icmps.len() + 1).ok()).unwrap_or(0);
-        let Some(flow) = self.entry_mut(index) else { return };
+        let mut flow = entry.unfold(&self.beside);
+        if !quote_fits(&flow, packet, error) {
+            self.counters.icmp_unmatched += 1;
+            return;
+        }
         let meaning = IcmpMeaning::of(error.v6, error.kind, error.code);
         if meaning == IcmpMeaning::Mtu {
-            flow.marks.set(Mark::Mtu);
+            entry.set(Mark::Mtu);
         }
         if !meaning.is_hard() {
             return;
         }
-        let (known, began) = (flow.icmp, flow.began);
         let seen = IcmpSeen {
             sender: error.sender,
             about: packet.from,
@@ -395,34 +392,50 @@ impl Table {
             frame: packet.frame,
             count: 1,
         };
-        if known == 0 {
-            flow.icmp = fresh;
-            if self.icmps_free.pop().is_none() {
-                self.icmps.push(seen);
-            } else if let Some(place) = self.icmps.get_mut(fresh as usize - 1) {
-                *place = seen;
-            }
-        } else if let Some(place) = self.icmps.get_mut(known as usize - 1) {
+        if let Some(place) = self.icmps.get_mut(flow.icmp) {
             // The first error about the originator's packets is the one that tells.
             let count = place.count.saturating_add(1);
-            if place.about != began && packet.from == began {
+            if place.about != flow.began && packet.from == flow.began {
                 *place = seen;
             }
             place.count = count;
+        } else {
+            flow.icmp = self.icmps.put(seen);
+            entry.fold(&flow, &mut self.beside);
         }
     }
 }
 
-/// The entry of an index. Borrows the entries only, so that the counters stay free.
-#[inline]
-fn entry_mut(chunks: &mut [Vec<Flow>], index: u32) -> Option<&mut Flow> {
-    let place = (index as usize).checked_sub(1)?;
-    chunks.get_mut(place >> CHUNK_BITS)?.get_mut(place & (CHUNK - 1))
+/// A flow where the table keeps it.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored<'a> {
+    table: &'a Table,
+    entry: &'a Entry,
 }
 
-/// Counts a packet into its flow.
-#[inline]
-fn count(flow: &mut Flow, index: FlowIndex, packet: &Packet, counters: &mut Counters) -> Event {
+impl<'a> Stored<'a> {
+    /// The whole flow, made anew at each call.
+    #[inline]
+    pub fn flow(self) -> Flow {
+        self.entry.unfold(&self.table.beside)
+    }
+
+    /// The ICMP error that it met.
+    pub fn icmp(self) -> Option<&'a IcmpSeen> {
+        self.table.icmp_of(&self.flow())
+    }
+
+    /// When its first packet was seen, that packet's frame, and the newest frame of each end: what flows are sorted by.
+    #[inline]
+    pub fn order(self) -> (Timestamp, FrameId, [FrameId; 2]) {
+        self.entry.order()
+    }
+}
+
+/// Counts a packet into its flow; true if the responder answered with it for the first time.
+///
+/// [`Entry::take`] does the same where nothing can happen but counting.
+fn count(flow: &mut Flow, packet: &Packet, counters: &mut Counters) -> bool {
     let me = packet.from.index();
     let pause = packet.ts.0.saturating_sub(flow.last[me].0);
     flow.packets[me] += 1;
@@ -440,26 +453,7 @@ fn count(flow: &mut Flow, index: FlowIndex, packet: &Packet, counters: &mut Coun
         Layer::Tcp(tcp) => tcp::update(flow, packet, &tcp, counters),
         _ => datagram(flow, packet, pause),
     };
-    match step {
-        tcp::Step::Answered => Event::Answered(index),
-        tcp::Step::None => Event::Quiet,
-    }
-}
-
-/// How much a flow tells: what is given up last has the highest worth.
-fn worth(flow: &Flow) -> u8 {
-    let both = flow.packets[0] > 0 && flow.packets[1] > 0;
-    if flow.marks.has(Mark::Superseded) {
-        0
-    } else if !both && flow.packets[0] + flow.packets[1] == 1 {
-        1
-    } else if !both {
-        2
-    } else if flow.flags[0] & flow.flags[1] & crate::flow::record::FIN != 0 || flow.reset.frame.is_some() {
-        3
-    } else {
-        4
-    }
+    step == tcp::Step::Answered
 }
 
 /// A datagram, echo, fragment or packet without ports: a reply is a packet of the end that did not begin.

@@ -119,7 +119,7 @@ impl<'a> Worker<'a> {
         if let Event::Answered(index) = table.update(packet, handle.signature, handle.hash)
             && let Some(flow) = table.flow(index)
         {
-            tell(self.knowledge, flow, packet);
+            tell(self.knowledge, &flow, packet);
         }
     }
 }

@@ -172,7 +172,7 @@ impl Findings {
             by: verdict.by,
             kind,
         };
-        let flow = judged.flow;
+        let flow = &judged.flow;
         let group = self.groups.entry(story).or_insert_with(|| Group {
             row,
             standing: judged.standing.clone(),

@@ -218,7 +218,7 @@ impl Pairs {
 
     /// Adds a flow to a row.
     pub(crate) fn add(&mut self, key: RowKey, judged: &Judged<'_>) {
-        let flow = judged.flow;
+        let flow = &judged.flow;
         let (orig, resp) = (judged.orig.index(), judged.orig.other().index());
         let row = self.rows.entry(key).or_default();
         let port = judged.ends().resp.port;

@@ -126,7 +126,7 @@ pub(crate) fn open(client: &str, server: &str, transport: Transport, port: u16, 
         link_group: false,
         tunnels: 0,
     };
-    let mut flow = Flow::begin(&packet, 0);
+    let mut flow = Flow::begin(&packet);
     flow.last = [packet.ts, at(frame * 100 + 50)];
     flow.packets = [3, 3];
     flow.payload[orig.index()] = 100;
@@ -185,7 +185,7 @@ impl Made {
 
     pub(crate) fn judged(&self, catalogue: &Catalogue) -> Judged<'_> {
         Judged {
-            flow: &self.flow,
+            flow: self.flow.clone(),
             icmp: self.icmp.as_ref(),
             orig: self.orig,
             dir_basis: DirBasis::Syn,
