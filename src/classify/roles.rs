@@ -168,8 +168,7 @@ impl Roles {
                 if !self.of(ends.resp.addr, catalogue).set.contains(*of) {
                     continue;
                 }
-                let listener =
-                    Listener { addr: ends.resp.addr, transport: flow.key.transport, port: ends.resp.port };
+                let listener = Listener { addr: ends.resp.addr, transport: flow.key.transport, port: ends.resp.port };
                 let Some(service) = any.iter().find(|service| covers(catalogue, **service, listener)) else {
                     continue;
                 };

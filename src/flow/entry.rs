@@ -397,8 +397,7 @@ impl Entry {
         detail
     }
 
-    /// Counts a packet that changes nothing but counters, times and numbers in sequence; false if it may do more, and
-    /// then it was not counted.
+    /// Counts a packet that goes on where its end stood; false if it may mean more, and then it was not counted.
     ///
     /// It does what counting does with such a packet of the unfolded flow.
     #[inline]
@@ -408,10 +407,6 @@ impl Entry {
         if !self.last_frame[me].is_some() || (packet.link_group && !self.has(Mark::Group)) {
             return false;
         }
-        let (said_data, varies) = match packet.from {
-            Side::Low => (Mark::SaidDataLow, Mark::TtlVariesLow),
-            Side::High => (Mark::SaidDataHigh, Mark::TtlVariesHigh),
-        };
         let (Some(packets), Some(payload), Some(ip_bytes)) = (
             self.packets[me].checked_add(1),
             self.payload[me].checked_add(packet.payload_len),
@@ -420,13 +415,14 @@ impl Entry {
             return false;
         };
         if let Layer::Tcp(tcp) = packet.layer {
-            if (packet.payload_len > 0 && !self.has(said_data)) || !self.in_sequence(packet, &tcp) {
+            if !self.in_sequence(packet, &tcp) {
                 return false;
             }
         } else {
             let fragment = packet.layer == Layer::Fragment || self.transport == Transport::Tcp;
             let pause = packet.ts.0.saturating_sub(self.last_seen().0);
-            if !self.has(said_data) || fragment || pause > IDLE_NS || self.marks & DETAILED != 0 {
+            let said_data = mark_of(Mark::SaidDataLow, Mark::SaidDataHigh, packet.from);
+            if self.marks & said_data == 0 || fragment || pause > IDLE_NS || self.marks & DETAILED != 0 {
                 return false;
             }
             if packet.ts.0.saturating_sub(self.last[me].0) >= TRY_GAP_NS {
@@ -445,47 +441,72 @@ impl Entry {
             if self.ttl[me] == 0 {
                 self.ttl[me] = packet.ttl;
             } else {
-                self.set(varies);
+                self.marks |= mark_of(Mark::TtlVariesLow, Mark::TtlVariesHigh, packet.from);
             }
         }
         true
     }
 
-    /// Moves the numbers of a segment forward, if it is an acknowledgement that carries on where its end stood and
-    /// nothing else happens; else changes nothing.
+    /// Moves the numbers of a segment forward, if it is an acknowledgement that repeats nothing, tells of no hole and
+    /// completes no handshake; else changes nothing.
     #[inline]
     fn in_sequence(&mut self, packet: &Packet, tcp: &Tcp) -> bool {
         let (me, other) = (packet.from.index(), packet.from.other().index());
-        let (known, advanced) = match packet.from {
-            Side::Low => (SETTLED | Mark::AckedLow as u32 | Mark::SaidAckLow as u32, Mark::AckAdvancedLow),
-            Side::High => (SETTLED | Mark::AckedHigh as u32 | Mark::SaidAckHigh as u32, Mark::AckAdvancedHigh),
-        };
-        if tcp.flags & (SYN | RST | FIN | ACK) != ACK || self.marks & known != known {
+        if tcp.flags & (SYN | RST | ACK) != ACK || self.marks & SETTLED == 0 {
             return false;
         }
         let hole = self.last_frame[other].is_some()
             && self.flags[other] & RST == 0
             && after(tcp.ack, self.next_seq[other].wrapping_add(1));
-        let end = tcp.seq.wrapping_add(packet.payload_len);
+        let end = tcp.seq.wrapping_add(packet.payload_len).wrapping_add(u32::from(tcp.flags & FIN));
         let moves = after(end, self.next_seq[me]);
-        let repeats = !moves
-            && (packet.payload_len > 1
-                || (packet.payload_len == 1 && tcp.seq != self.next_seq[me].wrapping_sub(1)));
-        if hole || repeats {
+        let keeps_alive = packet.payload_len == 1 && tcp.seq == self.next_seq[me].wrapping_sub(1);
+        if hole || (!moves && packet.payload_len > 0 && !keeps_alive) {
             return false;
         }
-        if moves {
-            self.next_seq[me] = end;
-        }
-        if after(tcp.ack, self.max_ack[me]) {
-            self.max_ack[me] = tcp.ack;
-            self.unheard[me] = 0;
-            self.set(advanced);
-        }
+        let acked = mark_of(Mark::AckedLow, Mark::AckedHigh, packet.from);
+        let usual = acked
+            | mark_of(Mark::SaidAckLow, Mark::SaidAckHigh, packet.from)
+            | mark_of(Mark::SaidDataLow, Mark::SaidDataHigh, packet.from);
+        // Which end speaks, and whether it tells anything new, is as good as random: nothing here may be a jump.
+        let advances = after(tcp.ack, self.max_ack[me]) && self.marks & acked != 0;
+        let advanced = mark_of(Mark::AckAdvancedLow, Mark::AckAdvancedHigh, packet.from);
+        self.next_seq[me] = if moves { end } else { self.next_seq[me] };
+        self.max_ack[me] = if advances { tcp.ack } else { self.max_ack[me] };
+        self.unheard[me] = if advances { 0 } else { self.unheard[me] };
+        self.marks |= if advances { advanced } else { 0 };
         self.flags[me] |= tcp.flags;
         self.unheard[other] = 0;
+        if self.marks & usual != usual || tcp.flags & FIN != 0 {
+            self.say(packet, tcp);
+        }
         true
     }
+
+    /// Notes what an end does for the first time: acknowledge, send data, close.
+    #[inline(never)]
+    fn say(&mut self, packet: &Packet, tcp: &Tcp) {
+        let acked = mark_of(Mark::AckedLow, Mark::AckedHigh, packet.from);
+        if self.marks & acked == 0 {
+            self.max_ack[packet.from.index()] = tcp.ack;
+        }
+        self.history.add(b'a', packet.from);
+        self.marks |= acked | mark_of(Mark::SaidAckLow, Mark::SaidAckHigh, packet.from);
+        if packet.payload_len > 0 {
+            self.history.add(b'd', packet.from);
+            self.marks |= mark_of(Mark::SaidDataLow, Mark::SaidDataHigh, packet.from);
+        }
+        if tcp.flags & FIN != 0 {
+            self.history.add(b'f', packet.from);
+        }
+    }
+}
+
+/// The mark of one end, of a pair of neighbouring bits.
+#[inline]
+fn mark_of(low: Mark, high: Mark, side: Side) -> u32 {
+    debug_assert_eq!((low as u32) << 1, high as u32);
+    (low as u32) << side.index()
 }
 
 impl Detail {

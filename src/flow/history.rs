@@ -20,7 +20,9 @@ pub struct History {
 impl History {
     /// Adds a lower-case letter unless this side already has it.
     pub(crate) fn add(&mut self, letter: u8, side: Side) {
-        let Some(place) = (1..).zip(LETTERS).find_map(|(code, known)| (*known == letter).then_some(code)) else { return };
+        let Some(place) = (1..).zip(LETTERS).find_map(|(code, known)| (*known == letter).then_some(code)) else {
+            return;
+        };
         let code: u64 = if side == Side::High { place | HIGH_SIDE } else { place };
         let known = self.codes();
         let used = known.clone().count();
