@@ -2,7 +2,7 @@
 //!
 //! Grows by whole chunks, so that nothing is moved and no more than one chunk lies idle. It must never know what it holds.
 
-const CHUNK_BITS: usize = 10;
+const CHUNK_BITS: usize = 12;
 const CHUNK: usize = 1 << CHUNK_BITS;
 
 /// Values numbered from 1, so that 0 can say "none". The number of a value that was taken out goes to a later one.

@@ -125,6 +125,14 @@ pub(crate) struct Beside {
     carries: Arena<Carry>,
 }
 
+#[cfg(test)]
+impl Beside {
+    /// How many details there are.
+    pub(crate) fn details(&self) -> usize {
+        self.details.len()
+    }
+}
+
 impl Entry {
     /// The most bytes that one flow takes, its address among the [`Hosts`] included.
     pub(crate) const BYTES_MAX: usize = size_of::<Self>() + size_of::<Detail>() + 2 * Hosts::BYTES;
@@ -425,7 +433,7 @@ impl Entry {
             if self.marks & said_data == 0 || fragment || pause > IDLE_NS || self.marks & DETAILED != 0 {
                 return false;
             }
-            if packet.ts.0.saturating_sub(self.last[me].0) >= TRY_GAP_NS {
+            if self.max_ack[me] == 0 || packet.ts.0.saturating_sub(self.last[me].0) >= TRY_GAP_NS {
                 self.max_ack[me] = (self.max_ack[me] + 1).min(u32::from(u16::MAX));
             }
         }

@@ -11,6 +11,7 @@ mod hosts;
 pub mod icmp;
 pub mod limits;
 pub mod record;
+mod slots;
 pub mod state;
 pub mod table;
 mod tcp;

@@ -1,7 +1,6 @@
 //! The flow table: one writer, no lock, bounded, entries that never move.
 //!
-//! Small slots (tag, index) lead to dense entries, so that growing moves eight bytes a flow and a scan of millions
-//! of flows costs little. Entries stay where they are until the end of the capture: the entry is the record.
+//! Small slots lead to dense entries. Entries stay where they are until the end of the capture: the entry is the record.
 
 use prefetch_index::prefetch_index;
 
@@ -22,6 +21,7 @@ use crate::flow::limits::TRY_GAP_NS;
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
 use crate::flow::record::rst;
+use crate::flow::slots::Slots;
 use crate::flow::tcp;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -33,8 +33,7 @@ const EVICTION_SAMPLE: usize = 16;
 /// One table. Owned by one thread.
 #[derive(Debug)]
 pub struct Table {
-    slots: Vec<Slot>,
-    used: usize,
+    slots: Slots,
     entries: Arena<Entry>,
     beside: Beside,
     icmps: Arena<IcmpSeen>,
@@ -44,13 +43,6 @@ pub struct Table {
     hand: usize,
     /// What was counted.
     pub counters: Counters,
-}
-
-/// `index` is the entry's number from 1; 0 = empty. `tag` is the low half of the key's hash: the home of the slot.
-#[derive(Clone, Copy, Default, Debug)]
-struct Slot {
-    tag: u32,
-    index: u32,
 }
 
 /// What an update may tell others.
@@ -73,8 +65,7 @@ impl Table {
     /// An empty table with these bounds.
     pub fn new(limits: Limits) -> Self {
         Self {
-            slots: vec![Slot::default(); 1 << 10],
-            used: 0,
+            slots: Slots::default(),
             entries: Arena::default(),
             beside: Beside::default(),
             icmps: Arena::default(),
@@ -90,13 +81,13 @@ impl Table {
     #[inline]
     pub fn prefetch_slot(&self, signature: u64, hash: u64) {
         self.recent.prefetch(signature);
-        prefetch_index(&self.slots, self.home(hash));
+        self.slots.prefetch(tag_of(hash));
     }
 
     /// Asks for the two cache lines of the entry that the slot of a hash leads to.
     #[inline]
     pub fn prefetch_flow(&self, hash: u64) {
-        if let Some(entry) = self.likely(hash).and_then(|index| self.entries.get(index)) {
+        if let Some(entry) = self.slots.candidates(tag_of(hash)).next().and_then(|index| self.entries.get(index)) {
             prefetch_index(entry.next_seq.as_slice(), 0);
             prefetch_index(entry.last.as_slice(), 0);
         }
@@ -156,46 +147,11 @@ impl Table {
     }
 
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
-    fn home(&self, hash: u64) -> usize {
-        hash as usize & (self.slots.len() - 1)
-    }
-
-    /// The first entry whose key may have this hash, from the slots alone.
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the tag is the low half of the hash")]
-    fn likely(&self, hash: u64) -> Option<u32> {
-        let mask = self.slots.len() - 1;
-        let mut at = self.home(hash);
-        loop {
-            let slot = self.slots.get(at)?;
-            if slot.index == 0 {
-                return None;
-            }
-            if slot.tag == hash as u32 {
-                return Some(slot.index);
-            }
-            at = (at + 1) & mask;
-        }
-    }
-
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the tag is the low half of the hash")]
     fn find(&self, packet: &Packet, hash: u64) -> Option<u32> {
-        let mask = self.slots.len() - 1;
-        let mut at = self.home(hash);
-        loop {
-            let slot = self.slots.get(at)?;
-            if slot.index == 0 {
-                return None;
-            }
-            if slot.tag == hash as u32
-                && self.entries.get(slot.index).is_some_and(|entry| entry.key(&self.beside.hosts) == packet.key)
-            {
-                return Some(slot.index);
-            }
-            at = (at + 1) & mask;
-        }
+        self.slots.candidates(tag_of(hash)).find(|index| {
+            let entry = self.entries.get(*index);
+            entry.is_some_and(|entry| entry.key(&self.beside.hosts) == packet.key)
+        })
     }
 
     /// Counts a packet that may change anything, or begin another flow on the same key.
@@ -217,7 +173,10 @@ impl Table {
         flow.superseded_after_ms = u32::try_from(waited).unwrap_or(u32::MAX - 1);
         entry.fold(&flow, &mut self.beside);
         let (fresh, event) = self.insert(packet, hash);
-        self.relink(index, fresh, hash);
+        // If the old flow was given up to make room, there is no slot of it left.
+        if !self.slots.replace(tag_of(hash), index, fresh) {
+            self.link(fresh, hash);
+        }
         event
     }
 
@@ -230,16 +189,15 @@ impl Table {
     }
 
     /// A new flow with its first packet, in a fresh place or in that of a flow which is given up.
-    #[expect(clippy::cast_possible_truncation, reason = "the tag is the low half of the hash")]
     fn insert(&mut self, packet: &Packet, hash: u64) -> (u32, Event) {
         self.counters.flows += 1;
-        if self.entries.len() >= self.limits.flows_max.max(1) {
+        if self.entries.len() >= self.limits.flows_max.clamp(1, Slots::NUMBER_MAX) {
             let given_up = self.evict();
             self.entries.release(given_up);
         }
         let mut flow = Flow::begin(packet);
         let answered = count(&mut flow, packet, &mut self.counters);
-        let index = self.entries.put(Entry::of(&flow, hash as u32, &mut self.beside));
+        let index = self.entries.put(Entry::of(&flow, tag_of(hash), &mut self.beside));
         (index, if answered { Event::Answered(FlowIndex(index)) } else { Event::Quiet })
     }
 
@@ -256,8 +214,10 @@ impl Table {
         }
         self.hand = (self.hand + EVICTION_SAMPLE) % len;
         let index = best.2;
-        self.unlink(index);
         if let Some(entry) = self.entries.get(index) {
+            if !entry.has(Mark::Superseded) {
+                self.slots.remove(entry.tag, index, |other| self.entries.get(other).map_or(0, |entry| entry.tag));
+            }
             let flow = entry.unfold(&self.beside);
             entry.release(&mut self.beside);
             self.icmps.release(flow.icmp);
@@ -269,99 +229,14 @@ impl Table {
         index
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the tag is the low half of the hash")]
-    fn link(&mut self, index: u32, hash: u64) {
-        if (self.used + 1) * 2 > self.slots.len() {
-            self.grow();
+    fn link(&mut self, fresh: u32, hash: u64) {
+        if self.slots.is_full() {
+            let linked = |(entry, index): (&Entry, u32)| {
+                (index != fresh && !entry.has(Mark::Superseded)).then_some((entry.tag, index))
+            };
+            self.slots.rebuild(self.entries.iter().zip(1..).filter_map(linked));
         }
-        self.place(Slot { tag: hash as u32, index });
-        self.used += 1;
-    }
-
-    fn place(&mut self, slot: Slot) {
-        let mask = self.slots.len() - 1;
-        let mut at = slot.tag as usize & mask;
-        loop {
-            match self.slots.get_mut(at) {
-                Some(place) if place.index == 0 => {
-                    *place = slot;
-                    return;
-                }
-                Some(_) => at = (at + 1) & mask,
-                None => return,
-            }
-        }
-    }
-
-    fn grow(&mut self) {
-        let bigger = vec![Slot::default(); self.slots.len() * 2];
-        let old = std::mem::replace(&mut self.slots, bigger);
-        for slot in old.into_iter().filter(|slot| slot.index != 0) {
-            self.place(slot);
-        }
-    }
-
-    /// Lets the slot that led to `old` lead to `fresh`. If `old` was evicted to make room, `fresh` is linked anew.
-    #[expect(clippy::cast_possible_truncation, reason = "the tag is the low half of the hash")]
-    fn relink(&mut self, old: u32, fresh: u32, hash: u64) {
-        let mask = self.slots.len() - 1;
-        let mut at = self.home(hash);
-        while let Some(slot) = self.slots.get_mut(at) {
-            if slot.index == 0 {
-                break;
-            }
-            if slot.index == old && slot.tag == hash as u32 {
-                slot.index = fresh;
-                return;
-            }
-            at = (at + 1) & mask;
-        }
-        self.link(fresh, hash);
-    }
-
-    /// Takes the slot of an entry out, if it has one, and closes the gap (Knuth 6.4, algorithm R).
-    fn unlink(&mut self, index: u32) {
-        let mask = self.slots.len() - 1;
-        let Some(mut gap) = self.slot_of(index) else { return };
-        let mut at = gap;
-        loop {
-            at = (at + 1) & mask;
-            let Some(slot) = self.slots.get(at).copied() else { return };
-            if slot.index == 0 {
-                break;
-            }
-            let home = slot.tag as usize & mask;
-            let stays = if gap <= at { gap < home && home <= at } else { gap < home || home <= at };
-            if !stays {
-                if let Some(place) = self.slots.get_mut(gap) {
-                    *place = slot;
-                }
-                gap = at;
-            }
-        }
-        if let Some(place) = self.slots.get_mut(gap) {
-            *place = Slot::default();
-        }
-        self.used -= 1;
-    }
-
-    fn slot_of(&self, index: u32) -> Option<usize> {
-        let entry = self.entries.get(index)?;
-        if entry.has(Mark::Superseded) {
-            return None;
-        }
-        let mask = self.slots.len() - 1;
-        let mut at = entry.tag as usize & mask;
-        loop {
-            let slot = self.slots.get(at)?;
-            if slot.index == index {
-                return Some(at);
-            }
-            if slot.index == 0 {
-                return None;
-            }
-            at = (at + 1) & mask;
-        }
+        self.slots.insert(tag_of(hash), fresh);
     }
 
     #[inline(never)]
@@ -404,6 +279,13 @@ impl Table {
             entry.fold(&flow, &mut self.beside);
         }
     }
+}
+
+/// What slots and entries keep of a hash.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the low half")]
+fn tag_of(hash: u64) -> u32 {
+    hash as u32
 }
 
 /// A flow where the table keeps it.
@@ -492,4 +374,134 @@ fn quote_fits(flow: &Flow, packet: &Packet, error: &IcmpError) -> bool {
     let only_syns = u64::from(flow.syns[me]) + u64::from(flow.synacks[me]) == flow.packets[me];
     let place = seq.wrapping_sub(flow.isn[me]);
     if only_syns { place == 0 } else { place <= sent.wrapping_sub(flow.isn[me]) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::unwrap_used,
+        clippy::cast_possible_truncation,
+        reason = "a test may stop here, and draws numbers"
+    )]
+
+    use super::*;
+    use crate::decode::packet::Tcp;
+    use crate::model::addr::Addr;
+    use crate::model::addr::FlowKey;
+
+    /// Numbers that are the same in every run.
+    struct Draw(u64);
+
+    impl Draw {
+        fn below(&mut self, bound: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % bound
+        }
+
+        fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+            *all.get(self.below(all.len() as u64) as usize).unwrap()
+        }
+    }
+
+    /// Packet `number` of a conversation of one kind that goes as it may: handshakes, data, repeats, holes, resets.
+    fn packet(draw: &mut Draw, v6: bool, transport: Transport, number: u64) -> Packet {
+        let [client, server] =
+            if v6 { [Addr::v6([1; 16]), Addr::v6([2; 16])] } else { [Addr::v4([1; 4]), Addr::v4([2; 4])] };
+        let back = draw.below(2) == 1;
+        let (from, to) = if back { ((server, 443), (client, 50_000)) } else { ((client, 50_000), (server, 443)) };
+        let (key, from) = FlowKey::of(from.0, from.1, to.0, to.1, transport);
+        let payload_len = draw.one_of(&[0, 0, 1, 100, 100, 1_000, if number > 60 { 3_000_000_000 } else { 7 }]);
+        let step = number as u32 / 4 * 50;
+        let tcp = Tcp {
+            seq: 1_000 + step + draw.below(60) as u32,
+            ack: 1_000 + step + draw.below(70) as u32,
+            flags: draw.one_of(if number < 6 {
+                &[0x02, 0x02, 0x12, 0x10, 0x14]
+            } else {
+                &[0x10, 0x18, 0x18, 0x11, 0x02, 0x14]
+            }),
+            window: draw.below(9) as u16,
+            checksum: 0,
+        };
+        let plain = if transport == Transport::Udp { Layer::Udp { checksum: 0 } } else { Layer::Tcp(tcp) };
+        Packet {
+            frame: FrameId::new(0, number + 1),
+            ts: Timestamp(1_000_000_000 + number * draw.one_of(&[1_000, 100_000_000])),
+            key,
+            from,
+            ttl: draw.one_of(&[64, 64, 64, 63]),
+            ip_id: draw.below(3) as u16,
+            ip_len: payload_len | 40,
+            wire_len: payload_len | 60,
+            payload_len,
+            payload_at: 54,
+            payload_captured: 0,
+            lead: draw.below(3) as u8,
+            layer: if draw.below(40) == 0 { Layer::Fragment } else { plain },
+            link_group: draw.below(50) == 0,
+            tunnels: 0,
+        }
+    }
+
+    /// Counted in place or folded and unfolded after every packet, a flow is what it is when it lies open all the time.
+    #[test]
+    fn a_folded_flow_is_the_open_flow() {
+        let (mut in_place, mut sizes) = (0, [0; 2]);
+        for seed in 0..4_000 {
+            let mut draw = Draw(seed);
+            let (v6, transport) = (seed % 5 == 0, draw.one_of(&[Transport::Tcp, Transport::Tcp, Transport::Udp]));
+            let (mut counters, mut open_counters, mut beside) =
+                (Counters::default(), Counters::default(), Beside::default());
+            let first = packet(&mut draw, v6, transport, 0);
+            let mut open = Flow::begin(&first);
+            count(&mut open, &first, &mut open_counters);
+            let mut flow = Flow::begin(&first);
+            count(&mut flow, &first, &mut counters);
+            let mut entry = Entry::of(&flow, 0, &mut beside);
+            for number in 1..=draw.below(90) {
+                let packet = packet(&mut draw, v6, transport, number);
+                let said = count(&mut open, &packet, &mut open_counters);
+                if entry.take(&packet) {
+                    in_place += 1;
+                    assert!(!said);
+                } else {
+                    let mut flow = entry.unfold(&beside);
+                    assert_eq!(count(&mut flow, &packet, &mut counters), said);
+                    entry.fold(&flow, &mut beside);
+                }
+                assert_eq!((entry.unfold(&beside), counters), (open.clone(), open_counters), "{seed} {number}");
+            }
+            sizes[usize::from(beside.details() > 0)] += 1;
+            entry.release(&mut beside);
+        }
+        assert!(in_place > 10_000 && sizes.into_iter().all(|flows| flows > 200), "{in_place} {sizes:?}");
+    }
+
+    /// What must fit into an entry alone: a SYN sent again and again, and its RST; datagrams of both ends.
+    #[test]
+    fn attempts_and_datagrams_need_no_detail() {
+        let mut draw = Draw(1);
+        for (transport, flags) in [(Transport::Tcp, vec![0x02, 0x02, 0x02, 0x14]), (Transport::Udp, vec![0; 6])] {
+            let mut table = Table::new(Limits::default());
+            for (number, flags) in (0..).zip(flags) {
+                let mut packet = packet(&mut draw, false, transport, number);
+                let client = number % 2 == 0 || flags == 0x02;
+                let ends = [(Addr::v4([1; 4]), 50_000), (Addr::v4([2; 4]), 443)];
+                let [from, to] = if client { ends } else { [ends[1], ends[0]] };
+                packet.from = FlowKey::of(from.0, from.1, to.0, to.1, transport).1;
+                packet.ts = Timestamp(1_000_000_000 * (number + 1));
+                (packet.payload_len, packet.link_group) = (0, false);
+                let tcp = Tcp { seq: 7, ack: if client { 0 } else { 8 }, flags, window: 3, checksum: 0 };
+                packet.layer = if transport == Transport::Tcp { Layer::Tcp(tcp) } else { Layer::Udp { checksum: 0 } };
+                table.update(&packet, number << 32, 5);
+            }
+            let flow = table.flows().next().unwrap().flow();
+            assert_eq!((table.flows().count(), table.beside.details()), (1, 0));
+            assert_eq!(flow.packets.iter().sum::<u64>(), if transport == Transport::Tcp { 4 } else { 6 });
+            assert_eq!(
+                (flow.syns.iter().sum::<u16>(), flow.reset.window),
+                if transport == Transport::Tcp { (3, 3) } else { (0, 0) }
+            );
+        }
+    }
 }
