@@ -73,8 +73,8 @@ pub(super) fn v4(frame: &Frame, bytes: &[u8]) -> Option<Packet> {
         }
         _ => return None,
     };
-    let source = end([head[12], head[13], head[14], head[15], head[20], head[21]]);
-    let target = end([head[16], head[17], head[18], head[19], head[22], head[23]]);
+    let source = end([head[12], head[13], head[14], head[15]], [head[20], head[21]]);
+    let target = end([head[16], head[17], head[18], head[19]], [head[22], head[23]]);
     let (low, high) = (source.min(target), source.max(target));
     let payload_captured = (captured - payload_at).min(payload_len);
     Some(Packet {
@@ -98,8 +98,8 @@ pub(super) fn v4(frame: &Frame, bytes: &[u8]) -> Option<Packet> {
 
 /// Address and port in one number, which sorts as [`FlowKey::of`] sorts them.
 #[inline(always)]
-fn end([a, b, c, d, e, f]: [u8; 6]) -> u64 {
-    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+fn end(addr: [u8; 4], port: [u8; 2]) -> u64 {
+    u64::from(u32::from_be_bytes(addr)) << 16 | u64::from(u16::from_be_bytes(port))
 }
 
 #[inline(always)]

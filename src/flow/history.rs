@@ -27,8 +27,10 @@ impl History {
         let known = self.codes();
         let used = known.clone().count();
         if known.into_iter().all(|other| other != code) {
-            let [a, b, c, d, e, f, ..] = (self.word() | code << (4 * used)).to_le_bytes();
-            self.codes = [a, b, c, d, e, f];
+            let word = (self.word() | code << (4 * used)).to_le_bytes();
+            if let Some(codes) = word.first_chunk() {
+                self.codes = *codes;
+            }
         }
     }
 
@@ -44,8 +46,7 @@ impl History {
     }
 
     fn word(self) -> u64 {
-        let [a, b, c, d, e, f] = self.codes;
-        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+        self.codes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
     }
 
     fn codes(self) -> impl Iterator<Item = u64> + Clone {

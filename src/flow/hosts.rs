@@ -11,7 +11,7 @@ use crate::model::addr::Addr;
 /// The IPv6 addresses of the flows of one table, each once. An address leaves with its last flow.
 #[derive(Debug, Default)]
 pub(crate) struct Hosts {
-    hosts: Vec<Host>,
+    all: Vec<Host>,
     numbers: HashMap<Addr, u32, RandomState>,
     free: Vec<u32>,
 }
@@ -29,17 +29,17 @@ impl Hosts {
     /// The number of an address that one more flow has.
     pub(crate) fn hold(&mut self, addr: Addr) -> u32 {
         if let Some(&number) = self.numbers.get(&addr) {
-            if let Some(host) = self.hosts.get_mut(number as usize) {
+            if let Some(host) = self.all.get_mut(number as usize) {
                 host.flows += 1;
             }
             return number;
         }
         let host = Host { addr, flows: 1 };
         let number = self.free.pop().unwrap_or_else(|| {
-            self.hosts.push(host);
-            u32::try_from(self.hosts.len() - 1).unwrap_or(u32::MAX)
+            self.all.push(host);
+            u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)
         });
-        if let Some(place) = self.hosts.get_mut(number as usize) {
+        if let Some(place) = self.all.get_mut(number as usize) {
             *place = host;
         }
         self.numbers.insert(addr, number);
@@ -48,7 +48,7 @@ impl Hosts {
 
     /// One flow less has it.
     pub(crate) fn release(&mut self, number: u32) {
-        let Some(host) = self.hosts.get_mut(number as usize) else { return };
+        let Some(host) = self.all.get_mut(number as usize) else { return };
         host.flows = host.flows.saturating_sub(1);
         if host.flows == 0 {
             self.numbers.remove(&host.addr);
@@ -59,7 +59,7 @@ impl Hosts {
     /// The address of a number that [`Hosts::hold`] gave.
     #[inline]
     pub(crate) fn addr(&self, number: u32) -> Addr {
-        self.hosts.get(number as usize).map_or(Addr::v4([0; 4]), |host| host.addr)
+        self.all.get(number as usize).map_or(Addr::v4([0; 4]), |host| host.addr)
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
         hosts.release(number);
         hosts.release(number);
         let third = Addr::v6([0xfe; 16]);
-        assert_eq!((hosts.hold(third), hosts.addr(number), hosts.hosts.len()), (number, third, 2));
+        assert_eq!((hosts.hold(third), hosts.addr(number), hosts.all.len()), (number, third, 2));
         assert_ne!(hosts.hold(one), number);
     }
 }

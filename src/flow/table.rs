@@ -410,7 +410,7 @@ mod tests {
         let back = draw.below(2) == 1;
         let (from, to) = if back { ((server, 443), (client, 50_000)) } else { ((client, 50_000), (server, 443)) };
         let (key, from) = FlowKey::of(from.0, from.1, to.0, to.1, transport);
-        let payload_len = draw.one_of(&[0, 0, 1, 100, 100, 1_000, if number > 60 { 3_000_000_000 } else { 7 }]);
+        let payload_len: u32 = draw.one_of(&[0, 0, 1, 100, 100, 1_000, if number > 60 { 3_000_000_000 } else { 7 }]);
         let step = number as u32 / 4 * 50;
         let tcp = Tcp {
             seq: 1_000 + step + draw.below(60) as u32,
@@ -431,8 +431,8 @@ mod tests {
             from,
             ttl: draw.one_of(&[64, 64, 64, 63]),
             ip_id: draw.below(3) as u16,
-            ip_len: payload_len | 40,
-            wire_len: payload_len | 60,
+            ip_len: payload_len.saturating_add(40),
+            wire_len: payload_len.saturating_add(60),
             payload_len,
             payload_at: 54,
             payload_captured: 0,
