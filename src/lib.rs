@@ -89,4 +89,5 @@ pub mod flow;
 pub mod learn;
 pub mod model;
 pub mod pipeline;
+pub mod proto;
 pub mod report;

@@ -14,11 +14,13 @@ use portolan::catalogue::LoadOptions;
 use portolan::catalogue::load;
 use portolan::catalogue::policy::Row;
 use portolan::catalogue::role::RoleBasis;
+use portolan::catalogue::role::RoleSet;
 use portolan::cli::rules::ListFormat;
 use portolan::cli::rules::RulesError;
 use portolan::cli::rules::check;
 use portolan::cli::rules::explain;
 use portolan::cli::rules::list;
+use portolan::model::transport::Transport;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -89,6 +91,7 @@ fn roles_that_are_inferred_name_services_that_rows_use() {
         let services: Vec<_> = match &inference.basis {
             RoleBasis::Answers { all, any } => all.iter().chain(any).collect(),
             RoleBasis::Asks { any, .. } => any.iter().collect(),
+            RoleBasis::Proved { .. } => continue,
         };
         for service in services {
             assert!(
@@ -114,7 +117,7 @@ fn the_list_says_the_same_in_every_format() {
     let rows = listed();
     let transports = |row: &Row| row.ports.iter().map(|ports| ports.transport).collect::<BTreeSet<_>>().len().max(1);
     assert_eq!(rows.len(), catalogue.rows().iter().map(transports).sum::<usize>());
-    let keys = "id profile from to service title transport ports dynamic purpose document note judges";
+    let keys = "id profile from to service title transport ports dynamic interfaces purpose document note judges";
     for row in &rows {
         let names: BTreeSet<&str> = row.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(names, keys.split(' ').collect());
@@ -128,6 +131,28 @@ fn the_list_says_the_same_in_every_format() {
     list(&LoadOptions::default(), ListFormat::Text, &mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
     assert_eq!(text.lines().filter(|line| line.contains(" -> ")).count(), rows.len());
+}
+
+#[test]
+fn an_interface_is_allowed_for_the_roles_of_its_rows_only() {
+    let catalogue = catalogue();
+    let uuid = |name: &str| {
+        let mut known = catalogue.interfaces().iter().filter(|interface| interface.name == name);
+        known.next().unwrap().uuid
+    };
+    let roles = |name: &str| RoleSet::of(catalogue.role_by_id(name).unwrap());
+    let (member, controller, manager) = (roles("client"), roles("domain-controller"), roles("management-station"));
+    let judge = |from, to, name| catalogue.judge_interface(from, to, uuid(name));
+    assert_eq!(judge(member, controller, "netlogon").allowed.len(), 1);
+    assert!(judge(member, controller, "svcctl").allowed.is_empty() && judge(member, controller, "svcctl").governed);
+    assert_eq!(judge(manager, member, "svcctl").allowed.len(), 1);
+    assert!(!judge(member, controller, "mgmt").governed);
+    // Such a row says nothing of a port.
+    let judgement = catalogue.judge(manager, member, Transport::Tcp, 50_000);
+    assert!(judgement.exact.is_empty() && judgement.range.is_empty());
+    for row in catalogue.rows().iter().filter(|row| !row.interfaces.is_empty()) {
+        assert!(row.dynamic && row.service.is_some(), "{}", row.id);
+    }
 }
 
 #[test]

@@ -14,13 +14,13 @@ use crate::catalogue::file::RoleEntry;
 use crate::catalogue::file::RowEntry;
 use crate::catalogue::file::ServiceEntry;
 use crate::catalogue::interface::Interface;
-use crate::catalogue::interface::parse_uuid;
 use crate::catalogue::interface::parse_version;
 use crate::catalogue::load::OwnedRow;
 use crate::catalogue::load::SITE_PROFILE;
 use crate::catalogue::load::Written;
 use crate::catalogue::policy::Row;
 use crate::catalogue::reader::Word;
+use crate::catalogue::role::PROOFS;
 use crate::catalogue::role::ROLES_MAX;
 use crate::catalogue::role::Role;
 use crate::catalogue::role::RoleBasis;
@@ -32,6 +32,9 @@ use crate::catalogue::service::Ports;
 use crate::catalogue::service::Service;
 use crate::catalogue::service::ServiceId;
 use crate::catalogue::service::UdpHabit;
+use crate::model::app::AppProto;
+use crate::model::app::ProtoSet;
+use crate::model::uuid::Uuid;
 
 /// The role that every host has; it is not declared.
 const ANY: &str = "any";
@@ -92,7 +95,7 @@ pub(crate) fn check(written: &Written, profiles: &[String], faults: &mut Faults)
     checked.profiles = names.profiles(written, profiles);
     for owned in &written.rows {
         let active = checked.profiles.iter().any(|profile| profile.active && profile.id == owned.profile);
-        let row = names.row(owned, active, &mut checked.services);
+        let row = names.row(owned, active, &mut checked.services, &checked.interfaces);
         checked.rows.push(row);
     }
     checked.inference = written.roles.iter().flat_map(|entry| names.inference(entry)).collect();
@@ -222,6 +225,19 @@ impl Names<'_> {
             }
             found.push(RoleInference { role, basis: RoleBasis::Answers { all, any } });
         }
+        let mut by = Vec::new();
+        for word in &entry.proofs {
+            if PROOFS.contains(&word.text.as_str()) {
+                by.push(word.text.clone());
+            } else {
+                let hint =
+                    did_you_mean(&word.text, PROOFS).unwrap_or_else(|| format!("there are {}", PROOFS.join(", ")));
+                self.faults.error(word.at, format!("unknown proof `{}`", word.text), Some(hint));
+            }
+        }
+        if !by.is_empty() {
+            found.push(RoleInference { role, basis: RoleBasis::Proved { by } });
+        }
         if let Some(asks) = &entry.asks {
             let any: Vec<_> = asks.any.iter().filter_map(|word| self.service_id(word)).collect();
             if let Some(of) = self.role(&asks.of) {
@@ -267,16 +283,31 @@ impl Names<'_> {
             title: entry.title.text.clone(),
             ports,
             dynamic,
-            speaks: entry.speaks.as_ref().map(|speaks| speaks.text.clone()),
+            speaks: self.speaks(&entry.speaks),
             udp,
             tcp_twin: entry.tcp_twin,
             replies_elsewhere: entry.replies_elsewhere,
             primary: entry.primary,
+            exclusive: entry.exclusive,
+            mapper: entry.mapper,
         }
     }
 
+    fn speaks(&mut self, names: &[Word]) -> ProtoSet {
+        let mut set = ProtoSet::default();
+        for name in names {
+            if let Some(proto) = AppProto::by_name(&name.text) {
+                set.insert(proto);
+            } else {
+                let hint = did_you_mean(&name.text, AppProto::ALL.into_iter().map(AppProto::name));
+                self.faults.error(name.at, format!("no protocol `{}` can be recognised", name.text), hint);
+            }
+        }
+        set
+    }
+
     fn interface(&mut self, entry: &InterfaceEntry) -> Option<Interface> {
-        let uuid = parse_uuid(&entry.uuid.text);
+        let uuid = Uuid::parse(&entry.uuid.text);
         if uuid.is_none() && !entry.uuid.is_blank() {
             let hint = "write it as `e3514235-4b06-11d1-ab04-00c04fc2dcd2`";
             self.faults.error(entry.uuid.at, format!("`{}` is no UUID", entry.uuid.text), Some(hint.to_owned()));
@@ -332,7 +363,25 @@ impl Names<'_> {
         profiles
     }
 
-    fn row(&mut self, owned: &OwnedRow, active: bool, services: &mut Vec<Service>) -> Row {
+    /// The interfaces of these names; every UUID that has one of them.
+    fn interfaces(&mut self, names: &[Word], known: &[Interface]) -> Vec<Uuid> {
+        let mut all: Vec<Uuid> = Vec::new();
+        for name in names {
+            let mut found = known.iter().filter(|interface| interface.name == name.text).peekable();
+            if found.peek().is_none() {
+                let hint = did_you_mean(&name.text, known.iter().map(|interface| interface.name.as_str()));
+                self.unknown("interface", name, hint);
+            }
+            for interface in found {
+                if !all.contains(&interface.uuid) {
+                    all.push(interface.uuid);
+                }
+            }
+        }
+        all
+    }
+
+    fn row(&mut self, owned: &OwnedRow, active: bool, services: &mut Vec<Service>, interfaces: &[Interface]) -> Row {
         let entry = &owned.row;
         self.id(&entry.id);
         let own_ports = entry.ports.as_deref().map(|words| self.ports(words));
@@ -359,6 +408,7 @@ impl Names<'_> {
             to: entry.to.iter().filter_map(|word| self.role(word)).collect(),
             service,
             ports,
+            interfaces: self.interfaces(&entry.interfaces, interfaces),
             purpose: entry.purpose.text.clone(),
             document: entry.document.text.clone(),
             note: entry.note.as_ref().map(|note| note.text.clone()),
@@ -404,11 +454,13 @@ impl Names<'_> {
             title: purpose.text.clone(),
             ports,
             dynamic: false,
-            speaks: None,
+            speaks: ProtoSet::default(),
             udp: None,
             tcp_twin: false,
             replies_elsewhere: false,
             primary: false,
+            exclusive: false,
+            mapper: false,
         });
         self.services.insert(id.text.clone(), ServiceId(number));
         Some(ServiceId(number))

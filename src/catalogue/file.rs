@@ -26,6 +26,7 @@ pub(crate) struct RoleEntry {
     pub(crate) implies: Vec<Word>,
     pub(crate) answers: Vec<AnswersEntry>,
     pub(crate) asks: Option<AsksEntry>,
+    pub(crate) proofs: Vec<Word>,
 }
 
 /// One `[[role.answers]]` of a role
@@ -43,17 +44,20 @@ pub(crate) struct AsksEntry {
 
 /// `[[service]]`
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the rule file, independent of the others")]
 pub(crate) struct ServiceEntry {
     pub(crate) id: Word,
     pub(crate) title: Word,
     pub(crate) ports: Vec<Word>,
-    pub(crate) speaks: Option<Word>,
+    pub(crate) speaks: Vec<Word>,
     pub(crate) proof: Option<Word>,
     pub(crate) udp: Option<Word>,
     pub(crate) timeout_s: Option<(i64, At)>,
     pub(crate) tcp_twin: bool,
     pub(crate) replies_elsewhere: bool,
     pub(crate) primary: bool,
+    pub(crate) exclusive: bool,
+    pub(crate) mapper: bool,
 }
 
 /// `[[interface]]`
@@ -80,6 +84,7 @@ pub(crate) struct RowEntry {
     pub(crate) to: Vec<Word>,
     pub(crate) service: Option<Word>,
     pub(crate) ports: Option<Vec<Word>>,
+    pub(crate) interfaces: Vec<Word>,
     pub(crate) purpose: Word,
     pub(crate) document: Word,
     pub(crate) note: Option<Word>,
@@ -170,6 +175,7 @@ fn read_role(mut fields: Fields<'_, '_>) -> RoleEntry {
         implies: fields.words("implies").unwrap_or_default(),
         answers,
         asks,
+        proofs: fields.words("proofs").unwrap_or_default(),
     };
     fields.finish();
     entry
@@ -180,13 +186,15 @@ fn read_service(mut fields: Fields<'_, '_>) -> ServiceEntry {
         id: fields.needed("id"),
         title: fields.needed("title"),
         ports: fields.needed_words("ports"),
-        speaks: fields.word("speaks"),
+        speaks: fields.words("speaks").unwrap_or_default(),
         proof: fields.word("proof"),
         udp: fields.word("udp"),
         timeout_s: fields.number("timeout_s"),
         tcp_twin: fields.flag("tcp_twin").unwrap_or(false),
         replies_elsewhere: fields.flag("replies_elsewhere").unwrap_or(false),
         primary: fields.flag("primary").unwrap_or(false),
+        exclusive: fields.flag("exclusive").unwrap_or(false),
+        mapper: fields.flag("mapper").unwrap_or(false),
     };
     fields.finish();
     entry
@@ -219,6 +227,7 @@ fn read_row(mut fields: Fields<'_, '_>) -> RowEntry {
         to: fields.needed_words("to"),
         service: fields.word("service"),
         ports: fields.words("ports"),
+        interfaces: fields.words("interfaces").unwrap_or_default(),
         purpose: fields.needed("purpose"),
         document: fields.needed("document"),
         note: fields.word("note"),

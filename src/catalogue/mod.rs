@@ -40,6 +40,7 @@ use crate::catalogue::fault::RuleFaults;
 use crate::catalogue::interface::Interface;
 use crate::catalogue::load::Written;
 use crate::catalogue::load::collect;
+use crate::catalogue::policy::InterfaceJudgement;
 use crate::catalogue::policy::Judgement;
 use crate::catalogue::policy::Policy;
 use crate::catalogue::policy::Row;
@@ -56,6 +57,7 @@ use crate::catalogue::site::Exception;
 use crate::catalogue::site::SiteSettings;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
+use crate::model::uuid::Uuid;
 
 /// What to load beside the embedded rules.
 #[derive(Clone, Copy, Debug, Default)]
@@ -223,7 +225,7 @@ impl Catalogue {
     }
 
     /// The RPC interface of that UUID (most significant byte first), the lowest of its versions.
-    pub fn interface(&self, uuid: [u8; 16]) -> Option<&Interface> {
+    pub fn interface(&self, uuid: Uuid) -> Option<&Interface> {
         let at = self.interfaces.partition_point(|interface| interface.uuid < uuid);
         self.interfaces.get(at).filter(|interface| interface.uuid == uuid)
     }
@@ -235,6 +237,12 @@ impl Catalogue {
     pub fn judge(&self, from: RoleSet, to: RoleSet, transport: Transport, port: u16) -> Judgement {
         let any = RoleSet::of(RoleId::ANY);
         self.policy.judge(self.closure(from).union(any), self.closure(to).union(any), transport, port)
+    }
+
+    /// Which rows of active profiles speak of an RPC interface that a host of one set of roles uses on one of another.
+    pub fn judge_interface(&self, from: RoleSet, to: RoleSet, interface: Uuid) -> InterfaceJudgement {
+        let any = RoleSet::of(RoleId::ANY);
+        self.policy.judge_interface(self.closure(from).union(any), self.closure(to).union(any), interface)
     }
 
     /// The first exception of the site file for such a flow, at that packet time.
@@ -258,6 +266,11 @@ impl Catalogue {
         })
     }
 
+    /// Every exception of the site file.
+    pub fn exceptions(&self) -> &[Exception] {
+        &self.site.exceptions
+    }
+
     /// Whether the site file says that this host may scan.
     pub fn is_scanner(&self, ip: IpAddr) -> bool {
         self.site.scanners.around(ip).next().is_some()
@@ -277,7 +290,7 @@ impl Catalogue {
 /// What services and rows say of ports, and which ports. A range of a dynamic service's row is no more than the
 /// service itself says.
 fn claims(services: &[Service], rows: &[Row]) -> (Vec<Claim>, Vec<Ports>) {
-    let stands_alone = |row: &&Row| !row.listed_only && row.related.is_empty();
+    let stands_alone = |row: &&Row| !row.listed_only && row.related.is_empty() && row.interfaces.is_empty();
     let rowed: HashSet<ServiceId> = rows.iter().filter_map(|row| row.service).collect();
     let alone: HashSet<ServiceId> = rows.iter().filter(stands_alone).filter_map(|row| row.service).collect();
     let mut names: Vec<&str> = services.iter().map(|service| service.id.as_str()).collect();
@@ -653,7 +666,7 @@ document = "ours"
         assert_eq!(c.inference()[1].basis, RoleBasis::Asks { of: dc, any: all });
         let uuid = c.interfaces()[0].uuid;
         assert_eq!(c.interface(uuid).unwrap().name, "drsuapi");
-        assert_eq!(c.interface([0; 16]), None);
+        assert_eq!(c.interface(Uuid([0; 16])), None);
     }
 
     /// Each fault: what the text holds, what it is replaced with, what is said.

@@ -2,12 +2,15 @@
 //!
 //! Hands on which rows speak of a flow. It must never know what came of the flow.
 
+use std::collections::HashMap;
+
 use crate::catalogue::role::RoleId;
 use crate::catalogue::role::RoleSet;
 use crate::catalogue::service::PortIndex;
 use crate::catalogue::service::Ports;
 use crate::catalogue::service::ServiceId;
 use crate::model::transport::Transport;
+use crate::model::uuid::Uuid;
 
 /// A row's place in [`Catalogue::rows`](crate::catalogue::Catalogue::rows).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -29,6 +32,8 @@ pub struct Row {
     pub service: Option<ServiceId>,
     /// The ports that this document gives.
     pub ports: Vec<Ports>,
+    /// The RPC interfaces it allows. Such a row says nothing of a port, only of an interface that was learned for it.
+    pub interfaces: Vec<Uuid>,
     /// What for.
     pub purpose: String,
     /// Where the document says so.
@@ -82,6 +87,15 @@ pub struct Judgement {
     pub known_port: bool,
 }
 
+/// Which rows speak of an RPC interface between two hosts.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct InterfaceJudgement {
+    /// Rows that allow it for these roles.
+    pub allowed: Vec<RowId>,
+    /// Whether any row speaks of it: then it is meant for certain roles only.
+    pub governed: bool,
+}
+
 /// The rows that judge, by port.
 #[derive(Debug, Default)]
 pub(crate) struct Policy {
@@ -89,6 +103,7 @@ pub(crate) struct Policy {
     exact: PortIndex,
     range: PortIndex,
     between: Vec<u32>,
+    interfaces: HashMap<Uuid, Vec<u32>>,
 }
 
 /// The part of a row that judging reads.
@@ -111,11 +126,18 @@ impl Policy {
     pub(crate) fn new(rows: &[Row]) -> Self {
         let numbered = || (0u32..).zip(rows).filter(|(_, row)| row.judges());
         let ports = |want_range: bool| {
-            numbered().filter(|(_, row)| !row.between).flat_map(move |(number, row)| {
+            let of_ports = numbered().filter(|(_, row)| !row.between && row.interfaces.is_empty());
+            of_ports.flat_map(move |(number, row)| {
                 let kept = row.ports.iter().filter(move |&&ports| row.is_range(ports) == want_range);
                 kept.map(move |&ports| (ports, number))
             })
         };
+        let mut interfaces: HashMap<Uuid, Vec<u32>> = HashMap::new();
+        for (number, row) in numbered() {
+            for interface in &row.interfaces {
+                interfaces.entry(*interface).or_default().push(number);
+            }
+        }
         Self {
             ends: rows
                 .iter()
@@ -129,7 +151,19 @@ impl Policy {
             exact: PortIndex::new(ports(false)),
             range: PortIndex::new(ports(true)),
             between: numbered().filter(|(_, row)| row.between).map(|(number, _)| number).collect(),
+            interfaces,
         }
+    }
+
+    /// Which rows speak of an RPC interface; the role sets are closed and hold `any`.
+    pub(crate) fn judge_interface(&self, from: RoleSet, to: RoleSet, interface: Uuid) -> InterfaceJudgement {
+        let rows = self.interfaces.get(&interface).map(Vec::as_slice).unwrap_or_default();
+        let fits = |number: &u32| {
+            let row = usize::try_from(*number).ok().and_then(|at| self.ends.get(at));
+            row.is_some_and(|row| row.fit(from, to) || (row.bidirectional && row.fit(to, from)))
+        };
+        let allowed = rows.iter().copied().filter(fits).map(RowId).collect();
+        InterfaceJudgement { allowed, governed: !rows.is_empty() }
     }
 
     /// Which rows speak of a flow; the role sets are closed and hold `any`.

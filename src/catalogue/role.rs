@@ -106,6 +106,11 @@ pub enum RoleBasis {
         /// One of these, unless the list is empty.
         any: Vec<ServiceId>,
     },
+    /// Payload proved it, in one of these ways.
+    Proved {
+        /// Names of proofs, of [`PROOFS`].
+        by: Vec<String>,
+    },
     /// It asked one of these services of a host of that role, and has no role by what it answers.
     Asks {
         /// The role of the host that was asked.
@@ -114,6 +119,10 @@ pub enum RoleBasis {
         any: Vec<ServiceId>,
     },
 }
+
+/// The ways in which payload proves that a host is a domain controller: it answers the ping of Netlogon, its LDAP root
+/// entry says so, it has the `NetBIOS` group name of controllers, DNS names it as one.
+pub const PROOFS: [&str; 4] = ["netlogon", "ldap_root", "netbios_group", "dns_srv"];
 
 /// Every role with those it implies, directly or not. `direct` holds, per role, the ones it names.
 pub(crate) fn closures(direct: &[RoleSet]) -> Vec<RoleSet> {

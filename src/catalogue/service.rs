@@ -6,6 +6,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::model::app::ProtoSet;
 use crate::model::transport::Transport;
 
 /// A service's place in [`Catalogue::services`](crate::catalogue::Catalogue::services).
@@ -24,8 +25,8 @@ pub struct Service {
     pub ports: Vec<Ports>,
     /// Whether its range of ports proves nothing: without word of the endpoint mapper a flow is covered "by range only".
     pub dynamic: bool,
-    /// The recogniser that can confirm it by payload.
-    pub speaks: Option<String>,
+    /// The protocols that its payload may be; empty if none of them is known here.
+    pub speaks: ProtoSet,
     /// What silence over UDP means; nothing is said of it without.
     pub udp: Option<UdpHabit>,
     /// An unanswered UDP request that works over TCP on the same port soon after fell back, and was not blocked.
@@ -34,6 +35,10 @@ pub struct Service {
     pub replies_elsewhere: bool,
     /// Preferred where several services share a port.
     pub primary: bool,
+    /// Between hosts of the site nothing else listens on its range: payload that is no RPC is unexpected there.
+    pub exclusive: bool,
+    /// It is the RPC endpoint mapper.
+    pub mapper: bool,
 }
 
 /// Whether a datagram wants an answer.

@@ -1,12 +1,17 @@
 //! Scans and floods: thousands of failed attempts that are one thing (SEMANTICS section 1, guards).
 
-use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::collections::HashSet;
+use std::hash::BuildHasher;
+use std::hash::Hash;
 
 use foldhash::quality::RandomState;
 
+use crate::classify::context::Seen;
+use crate::classify::hosts::HostId;
+use crate::classify::hosts::Hosts;
 use crate::classify::judged::Collapse;
+use crate::classify::judged::tries;
+use crate::classify::ruling::Ruling;
 use crate::classify::thresholds as limit;
 use crate::classify::verdict::Confidence;
 use crate::classify::verdict::FindingKind;
@@ -15,44 +20,95 @@ use crate::classify::verdict::Outcome;
 use crate::flow::fold::Fold;
 use crate::flow::fold::FoldKey;
 use crate::model::addr::Addr;
-use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 
 type Map<K, V> = HashMap<K, V, RandomState>;
 
-/// One attempt, as far as scans and floods need it.
+/// Every flow with its ruling, in the order of time. A flow's number is its place.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Attempt {
-    pub(crate) client: Addr,
-    pub(crate) server: Addr,
-    pub(crate) transport: Transport,
-    pub(crate) port: u16,
-    pub(crate) at: Timestamp,
-    pub(crate) frame: FrameId,
-    pub(crate) tries: u64,
-    /// It failed, or met no answer.
-    pub(crate) failed: bool,
-    /// TCP, SYN without the handshake's end.
-    pub(crate) half_open: bool,
-    pub(crate) outcome: Outcome,
+pub(crate) struct Attempts<'a> {
+    pub(crate) flows: &'a [Seen<'a>],
+    pub(crate) rulings: &'a [Ruling],
+    pub(crate) hosts: &'a Hosts,
 }
 
-/// The collapses, and for each attempt which one it is part of.
+impl<'a> Attempts<'a> {
+    fn all(self) -> impl Iterator<Item = (u32, &'a Seen<'a>, &'a Ruling)> {
+        (0..).zip(self.flows).zip(self.rulings).map(|((number, seen), ruling)| (number, seen, ruling))
+    }
+
+    fn at(self, number: u32) -> Option<(&'a Seen<'a>, &'a Ruling)> {
+        Some((self.flows.get(number as usize)?, self.rulings.get(number as usize)?))
+    }
+
+    fn of(self, numbers: &[u32]) -> impl Iterator<Item = (&'a Seen<'a>, &'a Ruling)> {
+        numbers.iter().filter_map(move |number| self.at(*number))
+    }
+}
+
+/// Counts things too many to be remembered, never too low: what does not reach a number here does not reach it at all.
+struct Sieve {
+    counts: Vec<u16>,
+    hash: RandomState,
+}
+
+impl Sieve {
+    /// For this many things.
+    fn new(things: usize) -> Self {
+        let size = (things / 4).clamp(1 << 10, 1 << 22).next_power_of_two();
+        Self { counts: vec![0; size], hash: RandomState::default() }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "masked to the size")]
+    fn place(&self, thing: &impl Hash) -> usize {
+        self.hash.hash_one(thing) as usize & (self.counts.len() - 1)
+    }
+
+    fn count(&mut self, thing: &impl Hash) {
+        let place = self.place(thing);
+        if let Some(count) = self.counts.get_mut(place) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    fn may_reach(&self, thing: &impl Hash, number: usize) -> bool {
+        self.counts.get(self.place(thing)).is_some_and(|count| usize::from(*count) >= number)
+    }
+
+    fn any_reaches(&self, number: usize) -> bool {
+        self.counts.iter().any(|count| usize::from(*count) >= number)
+    }
+}
+
+/// One source and one target, or one source and one port of any target.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Group {
+    client: HostId,
+    server: Option<HostId>,
+    port: Option<(Transport, u16)>,
+}
+
+/// The collapses, and for each flow which one it is part of.
 #[derive(Debug, Default)]
 pub(crate) struct Collapsed {
     pub(crate) all: Vec<Collapse>,
-    /// By the number of the attempt, from 1; 0 = none. Empty if there are no collapses.
+    /// By the number of the flow, from 1; 0 = none. Empty if there are no collapses.
     part_of: Vec<u32>,
 }
 
 impl Collapsed {
     /// Finds floods first, since a flood of addresses is no scan, then scans.
-    pub(crate) fn find(attempts: &[Attempt], may_scan: &dyn Fn(Addr) -> bool) -> Self {
+    pub(crate) fn find(attempts: Attempts<'_>, may_scan: &dyn Fn(Addr) -> bool) -> Self {
         let mut collapsed = Self::default();
         collapsed.floods(attempts);
-        collapsed.scans(attempts, may_scan, |attempt| (attempt.client, Some(attempt.server), None));
-        collapsed.scans(attempts, may_scan, |attempt| (attempt.client, None, Some((attempt.transport, attempt.port))));
+        let one_target = |seen: &Seen<'_>| Group { client: seen.client, server: Some(seen.server), port: None };
+        collapsed.scans(attempts, may_scan, one_target);
+        let one_port = |seen: &Seen<'_>| {
+            let port = Some((seen.stored.transport(), seen.port));
+            Group { client: seen.client, server: None, port }
+        };
+        collapsed.scans(attempts, may_scan, one_port);
         collapsed
     }
 
@@ -69,94 +125,98 @@ impl Collapsed {
         }
     }
 
-    /// Which collapse an attempt is part of.
-    pub(crate) fn of(&self, attempt: usize) -> Option<usize> {
-        (*self.part_of.get(attempt)? as usize).checked_sub(1)
+    /// Which collapse a flow is part of.
+    pub(crate) fn of(&self, number: usize) -> Option<usize> {
+        (*self.part_of.get(number)? as usize).checked_sub(1)
     }
 
-    fn add(&mut self, collapse: Collapse, members: &[usize], attempts: usize) {
-        self.all.push(collapse);
-        self.part_of.resize(attempts, 0);
+    fn is_free(&self, number: u32) -> bool {
+        self.of(number as usize).is_none()
+    }
+
+    fn add(&mut self, kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) {
+        self.all.push(summary(kind, attempts, members));
+        self.part_of.resize(attempts.flows.len(), 0);
         let number = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
         for member in members {
-            if let Some(place) = self.part_of.get_mut(*member) {
+            if let Some(place) = self.part_of.get_mut(*member as usize) {
                 *place = number;
             }
         }
     }
 
-    fn floods(&mut self, attempts: &[Attempt]) {
-        let mut services: Map<(Addr, u16), usize> = Map::default();
-        for attempt in attempts.iter().filter(|attempt| attempt.half_open) {
-            *services.entry((attempt.server, attempt.port)).or_default() += 1;
+    fn floods(&mut self, attempts: Attempts<'_>) {
+        let mut sieve = Sieve::new(attempts.flows.len());
+        let service = |seen: &Seen<'_>| (seen.server, seen.port);
+        for (_, seen, _) in attempts.all().filter(|(_, _, ruling)| ruling.half_open) {
+            sieve.count(&service(seen));
         }
-        services.retain(|_, count| *count >= limit::FLOOD_PER_SECOND);
-        let mut suspects: BTreeMap<(Addr, u16), Vec<usize>> = BTreeMap::new();
-        for (number, attempt) in attempts.iter().enumerate() {
-            let service = (attempt.server, attempt.port);
-            if attempt.transport == Transport::Tcp && services.contains_key(&service) {
-                suspects.entry(service).or_default().push(number);
+        if !sieve.any_reaches(limit::FLOOD_PER_SECOND) {
+            return;
+        }
+        let mut suspects: Map<(HostId, u16), Vec<u32>> = Map::default();
+        for (number, seen, _) in attempts.all() {
+            if seen.stored.transport() == Transport::Tcp && sieve.may_reach(&service(seen), limit::FLOOD_PER_SECOND) {
+                suspects.entry(service(seen)).or_default().push(number);
             }
         }
-        for all in suspects.into_values() {
+        let mut suspects: Vec<_> = suspects.into_iter().collect();
+        suspects.sort_unstable_by_key(|((server, port), _)| (attempts.hosts.addr(*server), *port));
+        for (_, all) in suspects {
             let Some((first, last)) = crowded(attempts, &all) else { continue };
-            let during = |number: &&usize| {
-                attempts.get(**number).is_some_and(|attempt| first <= attempt.at && attempt.at <= last)
-            };
-            let half_open = |number: &&usize| attempts.get(**number).is_some_and(|attempt| attempt.half_open);
-            let total = all.iter().filter(during).count();
-            let members: Vec<usize> = all.iter().filter(during).filter(half_open).copied().collect();
+            let during = |seen: &Seen<'_>| (first..=last).contains(&seen.stored.first());
+            let total = attempts.of(&all).filter(|(seen, _)| during(seen)).count();
+            let is_member =
+                |number: &u32| attempts.at(*number).is_some_and(|(seen, ruling)| ruling.half_open && during(seen));
+            let members: Vec<u32> = all.into_iter().filter(is_member).collect();
             if (total - members.len()) as u64 * 100 < total as u64 * limit::FLOOD_COMPLETED_PERCENT {
-                self.add(summary(FindingKind::Flood, attempts, &members), &members, attempts.len());
+                self.add(FindingKind::Flood, attempts, &members);
             }
         }
     }
 
     /// One source, many ports of one target, or many targets on one port: `group` says which.
-    fn scans(
-        &mut self,
-        attempts: &[Attempt],
-        may_scan: &dyn Fn(Addr) -> bool,
-        group: impl Fn(&Attempt) -> (Addr, Option<Addr>, Option<(Transport, u16)>),
-    ) {
-        type Group = (Addr, Option<Addr>, Option<(Transport, u16)>);
-        let mut failing: Map<Group, u64> = Map::default();
-        for (number, attempt) in attempts.iter().enumerate() {
-            if attempt.failed && self.of(number).is_none() {
-                *failing.entry(group(attempt)).or_default() += 1;
+    fn scans(&mut self, attempts: Attempts<'_>, may_scan: &dyn Fn(Addr) -> bool, group: impl Fn(&Seen<'_>) -> Group) {
+        let mut sieve = Sieve::new(attempts.flows.len());
+        for (number, seen, ruling) in attempts.all() {
+            if ruling.failed && self.is_free(number) {
+                sieve.count(&group(seen));
             }
         }
-        failing.retain(|_, count| *count >= limit::SCAN_DISTINCT as u64);
-        let mut members: Map<Group, Vec<usize>> = Map::default();
-        let mut totals: Map<Group, u64> = Map::default();
-        for (number, attempt) in attempts.iter().enumerate() {
-            let key = group(attempt);
-            if failing.contains_key(&key) && self.of(number).is_none() {
-                *totals.entry(key).or_default() += 1;
-                if attempt.failed {
-                    members.entry(key).or_default().push(number);
+        if !sieve.any_reaches(limit::SCAN_DISTINCT) {
+            return;
+        }
+        // How many flows in all, and those that failed.
+        let mut groups: Map<Group, (u64, Vec<u32>)> = Map::default();
+        for (number, seen, ruling) in attempts.all() {
+            let key = group(seen);
+            if sieve.may_reach(&key, limit::SCAN_DISTINCT) && self.is_free(number) {
+                let (total, failing) = groups.entry(key).or_default();
+                *total += 1;
+                if ruling.failed {
+                    failing.push(number);
                 }
             }
         }
-        let mut groups: Vec<(Group, Vec<usize>)> = members.into_iter().collect();
-        groups.sort_unstable_by_key(|(key, _)| *key);
-        for (key, members) in groups {
-            let total = totals.get(&key).copied().unwrap_or(0);
-            let mostly_failing = members.len() as u64 * 100 >= total * limit::SCAN_FAILING_PERCENT;
-            if !mostly_failing || may_scan(key.0) || !dense(attempts, &members, key.1.is_some()) {
-                continue;
+        groups.retain(|_, (_, failing)| failing.len() >= limit::SCAN_DISTINCT);
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        let addr = |host| attempts.hosts.addr(host);
+        groups.sort_unstable_by_key(|(key, _)| (addr(key.client), key.server.map(addr), key.port));
+        for (key, (total, failing)) in groups {
+            let mostly_failing = failing.len() as u64 * 100 >= total * limit::SCAN_FAILING_PERCENT;
+            if mostly_failing && !may_scan(addr(key.client)) && dense(attempts, &failing, key.server.is_some()) {
+                self.add(FindingKind::Scan, attempts, &failing);
             }
-            self.add(summary(FindingKind::Scan, attempts, &members), &members, attempts.len());
         }
     }
 }
 
 /// The time from the first to the last second that is crowded with half-open connections, a second more on each side.
 /// Members are in order of time.
-fn crowded(attempts: &[Attempt], members: &[usize]) -> Option<(Timestamp, Timestamp)> {
+fn crowded(attempts: Attempts<'_>, members: &[u32]) -> Option<(Timestamp, Timestamp)> {
     const SECOND: u64 = 1_000_000_000;
-    let chosen = members.iter().filter_map(|member| attempts.get(*member));
-    let times: Vec<u64> = chosen.filter(|attempt| attempt.half_open).map(|attempt| attempt.at.0).collect();
+    let half_open = attempts.of(members).filter(|(_, ruling)| ruling.half_open);
+    let times: Vec<u64> = half_open.map(|(seen, _)| seen.stored.first().0).collect();
     let dense = times.windows(limit::FLOOD_PER_SECOND).filter_map(|window| {
         let (first, last) = (*window.first()?, *window.last()?);
         (last.saturating_sub(first) < SECOND).then_some((first, last))
@@ -166,28 +226,22 @@ fn crowded(attempts: &[Attempt], members: &[usize]) -> Option<(Timestamp, Timest
 }
 
 /// Whether enough distinct ports (or targets) fall within one window. Members are in order of time.
-fn dense(attempts: &[Attempt], members: &[usize], by_port: bool) -> bool {
+fn dense(attempts: Attempts<'_>, members: &[u32], by_port: bool) -> bool {
     let window = u64::try_from(limit::SCAN_WINDOW.as_nanos()).unwrap_or(u64::MAX);
-    let mut inside: Map<(Addr, Transport, u16), usize> = Map::default();
-    let mut oldest = 0;
-    let what = |attempt: &Attempt| {
-        let port = if by_port { attempt.port } else { 0 };
-        (attempt.server, attempt.transport, port)
-    };
-    for member in members {
-        let Some(attempt) = attempts.get(*member) else { continue };
-        *inside.entry(what(attempt)).or_default() += 1;
-        while let Some(old) = members.get(oldest).and_then(|old| attempts.get(*old)) {
-            if attempt.at.0.saturating_sub(old.at.0) <= window {
-                break;
-            }
+    let mut inside: Map<(HostId, Transport, u16), usize> = Map::default();
+    let what = |seen: &Seen<'_>| (seen.server, seen.stored.transport(), if by_port { seen.port } else { 0 });
+    let mut oldest = attempts.of(members).peekable();
+    for (seen, _) in attempts.of(members) {
+        *inside.entry(what(seen)).or_default() += 1;
+        let left =
+            |(old, _): &(&Seen<'_>, &Ruling)| seen.stored.first().0.saturating_sub(old.stored.first().0) > window;
+        while let Some((old, _)) = oldest.next_if(left) {
             if let Some(count) = inside.get_mut(&what(old)) {
                 *count -= 1;
                 if *count == 0 {
                     inside.remove(&what(old));
                 }
             }
-            oldest += 1;
         }
         if inside.len() >= limit::SCAN_DISTINCT {
             return true;
@@ -196,42 +250,56 @@ fn dense(attempts: &[Attempt], members: &[usize], by_port: bool) -> bool {
     false
 }
 
-fn summary(kind: FindingKind, attempts: &[Attempt], members: &[usize]) -> Collapse {
-    let chosen = || members.iter().filter_map(|member| attempts.get(*member));
-    let clients: HashSet<Addr, RandomState> = chosen().map(|attempt| attempt.client).collect();
-    let servers: HashSet<Addr, RandomState> = chosen().map(|attempt| attempt.server).collect();
-    let ports: HashSet<(Transport, u16), RandomState> =
-        chosen().map(|attempt| (attempt.transport, attempt.port)).collect();
+fn summary(kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) -> Collapse {
+    let chosen = || attempts.of(members).map(|(seen, _)| seen);
+    let clients = distinct(chosen().map(|seen| seen.client));
+    let servers = distinct(chosen().map(|seen| seen.server));
+    let ports = distinct(chosen().map(|seen| (seen.stored.transport(), seen.port)));
     let mut outcomes: Vec<(Outcome, u64)> = Vec::new();
-    for attempt in chosen() {
-        match outcomes.iter_mut().find(|(outcome, _)| *outcome == attempt.outcome) {
+    for (_, ruling) in attempts.of(members) {
+        match outcomes.iter_mut().find(|(outcome, _)| *outcome == ruling.outcome) {
             Some((_, count)) => *count += 1,
-            None => outcomes.push((attempt.outcome, 1)),
+            None => outcomes.push((ruling.outcome, 1)),
         }
     }
     let outcome = outcomes.iter().max_by_key(|(outcome, count)| (*count, std::cmp::Reverse(*outcome)));
-    let only = |set: &HashSet<Addr, RandomState>| if set.len() == 1 { set.iter().next().copied() } else { None };
-    let frames: Vec<FrameId> = chosen().map(|attempt| attempt.frame).take(5).collect();
-    let mut frames = Frames::of(&frames);
-    if let Some(last) = members.last().and_then(|member| attempts.get(*member)) {
-        frames.add(last.frame);
+    let mut frames = Frames::default();
+    for seen in chosen().take(5).chain(members.last().and_then(|last| attempts.at(*last)).map(|(seen, _)| seen)) {
+        frames.add(seen.stored.order().1);
     }
+    let times = || chosen().map(|seen| seen.stored.first());
     Collapse {
         kind,
-        client: only(&clients),
-        server: only(&servers),
-        transport: chosen().next().map_or(Transport::Tcp, |attempt| attempt.transport),
-        port: if ports.len() == 1 { ports.iter().next().map(|(_, port)| *port) } else { None },
+        client: only(&clients).map(|host| attempts.hosts.addr(host)),
+        server: only(&servers).map(|host| attempts.hosts.addr(host)),
+        transport: chosen().next().map_or(Transport::Tcp, |seen| seen.stored.transport()),
+        port: only(&ports).map(|(_, port)| port),
         outcome: outcome.map_or(Outcome::Unknown, |(outcome, _)| *outcome),
         confidence: Confidence::Probable,
         flows: members.len() as u64,
         folded: 0,
-        attempts: chosen().map(|attempt| attempt.tries).sum(),
+        attempts: chosen().map(|seen| tries(&seen.stored.flow(), seen.orig)).sum(),
         sources: clients.len() as u64,
         targets: servers.len() as u64,
         ports: ports.len() as u64,
-        first: chosen().map(|attempt| attempt.at).min().unwrap_or_default(),
-        last: chosen().map(|attempt| attempt.at).max().unwrap_or_default(),
+        first: times().min().unwrap_or_default(),
+        last: times().max().unwrap_or_default(),
         frames,
+    }
+}
+
+/// Each of these once, in order.
+fn distinct<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = all.collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The one of these, if there is but one.
+fn only<T: Copy>(all: &[T]) -> Option<T> {
+    match all {
+        [one] => Some(*one),
+        _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! What other flows say about one: who was heard at all, which way back is invisible, whose RST looks how.
 //!
 //! Two passes over the flows. The first notes the questions, the second answers only those, so that a flood of
-//! addresses costs little.
+//! addresses costs little. Hosts go by their numbers.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -11,7 +11,12 @@ use foldhash::quality::RandomState;
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::service::ServiceId;
+use crate::classify::hosts::HostId;
+use crate::classify::hosts::Hosts;
 use crate::classify::judged::CaptureFacts;
+use crate::classify::ports::Meaning;
+use crate::classify::ports::PortClass;
+use crate::classify::ports::PortClasses;
 use crate::classify::thresholds::ASYMMETRIC_SHARE;
 use crate::classify::thresholds::BASELINE_FLOWS;
 use crate::classify::thresholds::BASELINE_PACKETS;
@@ -25,7 +30,6 @@ use crate::flow::record::Mark;
 use crate::flow::table::Stored;
 use crate::learn::knowledge::Answered;
 use crate::learn::knowledge::Listener;
-use crate::model::addr::Addr;
 use crate::model::addr::Side;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -34,23 +38,32 @@ use crate::model::transport::Transport;
 type Map<K, V> = HashMap<K, V, RandomState>;
 type Set<K> = HashSet<K, RandomState>;
 
-/// A flow, where it is kept, and its direction.
+/// A flow with its direction, and where to find what is known of its ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen<'a> {
     pub(crate) stored: Stored<'a>,
+    pub(crate) client: HostId,
+    pub(crate) server: HostId,
+    /// That of the server's port.
+    pub(crate) class: PortClass,
+    /// The server's port.
+    pub(crate) port: u16,
     pub(crate) orig: Side,
     pub(crate) dir_basis: DirBasis,
 }
 
+// A scan makes millions of them.
+const _: () = assert!(size_of::<Seen<'_>>() <= 32);
+
 impl<'a> Seen<'a> {
-    /// The whole flow, made anew at each call.
-    #[inline]
-    pub(crate) fn flow(self) -> Flow {
-        self.stored.flow()
+    /// The host at one end.
+    pub(crate) fn host(&self, side: Side) -> HostId {
+        if side == self.orig { self.client } else { self.server }
     }
 
     /// The ICMP error that says the client's packets did not arrive.
-    pub(crate) fn icmp(self) -> Option<&'a IcmpSeen> {
+    #[inline]
+    pub(crate) fn icmp(&self) -> Option<&'a IcmpSeen> {
         self.stored.icmp().filter(|icmp| icmp.about == self.orig)
     }
 }
@@ -100,14 +113,43 @@ impl Baseline {
     }
 }
 
+/// What numbers stand for.
+pub(crate) struct About<'a> {
+    pub(crate) catalogue: &'a Catalogue,
+    pub(crate) hosts: &'a Hosts,
+    pub(crate) classes: &'a PortClasses,
+}
+
+impl<'a> About<'a> {
+    /// What the server's port means.
+    #[inline]
+    pub(crate) fn meaning(&self, seen: &Seen<'_>) -> Option<&'a Meaning> {
+        self.classes.meaning(seen.class)
+    }
+}
+
 /// An ICMP error and the endpoint that it made unreachable.
 #[derive(Clone, Copy, Debug)]
 struct Unreachable {
-    client: Addr,
+    client: HostId,
     target: Listener,
     at: Timestamp,
     icmp: IcmpSeen,
 }
+
+/// What is known of one host.
+#[derive(Clone, Copy, Debug, Default)]
+struct HostSeen {
+    /// A packet of it was captured.
+    spoke: bool,
+    /// A client proves that it hears this host, and the flow shows no packet of it.
+    must_have_spoken: bool,
+    /// It was to send RST: somebody may ask what its packets look like. Its place among the baselines, from 1.
+    baseline: u32,
+}
+
+/// A client, a server and its port.
+type Request = (HostId, HostId, u16);
 
 /// What all flows together say.
 #[derive(Debug, Default)]
@@ -115,29 +157,69 @@ pub(crate) struct Context {
     pub(crate) facts: CaptureFacts,
     pub(crate) one_way_share: f64,
     pub(crate) asymmetric: bool,
-    /// Targets of failed attempts: whether they were ever heard.
-    heard: Map<Addr, bool>,
-    /// Hosts that sent RST: what their packets look like, to one client and to all.
-    baselines: Map<(Addr, Option<Addr>), Baseline>,
+    hosts: Vec<HostSeen>,
+    /// What the packets of hosts that sent RST look like, to all.
+    baselines: Vec<Baseline>,
+    /// The same to one client.
+    pair_baselines: Map<(HostId, HostId), Baseline>,
     /// Client to server pairs of which the way back was never captured although the client hears the server.
-    invisible_pairs: Set<(Addr, Addr)>,
-    invisible_servers: Set<Addr>,
+    invisible_pairs: Set<(HostId, HostId)>,
     /// In an asymmetric capture, the (server, client) ways that were captured.
-    visible_ways: Set<(Addr, Addr)>,
+    visible_ways: Set<(HostId, HostId)>,
     unreachable: Vec<Unreachable>,
     answers: Vec<(Listener, Answered)>,
-    /// Unanswered requests (client, server, port): when TCP connections of the same were made.
-    twins: Map<(Addr, Addr, u16), Vec<Timestamp>>,
-    /// Unanswered requests (client, server, port): when the last answer of the same server to this client came.
-    answers_me: Map<(Addr, Addr, u16), Timestamp>,
-    /// Requests whose reply may come from elsewhere (client, client port, server): whether something came.
-    elsewhere: Map<(Addr, u16, Addr), bool>,
+    /// Unanswered requests: when TCP connections of the same were made.
+    twins: Map<Request, Vec<Timestamp>>,
+    /// Unanswered requests: when the last answer of the same server to this client came.
+    answers_me: Map<Request, Timestamp>,
+    /// Requests whose reply may come from elsewhere (client, server, client port): whether something came.
+    elsewhere: Map<Request, bool>,
     /// Pairs with unanswered echo requests: whether other traffic works.
-    echo_pairs: Map<(Addr, Addr), bool>,
-    /// Services that rows name as companions of others.
-    parents: Vec<ServiceId>,
-    /// Which hosts speak such a service, lower address first.
-    companions: Set<(Addr, Addr, ServiceId)>,
+    echo_pairs: Map<(HostId, HostId), bool>,
+    companions: Companions,
+}
+
+/// Services that rows name as companions of others, and between which hosts they were seen.
+#[derive(Debug, Default)]
+struct Companions {
+    /// Two hosts, lower number first: which set of services they were seen speaking.
+    pairs: Map<(HostId, HostId), CompanionsId>,
+    ids: Map<Vec<ServiceId>, CompanionsId>,
+    /// The sets, the empty one left out.
+    sets: Vec<Vec<ServiceId>>,
+}
+
+/// A set of services that two hosts speak; 0 is the empty one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub(crate) struct CompanionsId(u32);
+
+impl Companions {
+    fn add(&mut self, one: HostId, other: HostId, service: ServiceId) {
+        let before = self.between(one, other);
+        let mut set = self.set(before).to_vec();
+        let Err(at) = set.binary_search(&service) else { return };
+        set.insert(at, service);
+        let id = if let Some(id) = self.ids.get(&set) {
+            *id
+        } else {
+            self.sets.push(set.clone());
+            let id = CompanionsId(u32::try_from(self.sets.len()).unwrap_or(0));
+            self.ids.insert(set, id);
+            id
+        };
+        self.pairs.insert((one.min(other), one.max(other)), id);
+    }
+
+    fn between(&self, one: HostId, other: HostId) -> CompanionsId {
+        if self.pairs.is_empty() {
+            return CompanionsId::default();
+        }
+        self.pairs.get(&(one.min(other), one.max(other))).copied().unwrap_or_default()
+    }
+
+    fn set(&self, id: CompanionsId) -> &[ServiceId] {
+        (id.0 as usize).checked_sub(1).and_then(|at| self.sets.get(at)).map_or(&[], Vec::as_slice)
+    }
 }
 
 impl Context {
@@ -146,16 +228,14 @@ impl Context {
         flows: &[Seen<'_>],
         facts: CaptureFacts,
         answers: Vec<(Listener, Answered)>,
-        catalogue: &Catalogue,
+        about: &About<'_>,
     ) -> Self {
-        let mut parents: Vec<ServiceId> = catalogue.rows().iter().flat_map(|row| row.related.iter().copied()).collect();
-        parents.sort_unstable();
-        parents.dedup();
-        let mut context = Self { facts, answers, parents, ..Self::default() };
+        let hosts = vec![HostSeen::default(); about.hosts.len()];
+        let mut context = Self { facts, hosts, answers, ..Self::default() };
         let mut shares = Shares::default();
         for seen in flows {
-            context.ask(*seen, catalogue);
-            let flow = &seen.flow();
+            let flow = &seen.stored.flow();
+            context.ask(seen, flow, about);
             shares.count(flow);
             if untold(flow, seen.orig) {
                 let answered = Answered { first: flow.first, frame: flow.first_frame, flows: 1 };
@@ -164,8 +244,10 @@ impl Context {
         }
         context.one_way_share = shares.one_way();
         context.asymmetric = context.one_way_share > ASYMMETRIC_SHARE;
-        for seen in flows {
-            context.reply(*seen, catalogue);
+        if context.has_questions() {
+            for seen in flows {
+                context.reply(seen, &seen.stored.flow());
+            }
         }
         context.merge_answers();
         context.unreachable.sort_by_key(|entry| (entry.client, entry.target, entry.at, entry.icmp.frame));
@@ -175,100 +257,132 @@ impl Context {
         context
     }
 
-    /// Notes what this flow needs to know of others.
-    fn ask(&mut self, seen: Seen<'_>, catalogue: &Catalogue) {
-        let (flow, orig) = (&seen.flow(), seen.orig);
-        let ends = flow.five_tuple(orig);
-        let other = orig.other().index();
+    /// Notes who speaks, and what this flow needs to know of others.
+    fn ask(&mut self, seen: &Seen<'_>, flow: &Flow, about: &About<'_>) {
+        let orig = seen.orig;
+        let (client, server) = (seen.client, seen.server);
+        if flow.packets[orig.index()] > 0
+            && let Some(host) = self.hosts.get_mut(client.index())
+        {
+            host.spoke = true;
+        }
         if let Some(icmp) = seen.icmp().filter(|_| !both_ways(flow) && !flow.acked(orig)) {
-            let (client, target) = (ends.orig.addr, listener_of(flow, orig));
-            self.unreachable.push(Unreachable { client, target, at: icmp.ts, icmp: *icmp });
+            let entry = Unreachable { client, target: listener_of(flow, orig), at: icmp.ts, icmp: *icmp };
+            self.unreachable.push(entry);
         }
-        if flow.packets[other] == 0 {
-            self.heard.insert(ends.resp.addr, false);
-            if flow.key.transport == Transport::Tcp && proves_reply(flow, orig) {
-                self.invisible_pairs.insert((ends.orig.addr, ends.resp.addr));
-                self.invisible_servers.insert(ends.resp.addr);
-            }
-            if flow.key.transport == Transport::Udp
-                && let Some(service) = catalogue.service_at(Transport::Udp, ends.resp.port)
-            {
-                let service = catalogue.service(service);
-                self.answers_me.insert((ends.orig.addr, ends.resp.addr, ends.resp.port), Timestamp::default());
-                if service.tcp_twin {
-                    self.twins.entry((ends.orig.addr, ends.resp.addr, ends.resp.port)).or_default();
-                }
-                if service.replies_elsewhere {
-                    self.elsewhere.insert((ends.orig.addr, ends.orig.port, ends.resp.addr), false);
-                }
-            }
-            if flow.key.transport == Transport::Icmp {
-                self.echo_pairs.insert((ends.orig.addr, ends.resp.addr), false);
-            }
+        if flow.packets[orig.other().index()] == 0 {
+            self.ask_unanswered(seen, flow, about);
+        } else if let Some(host) = self.hosts.get_mut(server.index()) {
+            host.spoke = true;
         }
-        if flow.marks.has(Mark::Refused) || flow.reset.frame.is_some() {
-            self.baselines.entry((ends.resp.addr, Some(ends.orig.addr))).or_default();
-            self.baselines.entry((ends.resp.addr, None)).or_default();
+        if (flow.marks.has(Mark::Refused) || flow.reset.frame.is_some())
+            && let Some(host) = self.hosts.get_mut(server.index())
+        {
+            if host.baseline == 0 {
+                self.baselines.push(Baseline::default());
+                host.baseline = u32::try_from(self.baselines.len()).unwrap_or(0);
+            }
+            self.pair_baselines.entry((server, client)).or_default();
+        }
+        if both_ways(flow) {
+            for parent in about.meaning(seen).map_or(&[][..], |meaning| &meaning.parents) {
+                self.companions.add(client, server, *parent);
+            }
         }
     }
 
+    /// What a flow without any packet of the server needs to know.
+    fn ask_unanswered(&mut self, seen: &Seen<'_>, flow: &Flow, about: &About<'_>) {
+        let Seen { client, server, orig, port, .. } = *seen;
+        match flow.key.transport {
+            Transport::Tcp if proves_reply(flow, orig) => {
+                self.invisible_pairs.insert((client, server));
+                if let Some(host) = self.hosts.get_mut(server.index()) {
+                    host.must_have_spoken = true;
+                }
+            }
+            Transport::Udp => {
+                let Some(service) = about.meaning(seen).and_then(|meaning| meaning.service) else { return };
+                let service = about.catalogue.service(service);
+                self.answers_me.insert((client, server, port), Timestamp::default());
+                if service.tcp_twin {
+                    self.twins.entry((client, server, port)).or_default();
+                }
+                if service.replies_elsewhere {
+                    self.elsewhere.insert((client, server, flow.key.end(orig).port), false);
+                }
+            }
+            Transport::Icmp => {
+                self.echo_pairs.insert((client, server), false);
+            }
+            _ => {}
+        }
+    }
+
+    fn has_questions(&self) -> bool {
+        self.asymmetric
+            || !self.baselines.is_empty()
+            || !self.invisible_pairs.is_empty()
+            || !self.answers_me.is_empty()
+            || !self.echo_pairs.is_empty()
+    }
+
     /// Answers what others asked.
-    fn reply(&mut self, seen: Seen<'_>, catalogue: &Catalogue) {
-        let (flow, orig) = (&seen.flow(), seen.orig);
+    fn reply(&mut self, seen: &Seen<'_>, flow: &Flow) {
+        let Seen { client, server, orig, port, .. } = *seen;
         for side in [Side::Low, Side::High] {
             if flow.packets[side.index()] == 0 {
                 continue;
             }
-            let sender = flow.addr(side);
-            let receiver = flow.addr(side.other());
-            if let Some(heard) = self.heard.get_mut(&sender) {
-                *heard = true;
-            }
-            for to in [Some(receiver), None] {
-                if let Some(baseline) = self.baselines.get_mut(&(sender, to)) {
+            let (sender, receiver) = (seen.host(side), seen.host(side.other()));
+            let place = self.hosts.get(sender.index()).map_or(0, |host| host.baseline);
+            if let Some(baseline) = (place as usize).checked_sub(1).and_then(|place| self.baselines.get_mut(place)) {
+                baseline.note(flow, side);
+                if let Some(baseline) = self.pair_baselines.get_mut(&(sender, receiver)) {
                     baseline.note(flow, side);
                 }
             }
-            self.invisible_pairs.remove(&(receiver, sender));
-            self.invisible_servers.remove(&sender);
+            if !self.invisible_pairs.is_empty() {
+                self.invisible_pairs.remove(&(receiver, sender));
+            }
             if self.asymmetric {
                 self.visible_ways.insert((sender, receiver));
             }
         }
-        let ends = flow.five_tuple(orig);
-        if flow.marks.has(Mark::Established)
-            && let Some(times) = self.twins.get_mut(&(ends.orig.addr, ends.resp.addr, ends.resp.port))
-        {
-            times.push(flow.first);
-        }
-        if both_ways(flow) && !self.parents.is_empty() {
-            for parent in &self.parents {
-                let ports = &catalogue.service(*parent).ports;
-                if ports.iter().any(|ports| ports.cover(flow.key.transport, ends.resp.port)) {
-                    let (low, high) = (ends.orig.addr.min(ends.resp.addr), ends.orig.addr.max(ends.resp.addr));
-                    self.companions.insert((low, high, *parent));
+        let both = both_ways(flow);
+        match flow.key.transport {
+            Transport::Tcp if !self.twins.is_empty() && flow.marks.has(Mark::Established) => {
+                if let Some(times) = self.twins.get_mut(&(client, server, port)) {
+                    times.push(flow.first);
                 }
             }
+            Transport::Udp if !self.answers_me.is_empty() => {
+                if both && let Some(newest) = self.answers_me.get_mut(&(client, server, port)) {
+                    *newest = (*newest).max(flow.last[orig.other().index()]);
+                }
+                self.come_from_elsewhere(seen, flow);
+            }
+            _ => {}
         }
-        if both_ways(flow)
-            && let Some(works) = self.echo_pairs.get_mut(&(ends.orig.addr, ends.resp.addr))
+        if both
+            && !self.echo_pairs.is_empty()
+            && let Some(works) = self.echo_pairs.get_mut(&(client, server))
         {
             *works = true;
         }
-        if flow.key.transport == Transport::Udp
-            && both_ways(flow)
-            && let Some(newest) = self.answers_me.get_mut(&(ends.orig.addr, ends.resp.addr, ends.resp.port))
-        {
-            *newest = (*newest).max(flow.last[orig.other().index()]);
+    }
+
+    fn come_from_elsewhere(&mut self, seen: &Seen<'_>, flow: &Flow) {
+        if self.elsewhere.is_empty() {
+            return;
         }
-        if flow.key.transport == Transport::Udp {
-            for side in [Side::Low, Side::High] {
-                let (from, to) = (flow.key.end(side), flow.key.end(side.other()));
-                if flow.packets[side.index()] > 0
-                    && let Some(came) = self.elsewhere.get_mut(&(to.addr, to.port, from.addr))
-                {
-                    *came = true;
-                }
+        for side in [Side::Low, Side::High] {
+            let to = side.other();
+            let request = (seen.host(to), seen.host(side), flow.key.end(to).port);
+            if flow.packets[side.index()] > 0
+                && let Some(came) = self.elsewhere.get_mut(&request)
+            {
+                *came = true;
             }
         }
     }
@@ -285,20 +399,28 @@ impl Context {
     }
 
     /// Whether the way from server back to client is invisible in this capture (the one-way gate).
-    pub(crate) fn reverse_invisible(&self, client: Addr, server: Addr) -> bool {
-        self.invisible_pairs.contains(&(client, server))
-            || self.invisible_servers.contains(&server)
+    pub(crate) fn reverse_invisible(&self, client: HostId, server: HostId) -> bool {
+        let host = self.hosts.get(server.index()).copied().unwrap_or_default();
+        (host.must_have_spoken && !host.spoke)
+            || self.invisible_pairs.contains(&(client, server))
             || (self.asymmetric && !self.visible_ways.contains(&(server, client)))
     }
 
-    /// Whether a target of a failed attempt was heard anywhere in the capture.
-    pub(crate) fn heard(&self, server: Addr) -> bool {
-        self.heard.get(&server).copied().unwrap_or(true)
+    /// Whether anything of a host was captured.
+    pub(crate) fn heard(&self, server: HostId) -> bool {
+        self.hosts.get(server.index()).is_some_and(|host| host.spoke)
     }
 
     /// What the packets of a host that sent RST look like: those to one client, or all.
-    pub(crate) fn baseline(&self, host: Addr, client: Option<Addr>) -> Baseline {
-        self.baselines.get(&(host, client)).copied().unwrap_or_default()
+    pub(crate) fn baseline(&self, host: HostId, client: Option<HostId>) -> Baseline {
+        let found = match client {
+            Some(client) => self.pair_baselines.get(&(host, client)),
+            None => self
+                .hosts
+                .get(host.index())
+                .and_then(|host| self.baselines.get((host.baseline as usize).checked_sub(1)?)),
+        };
+        found.copied().unwrap_or_default()
     }
 
     /// How many flows a listener answered.
@@ -316,7 +438,7 @@ impl Context {
     }
 
     /// An ICMP error to the same client about the same target, not long before a time.
-    pub(crate) fn icmp_before(&self, client: Addr, target: Listener, at: Timestamp) -> Option<&IcmpSeen> {
+    pub(crate) fn icmp_before(&self, client: HostId, target: Listener, at: Timestamp) -> Option<&IcmpSeen> {
         let key = |entry: &Unreachable| (entry.client, entry.target);
         let end = self.unreachable.partition_point(|entry| (key(entry), entry.at) <= ((client, target), at));
         let entry = self.unreachable.get(end.checked_sub(1)?)?;
@@ -324,30 +446,35 @@ impl Context {
     }
 
     /// Whether TCP to the same server and port worked soon after an unanswered request.
-    pub(crate) fn twin_worked(&self, client: Addr, server: Addr, port: u16, first: Timestamp, last: Timestamp) -> bool {
-        let Some(times) = self.twins.get(&(client, server, port)) else { return false };
+    pub(crate) fn twin_worked(&self, request: Request, first: Timestamp, last: Timestamp) -> bool {
+        let Some(times) = self.twins.get(&request) else { return false };
         let next = times.partition_point(|at| *at < first);
         times.get(next).is_some_and(|at| *at <= last.plus(FALLBACK_WAIT))
     }
 
     /// Whether the server answered another request of this client to the same port, at that time or later.
-    pub(crate) fn answers_client_after(&self, client: Addr, server: Addr, port: u16, at: Timestamp) -> bool {
-        self.answers_me.get(&(client, server, port)).is_some_and(|newest| *newest >= at)
+    pub(crate) fn answers_client_after(&self, request: Request, at: Timestamp) -> bool {
+        self.answers_me.get(&request).is_some_and(|newest| *newest >= at)
     }
 
     /// Whether something came back from another port of the server.
-    pub(crate) fn came_elsewhere(&self, client: Addr, client_port: u16, server: Addr) -> bool {
-        self.elsewhere.get(&(client, client_port, server)).copied().unwrap_or(false)
+    pub(crate) fn came_elsewhere(&self, client: HostId, client_port: u16, server: HostId) -> bool {
+        self.elsewhere.get(&(client, server, client_port)).copied().unwrap_or(false)
     }
 
     /// Whether other traffic of a pair with unanswered echo requests works.
-    pub(crate) fn pair_works(&self, client: Addr, server: Addr) -> bool {
+    pub(crate) fn pair_works(&self, client: HostId, server: HostId) -> bool {
         self.echo_pairs.get(&(client, server)).copied().unwrap_or(false)
     }
 
-    /// Whether two hosts were seen speaking a service.
-    pub(crate) fn companion(&self, one: Addr, other: Addr, service: ServiceId) -> bool {
-        self.companions.contains(&(one.min(other), one.max(other), service))
+    /// Which services that rows name as companions of others two hosts were seen speaking.
+    pub(crate) fn companions(&self, one: HostId, other: HostId) -> CompanionsId {
+        self.companions.between(one, other)
+    }
+
+    /// The services of such a set.
+    pub(crate) fn companion_set(&self, id: CompanionsId) -> &[ServiceId] {
+        self.companions.set(id)
     }
 
     /// How long after `at`, a time of this flow, the capture went on without a gap and the ports were not used again.

@@ -1,25 +1,34 @@
-//! Judging all flows of a capture, one after the other, each in the light of the others.
-
-use std::collections::BTreeSet;
+//! Judging all flows of a capture, each in the light of the others.
+//!
+//! First every flow gets its direction and the numbers of its hosts, then the context is read from all, then each is
+//! judged once. What is kept of that is small: who wants a flow with everything that can be said of it asks again.
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::role::RoleSet;
-use crate::catalogue::service::ServiceId;
-use crate::classify::collapse::Attempt;
+use crate::classify::collapse::Attempts;
 use crate::classify::collapse::Collapsed;
+use crate::classify::context::About;
 use crate::classify::context::Context;
 use crate::classify::context::Seen;
 use crate::classify::direction::Directions;
+use crate::classify::hosts::HostId;
+use crate::classify::hosts::Hosts;
 use crate::classify::judged::CaptureFacts;
 use crate::classify::judged::Collapse;
 use crate::classify::judged::Host;
 use crate::classify::judged::Judged;
 use crate::classify::judged::Options;
-use crate::classify::judged::tries;
+use crate::classify::judged::Ruled;
+use crate::classify::judged::Sums;
 use crate::classify::outcome::outcome;
+use crate::classify::payload::Rpc;
+use crate::classify::payload::recognised;
+use crate::classify::ports::PortClasses;
 use crate::classify::roles::Roles;
-use crate::classify::standing::Question;
-use crate::classify::standing::standing;
+use crate::classify::ruling::Ruling;
+use crate::classify::standing::Answer;
+use crate::classify::standing::Answers;
+use crate::classify::standing::Known;
 use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Outcome;
 use crate::classify::verdict::Reason;
@@ -30,24 +39,32 @@ use crate::flow::record::Flow;
 use crate::flow::record::Mark;
 use crate::flow::table::Stored;
 use crate::flow::table::Table;
+use crate::learn::grade::Endpoints;
 use crate::learn::knowledge::Knowledge;
+use crate::learn::names::Name;
 use crate::model::addr::Addr;
-use crate::model::addr::Side;
 use crate::model::transport::Transport;
 
 /// All that is needed to judge any flow of a capture.
 #[derive(Debug)]
 pub struct Judge<'a> {
     catalogue: &'a Catalogue,
-    options: Options,
+    classes: PortClasses,
+    hosts: Hosts,
+    /// So many of the hosts are ends of flows; the others are known from totals only.
+    hosts_of_flows: usize,
     flows: Vec<Seen<'a>>,
+    rulings: Vec<Ruling>,
+    answers: Answers,
     context: Context,
     roles: Roles,
+    rpc: Rpc,
+    names: Vec<(Addr, Vec<Name>)>,
     collapsed: Collapsed,
 }
 
 impl<'a> Judge<'a> {
-    /// Looks over all flows once, so that each can be judged in the light of the others.
+    /// Judges every flow in the light of the others.
     pub fn new(
         tables: &'a [Table],
         facts: CaptureFacts,
@@ -55,27 +72,57 @@ impl<'a> Judge<'a> {
         catalogue: &'a Catalogue,
         options: Options,
     ) -> Self {
-        let answers = knowledge.answers();
-        let directions = Directions { catalogue, listeners: &answers };
-        let see = |stored: Stored<'a>| {
-            let (orig, dir_basis) = directions.of(&stored.flow());
-            Seen { stored, orig, dir_basis }
+        let listeners = knowledge.answers();
+        let classes = PortClasses::new(catalogue);
+        let mut hosts = Hosts::default();
+        let flows = see(tables, &Directions { catalogue, classes: &classes, listeners: &listeners }, &mut hosts);
+        let hosts_of_flows = hosts.len();
+        let about = About { catalogue, hosts: &hosts, classes: &classes };
+        let context = Context::new(&flows, facts, listeners, &about);
+        let roles = Roles::new(&flows, &context, &about, &knowledge.names().controllers(), options.infer);
+        let known = Known { about: &about, context: &context, roles: &roles, strict: options.strict };
+        let mut answers = Answers::default();
+        let mut rpc = Rpc::new(knowledge.endpoints());
+        let rule = |seen: &Seen<'a>| {
+            let flow = &seen.stored.flow();
+            let verdict = outcome(seen, flow, &context, &about);
+            let answer = answers.of(seen, flow, verdict.reason, &known, &mut rpc);
+            Ruling::new(flow, seen.orig, verdict.outcome, answer)
         };
-        let mut flows: Vec<Seen<'a>> = tables.iter().flat_map(Table::flows).map(see).collect();
-        flows.sort_unstable_by_key(|seen| seen.stored.order());
-        let context = Context::new(&flows, facts, answers, catalogue);
-        let roles = Roles::new(&flows, &context, catalogue, options.infer);
-        let mut judge = Self { catalogue, options, flows, context, roles, collapsed: Collapsed::default() };
-        let attempts: Vec<Attempt> = judge.flows.iter().map(|seen| judge.attempt(*seen)).collect();
+        let rulings: Vec<Ruling> = flows.iter().map(rule).collect();
         let may_scan = |addr: Addr| catalogue.is_scanner(addr.ip());
-        judge.collapsed = Collapsed::find(&attempts, &may_scan);
-        judge.collapsed.take_folds(tables.iter().flat_map(|table| table.folds().iter()));
-        judge
+        let mut collapsed = Collapsed::find(Attempts { flows: &flows, rulings: &rulings, hosts: &hosts }, &may_scan);
+        let folds = || tables.iter().flat_map(|table| table.folds().iter());
+        collapsed.take_folds(folds());
+        for (key, _) in folds() {
+            for addr in key.client.into_iter().chain(key.server.map(|(addr, _)| addr)) {
+                hosts.number(addr);
+            }
+        }
+        Self {
+            catalogue,
+            classes,
+            hosts,
+            hosts_of_flows,
+            flows,
+            rulings,
+            answers,
+            context,
+            roles,
+            rpc,
+            names: knowledge.names().all(),
+            collapsed,
+        }
     }
 
-    /// Every flow, judged, in the order they began.
+    /// Every flow with what came of it, in the order they began.
+    pub fn rulings(&self) -> impl Iterator<Item = Ruled<'_>> + '_ {
+        (0..self.flows.len()).filter_map(|number| self.ruled(number))
+    }
+
+    /// Every flow with everything that is to be said of it, in the order they began.
     pub fn flows(&self) -> impl Iterator<Item = Judged<'a>> + '_ {
-        (0..self.flows.len()).filter_map(|number| self.judge(number))
+        self.rulings().filter_map(|ruled| self.judged(&ruled))
     }
 
     /// The scans and floods.
@@ -85,14 +132,22 @@ impl<'a> Judge<'a> {
 
     /// Every host that is an end of a flow and has a role, in order of address.
     pub fn hosts(&self) -> Vec<Host> {
-        let ends = self.flows.iter().flat_map(|seen| [Side::Low, Side::High].map(|side| seen.flow().addr(side)));
-        let addrs: BTreeSet<Addr> = ends.collect();
-        addrs.into_iter().filter_map(|addr| self.roles.host(addr, self.catalogue)).collect()
+        let ends = self.hosts.iter().take(self.hosts_of_flows);
+        let mut hosts: Vec<Host> =
+            ends.filter_map(|(host, addr)| self.roles.host(host, addr, self.catalogue)).collect();
+        hosts.sort_unstable_by_key(|host| host.addr);
+        hosts
+    }
+
+    /// Every host that has a number: the ends of flows, and of those that were given up.
+    pub fn numbered(&self) -> &Hosts {
+        &self.hosts
     }
 
     /// The roles of a host, implied ones included.
     pub fn roles_of(&self, addr: Addr) -> RoleSet {
-        self.roles.of(addr, self.catalogue).set
+        let kind = self.hosts.find(addr).map(|host| self.roles.kind_of(host));
+        kind.map(|kind| self.roles.held(kind).set).unwrap_or_default()
     }
 
     /// Share of flows with payload of which one direction only was captured.
@@ -105,75 +160,95 @@ impl<'a> Judge<'a> {
         self.context.asymmetric
     }
 
-    fn attempt(&self, seen: Seen<'a>) -> Attempt {
-        let (flow, orig) = (&seen.flow(), seen.orig);
-        let verdict = outcome(seen, &self.context, self.catalogue);
-        let ends = flow.five_tuple(orig);
-        let tcp = flow.key.transport == Transport::Tcp;
-        let half_open = tcp && flow.syns[orig.index()] > 0 && !flow.marks.has(Mark::Established);
-        // A flood or a scan is told by what the source does; that the capture ends early changes nothing.
-        let silent = half_open && !flow.acked(orig);
-        Attempt {
-            client: ends.orig.addr,
-            server: ends.resp.addr,
-            transport: flow.key.transport,
-            port: ends.resp.port,
-            at: flow.first,
-            frame: flow.first_frame,
-            tries: tries(flow, orig),
-            failed: verdict.outcome.is_failure() || silent,
-            half_open: silent && !flow.marks.has(Mark::Refused) && flow.icmp == 0,
-            outcome: verdict.outcome,
-        }
-    }
-
-    fn judge(&self, number: usize) -> Option<Judged<'a>> {
-        let seen = *self.flows.get(number)?;
-        let Seen { orig, dir_basis, .. } = seen;
-        let flow = seen.flow();
-        let verdict = outcome(seen, &self.context, self.catalogue);
-        let ends = flow.five_tuple(orig);
-        let from = self.roles.of(ends.orig.addr, self.catalogue);
-        let to = self.roles.of(ends.resp.addr, self.catalogue);
-        let strict = self.options.strict;
-        let question = Question { flow: &flow, orig, dir_basis, verdict: &verdict, from: &from, to: &to, strict };
-        let standing = standing(&question, &self.roles, &self.context, self.catalogue);
-        let collapse = self.collapsed.of(number);
-        let finding = if collapse.is_some() { None } else { self.finding(&standing, &verdict, ends.orig.addr) };
-        let port = if flow.key.transport.has_ports() { ends.resp.port } else { 0 };
+    /// Everything that is to be said of a flow of this judge.
+    pub fn judged(&self, ruled: &Ruled<'_>) -> Option<Judged<'a>> {
+        let seen = self.flows.get(ruled.number)?;
+        let Seen { stored, orig, dir_basis, .. } = *seen;
+        let (flow, icmp) = (stored.flow(), seen.icmp());
+        let about = About { catalogue: self.catalogue, hosts: &self.hosts, classes: &self.classes };
+        let verdict = outcome(seen, &flow, &self.context, &about);
         Some(Judged {
-            icmp: seen.icmp(),
+            icmp,
             orig,
             dir_basis,
-            notes: notes(&flow, seen.icmp(), &verdict),
+            notes: notes(&flow, icmp, &verdict),
             verdict,
-            service: self.service(&standing, flow.key.transport, port),
-            standing,
-            finding,
-            collapse,
-            roles_inferred: from.inferred || to.inferred,
+            service: ruled.service,
+            standing: ruled.standing.clone(),
+            finding: ruled.finding,
+            collapse: ruled.collapse,
+            roles_inferred: self.answers.get(self.rulings.get(ruled.number)?.answer)?.roles_inferred,
+            app: stored.speech().and_then(recognised),
+            rpc: self.rpc.guess(seen, &flow, &self.hosts),
             flow,
         })
     }
 
-    /// What the port means. That it lies in a wide range means something only where a row says so.
-    fn service(&self, standing: &Standing, transport: Transport, port: u16) -> Option<ServiceId> {
-        let named = |service: &ServiceId| {
-            !self.catalogue.service(*service).dynamic || matches!(standing, Standing::ExpectedRange(_))
-        };
-        self.catalogue.service_at(transport, port).filter(named)
+    /// What RPC sessions learned.
+    pub fn endpoints(&self) -> &Endpoints {
+        self.rpc.endpoints()
     }
 
-    fn finding(&self, standing: &Standing, verdict: &Verdict, client: Addr) -> Option<FindingKind> {
-        let (open, failed) = (verdict.outcome == Outcome::Open, verdict.outcome.is_failure());
-        match standing {
-            Standing::Expected(_) | Standing::ExpectedRange(_) if failed => Some(FindingKind::Blocked),
-            Standing::ExpectedRange(_) if open => Some(FindingKind::RangeOnly),
-            Standing::Unexpected(_) if open => Some(FindingKind::Unexpected),
-            Standing::Unexpected(_) if failed && !self.catalogue.is_scanner(client.ip()) => Some(FindingKind::Attempt),
+    /// The names that hosts were heard to have, in order of address.
+    pub fn names(&self) -> &[(Addr, Vec<Name>)] {
+        &self.names
+    }
+
+    fn ruled(&self, number: usize) -> Option<Ruled<'_>> {
+        let (seen, ruling) = (self.flows.get(number)?, self.rulings.get(number)?);
+        let answer = self.answers.get(ruling.answer)?;
+        let collapse = self.collapsed.of(number);
+        let finding = if collapse.is_some() { None } else { self.finding(answer, ruling.outcome, seen.client) };
+        Some(Ruled {
+            number,
+            sums: Sums::of(&seen.stored.flow(), seen.orig),
+            client: seen.client,
+            server: seen.server,
+            outcome: ruling.outcome,
+            standing: &answer.standing,
+            service: answer.service,
+            finding,
+            collapse,
+        })
+    }
+
+    fn finding(&self, answer: &Answer, outcome: Outcome, client: HostId) -> Option<FindingKind> {
+        if outcome.is_failure() {
+            let scanner = || self.catalogue.is_scanner(self.hosts.addr(client).ip());
+            return answer.blocked.filter(|kind| *kind != FindingKind::Attempt || !scanner());
+        }
+        match answer.standing {
+            Standing::ExpectedRange(_) if outcome == Outcome::Open => Some(FindingKind::RangeOnly),
+            Standing::Unexpected(_) if outcome == Outcome::Open => Some(FindingKind::Unexpected),
             _ => None,
         }
     }
+}
+
+/// The flows of all tables in the order they began, with the numbers of their hosts.
+fn see<'a>(tables: &'a [Table], directions: &Directions<'_>, hosts: &mut Hosts) -> Vec<Seen<'a>> {
+    // Each table has its flows nearly in order already: the sort finds these runs and merges them.
+    let dated = |stored: Stored<'a>| (stored.first(), stored);
+    let mut order: Vec<(_, Stored<'a>)> = tables.iter().flat_map(Table::flows).map(dated).collect();
+    order.sort_by(|(first, stored), (other_first, other)| {
+        first.cmp(other_first).then_with(|| stored.order().cmp(&other.order()))
+    });
+    let mut flows = Vec::with_capacity(order.len());
+    for (_, stored) in order {
+        let flow = stored.flow();
+        let (orig, dir_basis) = directions.of(&flow, stored.speech());
+        let ends = flow.five_tuple(orig);
+        flows.push(Seen {
+            stored,
+            client: hosts.number(ends.orig.addr),
+            server: hosts.number(ends.resp.addr),
+            class: directions.classes.of(ends.transport, ends.resp.port),
+            port: ends.resp.port,
+            orig,
+            dir_basis,
+        });
+    }
+    flows
 }
 
 fn notes(flow: &Flow, icmp: Option<&IcmpSeen>, verdict: &Verdict) -> Vec<&'static str> {

@@ -3,6 +3,7 @@
 
 use crate::catalogue::role::RoleId;
 use crate::catalogue::service::ServiceId;
+use crate::classify::hosts::HostId;
 use crate::classify::verdict::Confidence;
 use crate::classify::verdict::DirBasis;
 use crate::classify::verdict::FindingKind;
@@ -14,9 +15,11 @@ use crate::flow::fold::Fold;
 use crate::flow::fold::FoldKey;
 use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Flow;
+use crate::learn::grade::Guess;
 use crate::model::addr::Addr;
 use crate::model::addr::FiveTuple;
 use crate::model::addr::Side;
+use crate::model::app::AppProto;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
@@ -73,12 +76,75 @@ pub struct Judged<'a> {
     pub notes: Vec<&'static str>,
     /// The standing rests on roles that were inferred, not given.
     pub roles_inferred: bool,
+    /// The protocol that its payload is, certain or likely.
+    pub app: Option<AppProto>,
+    /// For which RPC interface it is.
+    pub rpc: Option<Guess>,
 }
 
 impl Judged<'_> {
     /// Client and server.
     pub fn ends(&self) -> FiveTuple {
         self.flow.five_tuple(self.orig)
+    }
+}
+
+/// One flow and what came of it: as much as sums need.
+#[derive(Clone, Copy, Debug)]
+pub struct Ruled<'a> {
+    /// Its place in the order they began.
+    pub number: usize,
+    /// What is added up of it.
+    pub sums: Sums,
+    /// The client.
+    pub client: HostId,
+    /// The server.
+    pub server: HostId,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What the documents say.
+    pub standing: &'a Standing,
+    /// See [`Judged::service`].
+    pub service: Option<ServiceId>,
+    /// See [`Judged::finding`].
+    pub finding: Option<FindingKind>,
+    /// See [`Judged::collapse`].
+    pub collapse: Option<usize>,
+}
+
+/// What the sums of host pairs need of a flow. Arrays have the client's place, then the server's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sums {
+    /// The transport.
+    pub transport: Transport,
+    /// The server's port.
+    pub port: u16,
+    /// See [`Flow::handshake_us`].
+    pub handshake_us: u32,
+    /// Packets sent.
+    pub packets: [u64; 2],
+    /// Payload sent, bytes.
+    pub payload: [u64; 2],
+    /// When the first packet was seen.
+    pub first: Timestamp,
+    /// When the last packet was seen.
+    pub last: Timestamp,
+}
+
+impl Sums {
+    /// Of a flow whose client is at `orig`.
+    #[inline]
+    pub fn of(flow: &Flow, orig: Side) -> Self {
+        let ways = [orig.index(), orig.other().index()];
+        Self {
+            transport: flow.key.transport,
+            port: flow.key.end(orig.other()).port,
+            handshake_us: flow.handshake_us,
+            packets: ways.map(|side| flow.packets[side]),
+            payload: ways.map(|side| flow.payload[side]),
+            first: flow.first,
+            last: flow.last_seen(),
+        }
     }
 }
 

@@ -5,10 +5,14 @@
 mod collapse;
 mod context;
 mod direction;
+pub mod hosts;
 pub mod judge;
 pub mod judged;
 mod outcome;
+mod payload;
+mod ports;
 mod roles;
+mod ruling;
 mod standing;
 pub mod thresholds;
 pub mod verdict;

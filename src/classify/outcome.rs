@@ -1,7 +1,7 @@
 //! From evidence to outcome: the rows T1 to T26 of SEMANTICS table 1a, U1 to U10 and I1 of table 1b.
 
-use crate::catalogue::Catalogue;
 use crate::catalogue::service::UdpHabit;
+use crate::classify::context::About;
 use crate::classify::context::Context;
 use crate::classify::context::Seen;
 use crate::classify::context::both_ways;
@@ -21,15 +21,16 @@ use crate::flow::record::Flow;
 use crate::flow::record::Mark;
 use crate::flow::record::RST;
 use crate::model::addr::Side;
+use crate::model::app::AppProto;
+use crate::model::app::ProtoSet;
 use crate::model::ids::FrameId;
 use crate::model::transport::Transport;
 use std::time::Duration;
 
-/// Judges what the wire shows of a flow.
-pub(crate) fn outcome(seen: Seen<'_>, context: &Context, catalogue: &Catalogue) -> Verdict {
+/// Judges what the wire shows of `flow`, which is `seen` unfolded.
+pub(crate) fn outcome(seen: &Seen<'_>, flow: &Flow, context: &Context, about: &About<'_>) -> Verdict {
     let (orig, resp) = (seen.orig, seen.orig.other());
-    let flow = &seen.flow();
-    let case = Case { flow, icmp: seen.icmp(), orig, resp, context, catalogue };
+    let case = Case { flow, seen, icmp: seen.icmp(), orig, resp, context, about };
     let verdict = match flow.key.transport {
         Transport::Tcp => case.tcp(),
         Transport::Udp => case.udp(),
@@ -42,11 +43,12 @@ pub(crate) fn outcome(seen: Seen<'_>, context: &Context, catalogue: &Catalogue) 
 /// One flow, seen from its client.
 struct Case<'a> {
     flow: &'a Flow,
+    seen: &'a Seen<'a>,
     icmp: Option<&'a IcmpSeen>,
     orig: Side,
     resp: Side,
     context: &'a Context,
-    catalogue: &'a Catalogue,
+    about: &'a About<'a>,
 }
 
 /// A verdict on something that did not fail.
@@ -101,7 +103,7 @@ impl Case<'_> {
         let flow = self.flow;
         let tries = flow.syns[self.orig.index()];
         let frames = [flow.first_frame, flow.syn_frame];
-        let ends = flow.five_tuple(self.orig);
+        let Seen { client, server, .. } = *self.seen;
         let wait = limit::SYN_WAIT_MIN.max(Duration::from_millis(u64::from(flow.syn_gap_ms) * 3 / 2));
         if flow.reset_by() == Some(self.orig) && flow.reset.ts.since(flow.syn_last) < wait {
             let frames = [flow.first_frame, flow.reset.frame];
@@ -113,13 +115,13 @@ impl Case<'_> {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
         }
         if tries > 1
-            && let Some(icmp) = self.context.icmp_before(ends.orig.addr, listener_of(flow, self.orig), flow.syn_last)
+            && let Some(icmp) = self.context.icmp_before(client, listener_of(flow, self.orig), flow.syn_last)
         {
             let frames = [flow.first_frame, flow.syn_frame, icmp.frame];
             let by = By::Address(icmp.sender);
             return failed(Outcome::Rejected, Confidence::Probable, Reason::IcmpInherited, by, &frames);
         }
-        if self.context.reverse_invisible(ends.orig.addr, ends.resp.addr) {
+        if self.context.reverse_invisible(client, server) {
             return if tries >= limit::SYN_TRIES_SURE {
                 let reason = Reason::SynRepeatedOneWay;
                 failed(Outcome::Dropped, Confidence::Probable, reason, By::Unknown, &frames)
@@ -127,7 +129,7 @@ impl Case<'_> {
                 fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames)
             };
         }
-        let heard = self.context.heard(ends.resp.addr);
+        let heard = self.context.heard(server);
         let (mut confidence, mut reason) = match (tries, heard) {
             (0 | 1, _) => (Confidence::Possible, Reason::SynSingle),
             (_, false) => (Confidence::Probable, Reason::HostSilent),
@@ -160,9 +162,8 @@ impl Case<'_> {
     /// for the server, that it does not speaks against it only if it differs from those to this very client.
     fn reset_origin(&self) -> Option<By> {
         let flow = self.flow;
-        let server = flow.addr(self.resp);
-        let near = self.context.baseline(server, Some(flow.addr(self.orig)));
-        let far = self.context.baseline(server, None);
+        let near = self.context.baseline(self.seen.server, Some(self.seen.client));
+        let far = self.context.baseline(self.seen.server, None);
         // A few packets to this client that look like the many to others are as good.
         let near_ttl = near.stable().or(near.only().filter(|ttl| far.stable() == Some(*ttl)));
         let same_ttl = match near_ttl {
@@ -199,8 +200,7 @@ impl Case<'_> {
             let frames = [self.flow.first_frame, icmp.frame];
             return fine(Outcome::Unknown, Confidence::Probable, reason, &frames);
         }
-        let mut frames = vec![self.flow.first_frame, icmp.frame];
-        frames.extend(self.flow.syn_frame.is_some().then_some(self.flow.syn_frame));
+        let frames = [self.flow.first_frame, icmp.frame, self.flow.syn_frame];
         if closed && icmp.sender == target {
             if self.flow.key.transport == Transport::Udp {
                 reason = Reason::IcmpClosed;
@@ -231,8 +231,7 @@ impl Case<'_> {
             let (confidence, by) = (Confidence::Confirmed, By::Unknown);
             return failed(Outcome::ReplyLost, confidence, Reason::SynAckUnheard, by, &frames);
         }
-        let client = flow.addr(self.orig);
-        let server = flow.addr(self.resp);
+        let Seen { client, server, .. } = *self.seen;
         if flow.marks.has(Mark::SynAckRepeated) && !self.context.reverse_invisible(server, client) {
             let (confidence, by) = (Confidence::Possible, By::Unknown);
             return failed(Outcome::ReplyLost, confidence, Reason::SynAckUnacked, by, &frames);
@@ -314,7 +313,6 @@ impl Case<'_> {
     /// U1 to U10.
     fn udp(&self) -> Verdict {
         let flow = self.flow;
-        let ends = flow.five_tuple(self.orig);
         let frames = self.story();
         if both_ways(flow) {
             return fine(Outcome::Open, Confidence::Confirmed, Reason::UdpReply, &frames);
@@ -328,23 +326,24 @@ impl Case<'_> {
         if self.is_group() {
             return fine(Outcome::Unknown, Confidence::Confirmed, Reason::OneWayProtocol, &frames);
         }
-        let service = self.catalogue.service_at(Transport::Udp, ends.resp.port).map(|id| self.catalogue.service(id));
+        let service = self.about.meaning(self.seen).and_then(|meaning| meaning.service);
+        let service = service.map(|id| self.about.catalogue.service(id));
         let habit = service.and_then(|service| service.udp);
         if habit == Some(UdpHabit::OneWay) {
             return fine(Outcome::Unknown, Confidence::Confirmed, Reason::OneWayProtocol, &frames);
         }
-        let (client, server) = (ends.orig, ends.resp);
+        let Seen { client, server, port, .. } = *self.seen;
         if service.is_some_and(|service| service.replies_elsewhere)
-            && self.context.came_elsewhere(client.addr, client.port, server.addr)
+            && self.context.came_elsewhere(client, flow.key.end(self.orig).port, server)
         {
             return fine(Outcome::Open, Confidence::Probable, Reason::Related, &frames);
         }
-        let asks = service.is_some_and(|service| self.asks(service.speaks.as_deref()));
+        let asks = service.is_some_and(|service| self.asks(service.speaks));
         let Some(UdpHabit::RequestReply { timeout }) = habit.filter(|_| asks) else {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::NoReplyKnown, &frames);
         };
         if service.is_some_and(|service| service.tcp_twin)
-            && self.context.twin_worked(client.addr, server.addr, server.port, flow.first, flow.last_seen())
+            && self.context.twin_worked((client, server, port), flow.first, flow.last_seen())
         {
             return fine(Outcome::Open, Confidence::Probable, Reason::UdpFallback, &frames);
         }
@@ -354,9 +353,9 @@ impl Case<'_> {
     /// U3, with its guards.
     fn unanswered(&self, timeout: Duration) -> Verdict {
         let flow = self.flow;
-        let ends = flow.five_tuple(self.orig);
+        let Seen { client, server, port, .. } = *self.seen;
         let frames = self.story();
-        if self.context.reverse_invisible(ends.orig.addr, ends.resp.addr) {
+        if self.context.reverse_invisible(client, server) {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
         if self.context.watched_flow(flow, flow.last_seen()) < timeout {
@@ -368,7 +367,7 @@ impl Case<'_> {
         if self.requests() > limit::REQUEST_TRIES_MAX {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::NoReplyKnown, &frames);
         }
-        if self.context.answers_client_after(ends.orig.addr, ends.resp.addr, ends.resp.port, flow.first) {
+        if self.context.answers_client_after((client, server, port), flow.first) {
             // No filter tells one request from another: the server itself leaves this one unanswered.
             return fine(Outcome::Unknown, Confidence::Possible, Reason::AnsweredOtherwise, &frames);
         }
@@ -383,12 +382,12 @@ impl Case<'_> {
     }
 
     /// Whether what the client sent wants an answer, as far as its first byte tells.
-    fn asks(&self, speaks: Option<&str>) -> bool {
+    fn asks(&self, speaks: ProtoSet) -> bool {
         let me = self.orig.index();
         // Keep-alives of one byte (RFC 3948 section 4) are no requests.
         let keep_alive = self.flow.payload[me] <= self.flow.packets[me];
         // NTP's control and private modes 6 and 7 may be left unanswered (RFC 9327).
-        let control = speaks == Some("ntp") && self.flow.lead[me] & 7 >= 6;
+        let control = speaks.contains(AppProto::Ntp) && self.flow.lead[me] & 7 >= 6;
         !keep_alive && !control
     }
 
@@ -402,10 +401,10 @@ impl Case<'_> {
         if let Some(icmp) = self.icmp {
             return self.icmp_verdict(icmp);
         }
-        let ends = flow.five_tuple(self.orig);
+        let Seen { client, server, .. } = *self.seen;
         let waited = self.context.watched_flow(flow, flow.last_seen()) >= limit::ECHO_WAIT;
         let repeated = self.requests() >= limit::ECHO_TRIES;
-        if repeated && waited && !self.is_group() && self.context.pair_works(ends.orig.addr, ends.resp.addr) {
+        if repeated && waited && !self.is_group() && self.context.pair_works(client, server) {
             let (sure, by) = (Confidence::Possible, By::Unknown);
             return failed(Outcome::Unanswered, sure, Reason::EchoUnanswered, by, &frames);
         }

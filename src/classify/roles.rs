@@ -1,27 +1,34 @@
 //! Which hosts hold which roles: what the site file says, and what hosts are seen to do (data: `rules/roles.toml`).
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::collections::HashSet;
+
+use foldhash::quality::RandomState;
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::role::RoleBasis;
 use crate::catalogue::role::RoleId;
 use crate::catalogue::role::RoleSet;
 use crate::catalogue::service::ServiceId;
+use crate::classify::context::About;
 use crate::classify::context::Context;
 use crate::classify::context::Seen;
-use crate::classify::context::both_ways;
+use crate::classify::hosts::HostId;
 use crate::classify::judged::Host;
 use crate::classify::judged::HostRole;
 use crate::classify::thresholds::CLIENTS_OF_A_SERVER;
 use crate::flow::record::Mark;
 use crate::learn::knowledge::Listener;
+use crate::learn::names::Controller;
 use crate::model::addr::Addr;
 use crate::model::ids::FrameId;
 use crate::model::transport::Transport;
 
+type Map<K, V> = HashMap<K, V, RandomState>;
+type Set<K> = HashSet<K, RandomState>;
+
 /// The roles of one host.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Held {
     /// With all implied roles.
     pub(crate) set: RoleSet,
@@ -39,10 +46,26 @@ struct Inferred {
     rows: Vec<HostRole>,
 }
 
-/// All hosts with roles.
+impl Held {
+    /// Whether the site file says so: then it is the whole truth, and nothing inferred is added.
+    fn by_site(&self) -> bool {
+        self.decided && !self.inferred
+    }
+}
+
+/// Hosts that hold the same roles for the same reasons are of one kind.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub(crate) struct KindId(u32);
+
+/// The roles of all hosts.
 #[derive(Debug, Default)]
 pub(crate) struct Roles {
-    hosts: BTreeMap<Addr, Inferred>,
+    /// The kind of each host.
+    hosts: Vec<KindId>,
+    /// Every kind that occurs; the first is that of hosts of which nothing is known.
+    kinds: Vec<Held>,
+    kind_ids: Map<Held, KindId>,
+    inferred: Map<HostId, Inferred>,
     /// Roles that some row names as a target, those of hosts that only ask apart.
     serving: RoleSet,
     /// Roles that clients are known by asking.
@@ -50,13 +73,33 @@ pub(crate) struct Roles {
     /// Roles of hosts that ask.
     asking: RoleSet,
     /// Hosts that answered something which tells one of the asked, and not enough to be sure.
-    halfway: BTreeSet<Addr>,
+    halfway: Set<HostId>,
 }
 
 impl Roles {
     /// Reads the site's roles and, if allowed, infers more.
-    pub(crate) fn new(flows: &[Seen<'_>], context: &Context, catalogue: &Catalogue, infer: bool) -> Self {
-        let mut roles = Self::default();
+    pub(crate) fn new(
+        flows: &[Seen<'_>],
+        context: &Context,
+        about: &About<'_>,
+        controllers: &[Controller],
+        infer: bool,
+    ) -> Self {
+        let catalogue = about.catalogue;
+        let mut roles = Self { hosts: Vec::with_capacity(about.hosts.len()), ..Self::default() };
+        // The first kind is that of hosts of which nothing is known.
+        roles.kinds.push(Held::default());
+        roles.kind_ids.insert(Held::default(), KindId::default());
+        for (_, addr) in about.hosts.iter() {
+            let by_site = catalogue.site_roles(addr.ip());
+            let held = if by_site.is_empty() {
+                Held::default()
+            } else {
+                Held { set: catalogue.closure(by_site), decided: true, inferred: false }
+            };
+            let kind = roles.kind(held);
+            roles.hosts.push(kind);
+        }
         let targets = catalogue.rows().iter().filter(|row| row.judges()).flat_map(|row| row.to.iter().copied());
         for inference in catalogue.inference() {
             if let RoleBasis::Asks { of, .. } = inference.basis {
@@ -67,20 +110,35 @@ impl Roles {
         let serves = |role: &RoleId| *role != RoleId::ANY && !roles.asking.contains(*role);
         roles.serving = targets.filter(serves).collect();
         if infer {
-            roles.infer_servers(context, catalogue);
-            roles.infer_clients(flows, context, catalogue);
+            roles.infer_servers(context, about);
+            roles.infer_proved(controllers, about);
+            roles.infer_clients(flows, context, about);
         }
         roles
     }
 
-    /// The roles of a host; the site's word comes first.
-    pub(crate) fn of(&self, addr: Addr, catalogue: &Catalogue) -> Held {
-        let by_site = catalogue.site_roles(addr.ip());
-        if !by_site.is_empty() {
-            // What the site says of a host is the whole truth of it: nothing inferred is added.
-            return Held { set: catalogue.closure(by_site), decided: true, inferred: false };
+    /// The kind of a host.
+    #[inline]
+    pub(crate) fn kind_of(&self, host: HostId) -> KindId {
+        self.hosts.get(host.index()).copied().unwrap_or_default()
+    }
+
+    /// The roles of hosts of a kind.
+    #[inline]
+    pub(crate) fn held(&self, kind: KindId) -> Held {
+        self.kinds.get(kind.0 as usize).copied().unwrap_or_default()
+    }
+
+    fn kind(&mut self, held: Held) -> KindId {
+        if held == Held::default() {
+            return KindId::default();
         }
-        self.hosts.get(&addr).map(|host| host.held).unwrap_or_default()
+        let next = KindId(u32::try_from(self.kinds.len()).unwrap_or(u32::MAX));
+        let kind = *self.kind_ids.entry(held).or_insert(next);
+        if kind == next {
+            self.kinds.push(held);
+        }
+        kind
     }
 
     /// Whether a set holds a role that serves others.
@@ -94,24 +152,25 @@ impl Roles {
     }
 
     /// Whether a host may well be one of the asked, though it is not known to be.
-    pub(crate) fn half_known(&self, addr: Addr) -> bool {
-        self.halfway.contains(&addr)
+    pub(crate) fn half_known(&self, host: HostId) -> bool {
+        self.halfway.contains(&host)
     }
 
     /// The role rows of a host, for the report.
-    pub(crate) fn host(&self, addr: Addr, catalogue: &Catalogue) -> Option<Host> {
-        let by_site = catalogue.site_roles(addr.ip());
-        let rows = if by_site.is_empty() {
-            self.hosts.get(&addr)?.rows.clone()
-        } else {
-            let row = |role| HostRole { role, by_site: true, because: "site file".into(), frames: Vec::new() };
-            by_site.iter().map(row).collect()
-        };
-        Some(Host { addr, roles: rows })
+    pub(crate) fn host(&self, host: HostId, addr: Addr, catalogue: &Catalogue) -> Option<Host> {
+        let held = self.held(self.kind_of(host));
+        if held == Held::default() {
+            return None;
+        }
+        if !held.by_site() {
+            return Some(Host { addr, roles: self.inferred.get(&host)?.rows.clone() });
+        }
+        let row = |role| HostRole { role, by_site: true, because: "site file".into(), frames: Vec::new() };
+        Some(Host { addr, roles: catalogue.site_roles(addr.ip()).iter().map(row).collect() })
     }
 
-    fn give(&mut self, addr: Addr, row: HostRole, catalogue: &Catalogue) {
-        let Inferred { held, rows } = self.hosts.entry(addr).or_default();
+    fn give(&mut self, host: HostId, row: HostRole, catalogue: &Catalogue) {
+        let Inferred { held, rows } = self.inferred.entry(host).or_default();
         let mut set = held.set;
         set.insert(row.role);
         held.set = catalogue.closure(set);
@@ -120,14 +179,26 @@ impl Roles {
         if !rows.iter().any(|known| known.role == row.role) {
             rows.push(row);
         }
+        let held = *held;
+        if !self.held(self.kind_of(host)).by_site() {
+            let kind = self.kind(held);
+            if let Some(place) = self.hosts.get_mut(host.index()) {
+                *place = kind;
+            }
+        }
     }
 
-    fn infer_servers(&mut self, context: &Context, catalogue: &Catalogue) {
-        for (addr, answered) in by_host(context) {
+    fn infer_servers(&mut self, context: &Context, about: &About<'_>) {
+        let catalogue = about.catalogue;
+        for answered in context.answers().chunk_by(|(one, _), (next, _)| one.addr == next.addr) {
+            let Some(host) = answered.first().and_then(|(listener, _)| about.hosts.find(listener.addr)) else {
+                continue;
+            };
             for inference in catalogue.inference() {
                 let RoleBasis::Answers { all, any } = &inference.basis else { continue };
                 let find = |service: ServiceId| {
-                    answered.iter().find(|(listener, _)| covers(catalogue, service, *listener)).map(|(_, frame)| *frame)
+                    let hit = answered.iter().find(|(listener, _)| covers(catalogue, service, *listener));
+                    hit.map(|(_, answered)| answered.frame)
                 };
                 let found: Option<Vec<FrameId>> = all.iter().map(|service| find(*service)).collect();
                 let Some(mut frames) = found else { continue };
@@ -140,94 +211,88 @@ impl Roles {
                 }
                 let because = format!("answered {}", list(&named, catalogue));
                 frames.sort_unstable();
-                self.give(addr, HostRole { role: inference.role, by_site: false, because, frames }, catalogue);
+                self.give(host, HostRole { role: inference.role, by_site: false, because, frames }, catalogue);
             }
         }
     }
 
-    fn infer_clients(&mut self, flows: &[Seen<'_>], context: &Context, catalogue: &Catalogue) {
-        let servers: BTreeSet<Addr> = self.hosts.keys().copied().collect();
+    /// Hosts of which payload says what they are.
+    fn infer_proved(&mut self, controllers: &[Controller], about: &About<'_>) {
+        for inference in about.catalogue.inference() {
+            let RoleBasis::Proved { by } = &inference.basis else { continue };
+            for controller in controllers.iter().filter(|known| by.iter().any(|name| name == known.proof.name())) {
+                let Some(host) = about.hosts.find(controller.addr) else { continue };
+                let because = controller.proof.words().to_owned();
+                let frames = controller.seen.iter().map(|seen| seen.frame).collect();
+                let row = HostRole { role: inference.role, by_site: false, because, frames };
+                self.give(host, row, about.catalogue);
+            }
+        }
+    }
+
+    fn infer_clients(&mut self, flows: &[Seen<'_>], context: &Context, about: &About<'_>) {
+        let catalogue = about.catalogue;
         for inference in catalogue.inference() {
             let RoleBasis::Asks { of, any } = &inference.basis else { continue };
-            let mut halfway = answering_like(*of, context, catalogue);
+            let mut halfway = answering_like(*of, context, about);
             self.halfway.extend(&halfway);
-            halfway.extend(serving_many(flows, catalogue));
+            halfway.extend(serving_many(flows, about));
             for seen in flows {
-                let flow = seen.flow();
-                if !both_ways(&flow) {
+                if !self.held(self.kind_of(seen.server)).set.contains(*of)
+                    || self.inferred.contains_key(&seen.client)
+                    || halfway.contains(&seen.client)
+                {
                     continue;
                 }
-                if flow.key.transport == Transport::Tcp && flow.marks.has(Mark::Refused) {
+                let transport = seen.stored.transport();
+                let refused = transport == Transport::Tcp && seen.stored.has(Mark::Refused);
+                if refused || !seen.stored.both_ways() {
                     continue;
                 }
-                let ends = flow.five_tuple(seen.orig);
-                let known = servers.contains(&ends.orig.addr) || self.hosts.contains_key(&ends.orig.addr);
-                if known || halfway.contains(&ends.orig.addr) {
-                    continue;
-                }
-                if !self.of(ends.resp.addr, catalogue).set.contains(*of) {
-                    continue;
-                }
-                let listener = Listener { addr: ends.resp.addr, transport: flow.key.transport, port: ends.resp.port };
+                let server = about.hosts.addr(seen.server);
+                let listener = Listener { addr: server, transport, port: seen.port };
                 let Some(service) = any.iter().find(|service| covers(catalogue, **service, listener)) else {
                     continue;
                 };
-                let because = format!(
-                    "asked {} of {} {}",
-                    catalogue.service(*service).title,
-                    catalogue.role_name(*of),
-                    ends.resp.addr
-                );
-                let frames = vec![flow.first_frame];
+                let title = &catalogue.service(*service).title;
+                let because = format!("asked {title} of {} {server}", catalogue.role_name(*of));
+                let frames = vec![seen.stored.order().1];
                 let row = HostRole { role: inference.role, by_site: false, because, frames };
-                self.give(ends.orig.addr, row, catalogue);
+                self.give(seen.client, row, catalogue);
             }
         }
     }
 }
 
 /// Hosts that answer several others on ports of the catalogue: servers of a kind that nothing tells.
-fn serving_many(flows: &[Seen<'_>], catalogue: &Catalogue) -> BTreeSet<Addr> {
-    let mut clients: BTreeMap<Addr, BTreeSet<Addr>> = BTreeMap::new();
-    for seen in flows {
-        let flow = seen.flow();
-        if !flow.marks.has(Mark::Established) {
-            continue;
-        }
-        let ends = flow.five_tuple(seen.orig);
-        let service = catalogue.service_at(flow.key.transport, ends.resp.port);
-        if service.is_some_and(|service| !catalogue.service(service).dynamic) {
-            let known = clients.entry(ends.resp.addr).or_default();
-            if known.len() < CLIENTS_OF_A_SERVER {
-                known.insert(ends.orig.addr);
+fn serving_many(flows: &[Seen<'_>], about: &About<'_>) -> Set<HostId> {
+    let mut clients: Map<HostId, Vec<HostId>> = Map::default();
+    for seen in flows.iter().filter(|seen| seen.stored.has(Mark::Established)) {
+        if about.meaning(seen).is_some_and(|meaning| meaning.named.is_some()) {
+            let known = clients.entry(seen.server).or_default();
+            if known.len() < CLIENTS_OF_A_SERVER && !known.contains(&seen.client) {
+                known.push(seen.client);
             }
         }
     }
-    clients.into_iter().filter(|(_, known)| known.len() >= CLIENTS_OF_A_SERVER).map(|(addr, _)| addr).collect()
+    clients.into_iter().filter(|(_, known)| known.len() >= CLIENTS_OF_A_SERVER).map(|(host, _)| host).collect()
 }
 
 /// Hosts that answered something which tells a host of this role, and not enough to be sure: no clients either.
-fn answering_like(role: RoleId, context: &Context, catalogue: &Catalogue) -> BTreeSet<Addr> {
+fn answering_like(role: RoleId, context: &Context, about: &About<'_>) -> Set<HostId> {
+    let catalogue = about.catalogue;
     let telling: Vec<ServiceId> = catalogue
         .inference()
         .iter()
         .filter(|inference| inference.role == role)
         .flat_map(|inference| match &inference.basis {
             RoleBasis::Answers { all, .. } => all.clone(),
-            RoleBasis::Asks { .. } => Vec::new(),
+            RoleBasis::Asks { .. } | RoleBasis::Proved { .. } => Vec::new(),
         })
         .collect();
     let tells = |listener: &Listener| telling.iter().any(|service| covers(catalogue, *service, *listener));
-    context.answers().iter().filter(|(listener, _)| tells(listener)).map(|(listener, _)| listener.addr).collect()
-}
-
-/// What each host answered.
-fn by_host(context: &Context) -> BTreeMap<Addr, Vec<(Listener, FrameId)>> {
-    let mut hosts: BTreeMap<Addr, Vec<(Listener, FrameId)>> = BTreeMap::new();
-    for (listener, answered) in context.answers() {
-        hosts.entry(listener.addr).or_default().push((*listener, answered.frame));
-    }
-    hosts
+    let listeners = context.answers().iter().map(|(listener, _)| listener);
+    listeners.filter(|listener| tells(listener)).filter_map(|listener| about.hosts.find(listener.addr)).collect()
 }
 
 fn covers(catalogue: &Catalogue, service: ServiceId, listener: Listener) -> bool {

@@ -1,9 +1,11 @@
 //! The words of the judgement. Two axes, never one: what the wire showed, and what the documents say of it.
 
 use std::fmt;
+use std::rc::Rc;
 
 use crate::catalogue::policy::RowId;
 use crate::model::addr::Addr;
+use crate::model::app::AppProto;
 use crate::model::ids::FrameId;
 
 /// What the wire shows of a flow.
@@ -261,31 +263,38 @@ impl fmt::Display for Reason {
 
 /// Frames that show it, up to six, in the order of the story.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Frames([FrameId; 6]);
+pub struct Frames {
+    /// As told; places without a frame and repetitions are passed over where they are read.
+    told: [FrameId; 6],
+    len: u8,
+}
 
 impl Frames {
-    /// These frames, without gaps and repetitions.
+    /// The first six of these frames, without gaps and repetitions.
+    #[inline]
     pub fn of(frames: &[FrameId]) -> Self {
         let mut kept = Self::default();
-        for frame in frames.iter().filter(|frame| frame.is_some()) {
-            kept.add(*frame);
+        for (place, frame) in kept.told.iter_mut().zip(frames) {
+            *place = *frame;
+            kept.len += 1;
         }
         kept
     }
 
-    /// Adds a frame if there is room and it is not there yet.
+    /// Adds a frame if there is room.
     pub fn add(&mut self, frame: FrameId) {
-        if self.0.contains(&frame) {
-            return;
-        }
-        if let Some(place) = self.0.iter_mut().find(|place| !place.is_some()) {
+        if let Some(place) = self.told.get_mut(usize::from(self.len)) {
             *place = frame;
+            self.len += 1;
         }
     }
 
     /// The frames.
     pub fn iter(&self) -> impl Iterator<Item = FrameId> + '_ {
-        self.0.iter().copied().filter(|frame| frame.is_some())
+        let told = self.told.get(..usize::from(self.len)).unwrap_or_default();
+        let new =
+            |(at, frame): &(usize, &FrameId)| frame.is_some() && !told.iter().take(*at).any(|before| before == *frame);
+        told.iter().enumerate().filter(new).map(|(_, frame)| *frame)
     }
 }
 
@@ -304,13 +313,15 @@ pub struct Verdict {
     pub frames: Frames,
 }
 
-/// What the documents say of a flow.
+/// What the documents say of a flow. Flows of which they say the same share the rows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Standing {
-    /// Rows name it.
-    Expected(Vec<RowId>),
+    /// Rows name it; in order.
+    Expected(Rc<[RowId]>),
+    /// Rows allow the RPC interface that was learned for it.
+    ExpectedRpc(Rc<[RowId]>),
     /// Nothing but a wide range covers it.
-    ExpectedRange(Vec<RowId>),
+    ExpectedRange(Rc<[RowId]>),
     /// No row allows it.
     Unexpected(Why),
     /// The catalogue does not know it.
@@ -324,6 +335,7 @@ impl Standing {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Expected(_) => "expected",
+            Self::ExpectedRpc(_) => "expected_rpc",
             Self::ExpectedRange(_) => "expected_range",
             Self::Unexpected(_) => "unexpected",
             Self::Uncatalogued => "uncatalogued",
@@ -331,10 +343,18 @@ impl Standing {
         }
     }
 
-    /// The rows that allow it.
+    /// The same rows, shared.
+    pub fn shared_rows(&self) -> Rc<[RowId]> {
+        match self {
+            Self::Expected(rows) | Self::ExpectedRange(rows) => Rc::clone(rows),
+            _ => [].into(),
+        }
+    }
+
+    /// The rows that allow it, in order.
     pub fn rows(&self) -> &[RowId] {
         match self {
-            Self::Expected(rows) | Self::ExpectedRange(rows) => rows,
+            Self::Expected(rows) | Self::ExpectedRpc(rows) | Self::ExpectedRange(rows) => rows,
             _ => &[],
         }
     }
@@ -349,6 +369,12 @@ pub enum Why {
     RolePair,
     /// A row allows the other direction.
     Direction,
+    /// The payload is not what the port says: this protocol, or certainly none of those it may be.
+    ProtocolMismatch(Option<AppProto>),
+    /// The RPC interface is meant for hosts of other roles.
+    RpcInterface,
+    /// In the range of RPC, and certainly another protocol.
+    NonRpcInRange(AppProto),
 }
 
 impl Why {
@@ -358,6 +384,9 @@ impl Why {
             Self::NoRow => "no_row",
             Self::RolePair => "role_pair",
             Self::Direction => "direction",
+            Self::ProtocolMismatch(_) => "protocol_mismatch",
+            Self::RpcInterface => "rpc_interface",
+            Self::NonRpcInRange(_) => "non_rpc_in_range",
         }
     }
 }
@@ -392,6 +421,12 @@ impl WhyNot {
 pub enum FindingKind {
     /// Expected, and it failed.
     Blocked,
+    /// The endpoint mapper or DCOM handed out the port, and the connection to it failed.
+    RpcBlocked,
+    /// The endpoint mapper itself cannot be reached.
+    EpmBlocked,
+    /// The endpoint mapper answered that it knows no such interface: a matter of the service, not of the network.
+    RpcNotRegistered,
     /// No row allows it, and it works.
     Unexpected,
     /// No row allows it, and it failed.
@@ -409,6 +444,9 @@ impl FindingKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Blocked => "blocked",
+            Self::RpcBlocked => "rpc_blocked",
+            Self::EpmBlocked => "epm_blocked",
+            Self::RpcNotRegistered => "rpc_not_registered",
             Self::Unexpected => "unexpected",
             Self::Attempt => "attempt",
             Self::RangeOnly => "range_only",
@@ -419,12 +457,14 @@ impl FindingKind {
 }
 
 /// How it is known which end is the client.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
 pub enum DirBasis {
     /// It sent the SYN.
     Syn,
     /// The other end sent a SYN-ACK.
     SynAck,
+    /// What it said is what a client says, or what the other end said is what a server says.
+    Payload,
     /// NTP mode of the payload (RFC 5905 section 7.3).
     NtpMode,
     /// One port, and only one, is in the catalogue.
@@ -443,6 +483,7 @@ impl DirBasis {
         match self {
             Self::Syn => "syn",
             Self::SynAck => "synack",
+            Self::Payload => "payload",
             Self::NtpMode => "ntp_mode",
             Self::CataloguePort => "catalogue_port",
             Self::LearnedPort => "learned_port",

@@ -319,7 +319,7 @@ fn say_speed(progress: &Progress, read_in: Duration, all_in: Duration) {
 }
 
 /// `blind`: the capture cannot show every failure, so that finding none proves nothing.
-fn exit_code(args: &AnalyzeArgs, report: &Report, facts: &[InputFacts], blind: bool) -> u8 {
+fn exit_code(args: &AnalyzeArgs, report: &Report<'_>, facts: &[InputFacts], blind: bool) -> u8 {
     if args.fail_on.iter().any(|kind| report.has(*kind)) {
         return exit::FINDINGS;
     }

@@ -88,6 +88,8 @@ struct Listed<'c> {
     transport: &'static str,
     ports: Vec<[u16; 2]>,
     dynamic: bool,
+    /// RPC interfaces by name: such a row allows these on a dynamic port, and the port itself proves nothing.
+    interfaces: Vec<&'c str>,
     purpose: Shown,
     document: Shown,
     note: Option<Shown>,
@@ -138,6 +140,12 @@ fn listed<'c>(catalogue: &'c Catalogue, row: &'c Row) -> Vec<Listed<'c>> {
                 .filter(|ports| ports.transport.has_ports())
                 .map(|ports| [ports.low, ports.high])
                 .collect(),
+            interfaces: row
+                .interfaces
+                .iter()
+                .filter_map(|uuid| catalogue.interface(*uuid))
+                .map(|interface| interface.name.as_str())
+                .collect(),
             purpose: Shown::text(&row.purpose),
             document: Shown::text(&row.document),
             note: row.note.as_deref().map(Shown::text),
@@ -176,8 +184,10 @@ fn list_text(catalogue: &Catalogue, rows: &[Listed<'_>], out: &mut dyn Write) ->
                 format!("{}/{}", row.transport, ports.join(","))
             };
             let Listed { id, from, to, title, purpose, document, .. } = row;
+            let only =
+                if row.interfaces.is_empty() { String::new() } else { format!(" ({})", row.interfaces.join(", ")) };
             let standing = if row.judges { "" } else { " (listed only)" };
-            writeln!(out, "  {id:<width$}  {at:<18} {from} -> {to}: {title}. {purpose} [{document}]{standing}")?;
+            writeln!(out, "  {id:<width$}  {at:<18} {from} -> {to}: {title}{only}. {purpose} [{document}]{standing}")?;
         }
     }
     Ok(())
@@ -194,7 +204,9 @@ fn list_json(rows: &[Listed<'_>], out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn list_csv(rows: &[Listed<'_>], out: &mut dyn Write) -> io::Result<()> {
-    out.write_all(b"id,profile,from,to,service,title,transport,ports,dynamic,purpose,document,note,judges\r\n")?;
+    out.write_all(
+        b"id,profile,from,to,service,title,transport,ports,dynamic,interfaces,purpose,document,note,judges\r\n",
+    )?;
     for row in rows {
         let ports: Vec<String> = row.ports.iter().map(|&ports| range(ports)).collect();
         let fields = [
@@ -207,6 +219,7 @@ fn list_csv(rows: &[Listed<'_>], out: &mut dyn Write) -> io::Result<()> {
             row.transport,
             &ports.join(" "),
             if row.dynamic { "true" } else { "false" },
+            &row.interfaces.join(" "),
             row.purpose.as_str(),
             row.document.as_str(),
             row.note.as_ref().map(Shown::as_str).unwrap_or_default(),

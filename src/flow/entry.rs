@@ -33,7 +33,7 @@ use crate::model::transport::Transport;
 ///
 /// An attempt that met no answer, or a RST, needs no [`Detail`]: while `syns` is not 0, `more` holds IP-ID and window
 /// of the newest SYN, `max_ack` the two gaps between SYNs, `next_seq` and `unheard` of the other end its RST. Of what
-/// has no TCP header, `max_ack` holds the tries.
+/// has no TCP header, `max_ack` holds the tries and `next_seq` the number of its speech.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Entry {
@@ -87,6 +87,7 @@ pub(crate) struct Detail {
     tries: [u16; 2],
     isn: [u32; 2],
     icmp: u32,
+    speech: u32,
     /// The number of its [`Carry`], if it has one.
     carry: u32,
     syn_gap_ms: u32,
@@ -205,9 +206,49 @@ impl Entry {
         self.last[0].max(self.last[1])
     }
 
+    /// The transport of its key.
+    #[inline]
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// Whether packets of both ends were counted.
+    #[inline]
+    pub(crate) fn both_ways(&self) -> bool {
+        self.last_frame[0].is_some() && self.last_frame[1].is_some()
+    }
+
+    /// Packets of both ends, carries apart.
+    #[inline]
+    pub(crate) fn packets(&self) -> u64 {
+        self.packets.into_iter().map(u64::from).sum()
+    }
+
+    /// See [`Flow::icmp`].
+    #[inline]
+    pub(crate) fn icmp(&self, beside: &Beside) -> u32 {
+        self.kept(beside).map_or(0, |detail| detail.icmp)
+    }
+
+    /// See [`Flow::speech`].
+    #[inline]
+    pub(crate) fn speech(&self, beside: &Beside) -> u32 {
+        match self.kept(beside) {
+            Some(detail) => detail.speech,
+            None if self.transport == Transport::Tcp => 0,
+            None => self.next_seq[0],
+        }
+    }
+
+    /// Its detail, if that is kept beside it.
+    #[inline]
+    fn kept<'b>(&self, beside: &'b Beside) -> Option<&'b Detail> {
+        if self.marks & DETAILED == 0 { None } else { beside.details.get(self.more) }
+    }
+
     /// How much a flow tells: what is given up last has the highest worth.
     pub(crate) fn worth(&self) -> u8 {
-        let both = self.last_frame[0].is_some() && self.last_frame[1].is_some();
+        let both = self.both_ways();
         if self.has(Mark::Superseded) {
             0
         } else if !both && self.first_frame == self.last_frame[0].max(self.last_frame[1]) {
@@ -230,13 +271,13 @@ impl Entry {
         };
         let opening = self.syns > 0;
         let began = if self.marks & BEGAN_HIGH == 0 { Side::Low } else { Side::High };
-        let mut next_seq = self.next_seq;
+        let tcp = self.transport == Transport::Tcp;
+        let mut next_seq = if tcp { self.next_seq } else { [0; 2] };
         let mut unheard = self.unheard;
         if opening {
             next_seq[began.other().index()] = 0;
             unheard[began.other().index()] = 0;
         }
-        let tcp = self.transport == Transport::Tcp;
         Flow {
             key: self.key(&beside.hosts),
             next_seq,
@@ -264,6 +305,7 @@ impl Entry {
             isn: detail.isn,
             history: self.history,
             icmp: detail.icmp,
+            speech: detail.speech,
             first: self.first,
             first_frame: self.first_frame,
             syn_last: detail.syn_last,
@@ -290,8 +332,7 @@ impl Entry {
     /// Takes back a flow that was unfolded and changed.
     pub(crate) fn fold(&mut self, flow: &Flow, beside: &mut Beside) {
         let mut detail = Detail::of(flow);
-        let known = if self.marks & DETAILED == 0 { None } else { beside.details.get(self.more) };
-        detail.carry = known.map_or(0, |known| known.carry);
+        detail.carry = self.kept(beside).map_or(0, |known| known.carry);
         let carry = Carry::of(flow);
         if carry.is_some() || detail.carry != 0 {
             match beside.carries.get_mut(detail.carry) {
@@ -346,7 +387,7 @@ impl Entry {
             beside.hosts.release(self.high);
         }
         if self.marks & DETAILED != 0 {
-            let carry = beside.details.get(self.more).map_or(0, |detail| detail.carry);
+            let carry = self.kept(beside).map_or(0, |detail| detail.carry);
             beside.carries.release(carry);
             beside.details.release(self.more);
         }
@@ -357,6 +398,7 @@ impl Entry {
         self.more = 0;
         if self.transport != Transport::Tcp {
             self.max_ack = detail.tries.map(u32::from);
+            self.next_seq = [detail.speech, 0];
             return;
         }
         let (me, other) = (flow.began.index(), flow.began.other().index());
@@ -382,6 +424,7 @@ impl Entry {
         let mut detail = Detail::NONE;
         if self.transport != Transport::Tcp {
             detail.tries = self.max_ack.map(|tries| tries as u16);
+            [detail.speech, _] = self.next_seq;
             return detail;
         }
         if self.syns == 0 {
@@ -526,6 +569,7 @@ impl Detail {
         tries: [0; 2],
         isn: [0; 2],
         icmp: 0,
+        speech: 0,
         carry: 0,
         syn_gap_ms: 0,
         syn_first_gap_ms: 0,
@@ -553,6 +597,7 @@ impl Detail {
             tries: flow.tries,
             isn: flow.isn,
             icmp: flow.icmp,
+            speech: flow.speech,
             carry: 0,
             syn_gap_ms: flow.syn_gap_ms,
             syn_first_gap_ms: flow.syn_first_gap_ms,

@@ -12,6 +12,8 @@ pub mod icmp;
 pub mod limits;
 pub mod record;
 mod slots;
+pub mod speech;
 pub mod state;
+pub mod stream;
 pub mod table;
 mod tcp;

@@ -79,6 +79,8 @@ pub struct Flow {
     pub history: History,
     /// Place of its ICMP error in the table, from 1; 0 = none.
     pub icmp: u32,
+    /// Place of what was recognised in its payload, from 1; 0 = nothing was looked at.
+    pub(crate) speech: u32,
     /// When the first packet was seen.
     pub first: Timestamp,
     /// Frame of the first packet.
@@ -183,6 +185,8 @@ pub enum Mark {
     SaidDataHigh = 1 << 20,
     /// A SYN-ACK came whose numbers do not fit the SYN.
     MisfitSynAck = 1 << 21,
+    /// Its payload is not listened to any more: what it is, is known or will not be.
+    Heard = 1 << 22,
 }
 
 /// A set of [`Mark`]s.
@@ -260,6 +264,7 @@ impl Flow {
             synack_at: Timestamp::default(),
             reset: Reset::default(),
             icmp: 0,
+            speech: 0,
         }
     }
 

@@ -22,6 +22,7 @@ use crate::flow::record::Flow;
 use crate::flow::record::Mark;
 use crate::flow::record::rst;
 use crate::flow::slots::Slots;
+use crate::flow::speech::Speech;
 use crate::flow::tcp;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -37,6 +38,7 @@ pub struct Table {
     entries: Arena<Entry>,
     beside: Beside,
     icmps: Arena<IcmpSeen>,
+    speeches: Arena<Speech>,
     recent: Recent,
     folds: Folds,
     limits: Limits,
@@ -47,15 +49,22 @@ pub struct Table {
 
 /// What an update may tell others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// Nothing of interest.
-    Quiet,
+pub struct Event {
+    /// The flow that the packet was counted into.
+    pub flow: FlowIndex,
     /// The responder of this flow answered for the first time.
-    Answered(FlowIndex),
+    pub answered: bool,
+    /// The packet has captured payload of a flow that is still listened to.
+    pub speaks: bool,
+}
+
+impl Event {
+    /// Nothing of interest.
+    const QUIET: Self = Self { flow: FlowIndex(0), answered: false, speaks: false };
 }
 
 /// A flow's place in its table.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FlowIndex(u32);
 
 impl Table {
@@ -69,6 +78,7 @@ impl Table {
             entries: Arena::default(),
             beside: Beside::default(),
             icmps: Arena::default(),
+            speeches: Arena::default(),
             recent: Recent::default(),
             folds: Folds::default(),
             limits,
@@ -105,25 +115,29 @@ impl Table {
                 self.counters.icmp_errors += 1;
                 self.icmp(packet, &error, hash);
             }
-            return Event::Quiet;
+            return Event::QUIET;
         }
         let Some(index) = self.find(packet, hash) else {
             if copy {
                 self.counters.duplicates += 1;
-                return Event::Quiet;
+                return Event::QUIET;
             }
             return self.begin(packet, hash);
         };
-        let Some(entry) = self.entries.get_mut(index) else { return Event::Quiet };
+        let Some(entry) = self.entries.get_mut(index) else { return Event::QUIET };
         if copy {
             self.counters.duplicates += 1;
             entry.set(Mark::Copied);
             if matches!(packet.layer, Layer::Tcp(tcp) if rst(tcp.flags)) {
                 entry.set(Mark::ResetCopied);
             }
-            return Event::Quiet;
+            return Event::QUIET;
         }
-        if entry.take(packet) { Event::Quiet } else { self.count_unfolded(index, packet, hash) }
+        if entry.take(packet) {
+            Event { flow: FlowIndex(index), answered: false, speaks: speaks(packet, entry.has(Mark::Heard)) }
+        } else {
+            self.count_unfolded(index, packet, hash)
+        }
     }
 
     /// All flows, in the order they began (an evicted flow's place goes to a later one).
@@ -136,9 +150,36 @@ impl Table {
         Some(self.entries.get(index.0)?.unfold(&self.beside))
     }
 
-    /// The ICMP error that a flow of this table met.
-    pub fn icmp_of(&self, flow: &Flow) -> Option<&IcmpSeen> {
-        self.icmps.get(flow.icmp)
+    /// What tells a flow from an earlier one at the same index, without the rest of it: its first frame.
+    #[inline]
+    pub fn first_frame(&self, index: FlowIndex) -> Option<FrameId> {
+        Some(self.entries.get(index.0)?.order().1)
+    }
+
+    /// How many packets of both ends were counted into a flow; no more than 32 bits of each are looked at.
+    #[inline]
+    pub fn packets(&self, index: FlowIndex) -> Option<u64> {
+        Some(self.entries.get(index.0)?.packets())
+    }
+
+    /// The place for what is recognised in the payload of a flow.
+    pub fn speech_mut(&mut self, index: FlowIndex) -> Option<&mut Speech> {
+        let entry = self.entries.get_mut(index.0)?;
+        let mut number = entry.speech(&self.beside);
+        if number == 0 {
+            let mut flow = entry.unfold(&self.beside);
+            number = self.speeches.put(Speech::default());
+            flow.speech = number;
+            entry.fold(&flow, &mut self.beside);
+        }
+        self.speeches.get_mut(number)
+    }
+
+    /// Ends listening to a flow: no further [`Event`] tells of its payload.
+    pub fn end_listening(&mut self, index: FlowIndex) {
+        if let Some(entry) = self.entries.get_mut(index.0) {
+            entry.set(Mark::Heard);
+        }
     }
 
     /// The totals of evicted flows.
@@ -157,7 +198,7 @@ impl Table {
     /// Counts a packet that may change anything, or begin another flow on the same key.
     #[inline(never)]
     fn count_unfolded(&mut self, index: u32, packet: &Packet, hash: u64) -> Event {
-        let Some(entry) = self.entries.get_mut(index) else { return Event::Quiet };
+        let Some(entry) = self.entries.get_mut(index) else { return Event::QUIET };
         let mut flow = entry.unfold(&self.beside);
         let over = match packet.layer {
             Layer::Tcp(tcp) => tcp::begins_anew(&flow, packet, &tcp),
@@ -166,7 +207,7 @@ impl Table {
         if !over {
             let answered = count(&mut flow, packet, &mut self.counters);
             entry.fold(&flow, &mut self.beside);
-            return if answered { Event::Answered(FlowIndex(index)) } else { Event::Quiet };
+            return Event { flow: FlowIndex(index), answered, speaks: speaks(packet, flow.marks.has(Mark::Heard)) };
         }
         flow.marks.set(Mark::Superseded);
         let waited = packet.ts.since(flow.last_seen()).as_millis();
@@ -198,7 +239,7 @@ impl Table {
         let mut flow = Flow::begin(packet);
         let answered = count(&mut flow, packet, &mut self.counters);
         let index = self.entries.put(Entry::of(&flow, tag_of(hash), &mut self.beside));
-        (index, if answered { Event::Answered(FlowIndex(index)) } else { Event::Quiet })
+        (index, Event { flow: FlowIndex(index), answered, speaks: speaks(packet, false) })
     }
 
     /// Gives up the flow that tells least, of a few: superseded before closed before half-open before live, then the
@@ -221,6 +262,7 @@ impl Table {
             let flow = entry.unfold(&self.beside);
             entry.release(&mut self.beside);
             self.icmps.release(flow.icmp);
+            self.speeches.release(flow.speech);
             self.counters.flows_evicted += 1;
             if self.folds.take(&flow, self.limits.folds_max) {
                 self.counters.folds_collapsed += 1;
@@ -303,8 +345,39 @@ impl<'a> Stored<'a> {
     }
 
     /// The ICMP error that it met.
+    #[inline]
     pub fn icmp(self) -> Option<&'a IcmpSeen> {
-        self.table.icmp_of(&self.flow())
+        self.table.icmps.get(self.entry.icmp(&self.table.beside))
+    }
+
+    /// What was recognised in its payload.
+    #[inline]
+    pub fn speech(self) -> Option<&'a Speech> {
+        self.table.speeches.get(self.entry.speech(&self.table.beside))
+    }
+
+    /// See [`Flow::marks`].
+    #[inline]
+    pub fn has(self, mark: Mark) -> bool {
+        self.entry.has(mark)
+    }
+
+    /// See [`FlowKey::transport`](crate::model::addr::FlowKey::transport).
+    #[inline]
+    pub fn transport(self) -> Transport {
+        self.entry.transport()
+    }
+
+    /// Whether packets of both ends were captured.
+    #[inline]
+    pub fn both_ways(self) -> bool {
+        self.entry.both_ways()
+    }
+
+    /// See [`Flow::first`].
+    #[inline]
+    pub fn first(self) -> Timestamp {
+        self.entry.order().0
     }
 
     /// When its first packet was seen, that packet's frame, and the newest frame of each end: what flows are sorted by.
@@ -336,6 +409,12 @@ fn count(flow: &mut Flow, packet: &Packet, counters: &mut Counters) -> bool {
         _ => datagram(flow, packet, pause),
     };
     step == tcp::Step::Answered
+}
+
+/// Whether a packet has captured payload of a flow that is still listened to.
+#[inline]
+fn speaks(packet: &Packet, heard: bool) -> bool {
+    packet.payload_captured > 0 && !heard && packet.layer != Layer::Fragment
 }
 
 /// A datagram, echo, fragment or packet without ports: a reply is a packet of the end that did not begin.
@@ -469,7 +548,14 @@ mod tests {
                     assert_eq!(count(&mut flow, &packet, &mut counters), said);
                     entry.fold(&flow, &mut beside);
                 }
+                if draw.below(60) == 0 {
+                    open.speech = number as u32;
+                    let mut flow = entry.unfold(&beside);
+                    flow.speech = open.speech;
+                    entry.fold(&flow, &mut beside);
+                }
                 assert_eq!((entry.unfold(&beside), counters), (open.clone(), open_counters), "{seed} {number}");
+                assert_eq!(entry.speech(&beside), open.speech);
             }
             sizes[usize::from(beside.details() > 0)] += 1;
             entry.release(&mut beside);

@@ -9,6 +9,9 @@ use std::sync::atomic::Ordering;
 use dashmap::DashMap;
 use foldhash::quality::RandomState;
 
+use crate::learn::endpoints::RpcBook;
+use crate::learn::grade::Endpoints;
+use crate::learn::names::Names;
 use crate::model::addr::Addr;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -44,6 +47,8 @@ pub struct Answered {
 pub struct Knowledge {
     answers: DashMap<Listener, Answered, RandomState>,
     forgotten: AtomicU64,
+    rpc: RpcBook,
+    names: Names,
 }
 
 impl Knowledge {
@@ -83,6 +88,21 @@ impl Knowledge {
         let mut all: Vec<_> = self.answers.iter().map(|entry| (*entry.key(), *entry.value())).collect();
         all.sort_unstable_by_key(|(listener, _)| *listener);
         all
+    }
+
+    /// What RPC sessions write to.
+    pub fn rpc(&self) -> &RpcBook {
+        &self.rpc
+    }
+
+    /// What RPC sessions learned, sorted and at rest. To be made once, when all flows are done.
+    pub fn endpoints(&self) -> Endpoints {
+        Endpoints::of(&self.rpc)
+    }
+
+    /// What hosts are called, and what applications told of errors.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Answers that came when no place was left.

@@ -2,4 +2,14 @@
 //!
 //! This room must never know policy, nor whether something is allowed.
 
+pub mod endpoints;
+pub mod grade;
 pub mod knowledge;
+pub mod listen;
+pub mod names;
+pub mod rpc;
+pub mod rpc_flow;
+
+mod calls;
+mod framing;
+mod supersede;

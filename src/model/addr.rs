@@ -55,6 +55,14 @@ impl Addr {
         }
     }
 
+    /// Whether the address belongs to some organisation's own network: RFC 1918, RFC 4193, link-local.
+    pub fn is_internal(self) -> bool {
+        match self.ip() {
+            IpAddr::V4(v4) => v4.is_private() || v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+        }
+    }
+
     /// Whether a packet to this address goes to many hosts: IPv4 224.0.0.0/4 and 255.255.255.255, IPv6 `ff00::/8`.
     pub fn is_multicast_or_broadcast(self) -> bool {
         match self.ip() {

@@ -4,6 +4,7 @@
 //! [`Knowledge`](crate::learn::knowledge::Knowledge). This room must never know rules, verdicts, formats or the
 //! terminal.
 
+pub mod ears;
 pub mod run;
 mod shard;
 mod worker;

@@ -1,6 +1,7 @@
 //! From a source to tables: the reader's loop, the workers, and an orderly end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -8,6 +9,7 @@ use std::thread;
 use crossbeam_channel::Receiver;
 use crossbeam_channel::Sender;
 use crossbeam_channel::bounded;
+use crossbeam_channel::unbounded;
 
 use crate::capture::batch::FrameBatch;
 use crate::capture::error::CaptureError;
@@ -27,12 +29,14 @@ use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
+use crate::pipeline::ears::EarCounts;
 use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
 use crate::pipeline::shard::mix_of;
 use crate::pipeline::shard::shard_of;
 use crate::pipeline::worker::Handle;
 use crate::pipeline::worker::PacketBatch;
+use crate::pipeline::worker::Shard;
 use crate::pipeline::worker::Worker;
 
 /// Batches that may wait for one worker. The reader waits when they are full: a file loses nothing.
@@ -78,6 +82,8 @@ pub struct Captured {
     pub first_frame: FrameId,
     /// Long times without any frame, in order: from the last frame before to the first after.
     pub gaps: Vec<(Timestamp, Timestamp)>,
+    /// What listening to payload cost.
+    pub ears: EarCounts,
     /// Whether it was stopped before the end.
     pub interrupted: bool,
 }
@@ -147,90 +153,121 @@ pub fn run(
         hash: KeyHash::default(),
         first: None,
         gaps: Gaps::default(),
+        interrupted: false,
     };
     if workers == 1 {
         let mut worker = Worker::new(0, 1, limits, knowledge);
+        let mut arena = FrameBatch::default();
         let mut batch = PacketBatch::with_capacity(BATCH);
-        let interrupted = reader.read(|packet, handle| {
-            batch.push(packet, handle);
-            if batch.len() == BATCH {
-                worker.take(&batch);
-                batch.clear();
-            }
-            true
-        })?;
-        worker.take(&batch);
-        let tables = worker.into_tables();
-        return Ok(reader.captured(tables.into_iter().flatten().collect(), interrupted));
+        while reader.next(&mut arena)? {
+            reader.decode(&arena, |packet, handle| {
+                batch.push(packet, handle);
+                if batch.len() == BATCH {
+                    worker.take(&batch, &arena.arena);
+                    batch.clear();
+                }
+            });
+            worker.take(&batch, &arena.arena);
+            batch.clear();
+        }
+        return Ok(reader.captured(worker.into_shards()));
     }
     thread::scope(|scope| {
+        // No worker waits to give back: what can be under way is bounded by the ways to them.
+        let (back, returned) = unbounded();
         let mut lanes = Vec::with_capacity(workers);
         let mut handles = Vec::with_capacity(workers);
         for number in 0..workers {
-            let (lane, work, back) = Lane::new();
-            lanes.push(lane);
+            let (sender, work) = bounded(QUEUE);
             let worker = Worker::new(number, workers, limits, knowledge);
+            let back = back.clone();
+            lanes.push(Lane { filling: PacketBatch::with_capacity(BATCH), work: sender });
             handles.push(scope.spawn(move || work_off(worker, &work, &back)));
         }
-        let read = reader.read(|packet, handle| {
-            let lane = lanes.get_mut(handle.shard % workers);
-            lane.is_some_and(|lane| lane.give(packet, handle))
-        });
-        let all_sent = lanes.iter_mut().all(Lane::flush);
-        drop(lanes);
-        let mut shards: [Option<Table>; SHARDS] = std::array::from_fn(|_| None);
+        drop(back);
+        let read = Dispatch { lanes, returned, batches: Vec::new(), arenas: Vec::new() }.run(&mut reader);
+        let mut shards: [Option<Shard>; SHARDS] = std::array::from_fn(|_| None);
         for handle in handles {
-            let tables = handle.join().map_err(|_| RunError::Worker)?;
-            for (shard, table) in shards.iter_mut().zip(tables) {
-                *shard = shard.take().or(table);
+            let own = handle.join().map_err(|_| RunError::Worker)?;
+            for (place, shard) in shards.iter_mut().zip(own) {
+                *place = place.take().or(shard);
             }
         }
-        let interrupted = read?;
-        if !all_sent {
-            return Err(RunError::Worker);
-        }
-        Ok(reader.captured(shards.into_iter().flatten().collect(), interrupted))
+        read?;
+        Ok(reader.captured(shards))
     })
 }
 
-fn work_off(
-    mut worker: Worker<'_>,
-    work: &Receiver<PacketBatch>,
-    back: &Sender<PacketBatch>,
-) -> [Option<Table>; SHARDS] {
-    for mut batch in work {
-        worker.take(&batch);
-        batch.clear();
-        // The reader may be gone already; then nobody needs the memory.
-        back.try_send(batch).ok();
-    }
-    worker.into_tables()
+/// Packets for one worker, and the memory that their payload lies in.
+struct Work {
+    packets: PacketBatch,
+    arena: Arc<FrameBatch>,
 }
 
-/// The way to one worker: full batches go, empty ones come back.
+fn work_off(mut worker: Worker<'_>, work: &Receiver<Work>, back: &Sender<Work>) -> [Option<Shard>; SHARDS] {
+    for mut work in work {
+        worker.take(&work.packets, &work.arena.arena);
+        work.packets.clear();
+        // The reader may be gone already; then nobody needs the memory.
+        back.send(work).ok();
+    }
+    worker.into_shards()
+}
+
+/// The reader's side of the channels: full batches go to their workers, empty ones and arenas come back and are used
+/// again.
+struct Dispatch {
+    lanes: Vec<Lane>,
+    returned: Receiver<Work>,
+    batches: Vec<PacketBatch>,
+    arenas: Vec<FrameBatch>,
+}
+
+/// The way to one worker.
 struct Lane {
     filling: PacketBatch,
-    work: Sender<PacketBatch>,
-    back: Receiver<PacketBatch>,
+    work: Sender<Work>,
 }
 
-impl Lane {
-    fn new() -> (Self, Receiver<PacketBatch>, Sender<PacketBatch>) {
-        let (work, worker_takes) = bounded(QUEUE);
-        let (worker_gives, back) = bounded(QUEUE + 2);
-        (Self { filling: PacketBatch::with_capacity(BATCH), work, back }, worker_takes, worker_gives)
+impl Dispatch {
+    /// Reads to the end. Closes the channels when it returns.
+    fn run(mut self, reader: &mut Reader<'_>) -> Result<(), RunError> {
+        let mut arena = FrameBatch::default();
+        while reader.next(&mut arena)? {
+            let shared = Arc::new(arena);
+            let mut sent = Ok(());
+            reader.decode(&shared, |packet, handle| {
+                if let Err(error) = self.give(packet, handle, &shared) {
+                    sent = Err(error);
+                }
+            });
+            sent?;
+            for number in 0..self.lanes.len() {
+                self.flush(number, &shared)?;
+            }
+            self.arenas.extend(Arc::into_inner(shared));
+            while let Ok(work) = self.returned.try_recv() {
+                self.batches.push(work.packets);
+                self.arenas.extend(Arc::into_inner(work.arena));
+            }
+            arena = self.arenas.pop().unwrap_or_default();
+        }
+        Ok(())
     }
 
-    /// False if the worker is gone.
     #[inline]
-    fn give(&mut self, packet: &Packet, handle: Handle) -> bool {
-        self.filling.push(packet, handle);
-        self.filling.len() < BATCH || self.flush()
+    fn give(&mut self, packet: &Packet, handle: Handle, arena: &Arc<FrameBatch>) -> Result<(), RunError> {
+        let number = handle.shard % self.lanes.len();
+        let Some(lane) = self.lanes.get_mut(number) else { return Ok(()) };
+        lane.filling.push(packet, handle);
+        if lane.filling.len() < BATCH { Ok(()) } else { self.flush(number, arena) }
     }
 
-    fn flush(&mut self) -> bool {
-        let empty = self.back.try_recv().unwrap_or_else(|_| PacketBatch::with_capacity(BATCH));
-        self.work.send(std::mem::replace(&mut self.filling, empty)).is_ok()
+    fn flush(&mut self, number: usize, arena: &Arc<FrameBatch>) -> Result<(), RunError> {
+        let Some(lane) = self.lanes.get_mut(number).filter(|lane| lane.filling.len() > 0) else { return Ok(()) };
+        let empty = self.batches.pop().unwrap_or_else(|| PacketBatch::with_capacity(BATCH));
+        let packets = std::mem::replace(&mut lane.filling, empty);
+        lane.work.send(Work { packets, arena: Arc::clone(arena) }).map_err(|_| RunError::Worker)
     }
 }
 
@@ -242,6 +279,7 @@ struct Reader<'a> {
     hash: KeyHash,
     first: Option<FrameId>,
     gaps: Gaps,
+    interrupted: bool,
 }
 
 /// Long silences of the capture.
@@ -270,35 +308,47 @@ impl Gaps {
 }
 
 impl Reader<'_> {
-    /// Hands each packet on until the end; true if stopped before. `give` says whether to go on.
-    fn read(&mut self, mut give: impl FnMut(&Packet, Handle) -> bool) -> Result<bool, RunError> {
-        let mut batch = FrameBatch::default();
-        while self.source.next_batch(&mut batch)? {
-            if self.first.is_none() {
-                self.first = batch.frames.first().map(|frame| frame.id);
-            }
-            for frame in &batch.frames {
-                self.gaps.see(frame.ts);
-                if let Decoded::Packet(packet) = &self.decoder.decode(frame, batch.bytes(frame)) {
-                    let mix = mix_of(&packet.key);
-                    let (hash, signature) = (self.hash.of(&packet.key), signature(packet, mix));
-                    if !give(packet, Handle { hash, signature, shard: shard_of(mix) }) {
-                        return Err(RunError::Worker);
-                    }
-                }
-            }
+    /// Reads the next frames; false at the end, or when told to stop.
+    fn next(&mut self, batch: &mut FrameBatch) -> Result<bool, RunError> {
+        if self.first.is_some() {
             (self.progress)(self.source.progress());
             if self.stop.load(Ordering::Relaxed) {
-                return Ok(true);
+                self.interrupted = true;
+                return Ok(false);
             }
         }
-        Ok(false)
+        let more = self.source.next_batch(batch)?;
+        if self.first.is_none() {
+            self.first = batch.frames.first().map(|frame| frame.id);
+        }
+        Ok(more)
     }
 
-    fn captured(&self, tables: Vec<Table>, interrupted: bool) -> Captured {
+    /// Hands each packet on, with what finds its flow.
+    #[inline]
+    fn decode(&mut self, batch: &FrameBatch, mut give: impl FnMut(&Packet, Handle)) {
+        for frame in &batch.frames {
+            self.gaps.see(frame.ts);
+            if let Decoded::Packet(packet) = &self.decoder.decode(frame, batch.bytes(frame)) {
+                let mix = mix_of(&packet.key);
+                let (hash, signature) = (self.hash.of(&packet.key), signature(packet, mix));
+                let payload_at = frame.at + packet.payload_at;
+                give(packet, Handle { hash, signature, shard: shard_of(mix), payload_at });
+            }
+        }
+    }
+
+    fn captured(&self, shards: [Option<Shard>; SHARDS]) -> Captured {
         let first_frame = self.first.unwrap_or(FrameId::NONE);
         let mut gaps = self.gaps.found.clone();
         gaps.sort_unstable();
-        Captured { tables, decode: self.decoder.counts().clone(), first_frame, gaps, interrupted }
+        let (decode, interrupted) = (self.decoder.counts().clone(), self.interrupted);
+        let mut ears = EarCounts::default();
+        let mut tables = Vec::with_capacity(SHARDS);
+        for shard in shards.into_iter().flatten() {
+            ears.add(shard.ear_counts());
+            tables.push(shard.table);
+        }
+        Captured { tables, decode, first_frame, gaps, ears, interrupted }
     }
 }

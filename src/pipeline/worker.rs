@@ -3,10 +3,11 @@
 use crate::decode::packet::Packet;
 use crate::flow::limits::Limits;
 use crate::flow::record::Flow;
-use crate::flow::table::Event;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::learn::knowledge::Listener;
+use crate::pipeline::ears::EarCounts;
+use crate::pipeline::ears::Ears;
 use crate::pipeline::shard::SHARDS;
 
 /// What finds the flow of a packet, made once.
@@ -18,6 +19,8 @@ pub(crate) struct Handle {
     pub(crate) signature: u64,
     /// The shard of its key.
     pub(crate) shard: usize,
+    /// Where its captured payload begins in the arena of its frame.
+    pub(crate) payload_at: u32,
 }
 
 /// Packets and their handles, side by side: what is looked at ahead of time lies close together.
@@ -53,10 +56,23 @@ impl PacketBatch {
     }
 }
 
+/// A table with its ears.
+pub(crate) struct Shard {
+    pub(crate) table: Table,
+    ears: Ears,
+}
+
+impl Shard {
+    /// What listening cost.
+    pub(crate) fn ear_counts(&self) -> EarCounts {
+        self.ears.counts
+    }
+}
+
 /// Owns every table whose shard it is given.
 pub(crate) struct Worker<'a> {
     /// A place for each shard; those of other workers stay empty.
-    tables: [Option<Table>; SHARDS],
+    shards: [Option<Shard>; SHARDS],
     knowledge: &'a Knowledge,
 }
 
@@ -67,12 +83,13 @@ const AHEAD: usize = 16;
 impl<'a> Worker<'a> {
     /// Worker `number` of `workers`, which has the shards that leave this remainder.
     pub(crate) fn new(number: usize, workers: usize, limits: Limits, knowledge: &'a Knowledge) -> Self {
-        let tables = std::array::from_fn(|shard| (shard % workers == number).then(|| Table::new(limits)));
-        Self { tables, knowledge }
+        let new = || Shard { table: Table::new(limits), ears: Ears::default() };
+        let shards = std::array::from_fn(|shard| (shard % workers == number).then(new));
+        Self { shards, knowledge }
     }
 
-    /// Counts a batch into the tables, in order.
-    pub(crate) fn take(&mut self, batch: &PacketBatch) {
+    /// Counts a batch into the tables, in order. `arena` holds the bytes of its frames.
+    pub(crate) fn take(&mut self, batch: &PacketBatch, arena: &[u8]) {
         let PacketBatch { packets, handles } = batch;
         let (first, rest) = handles.split_at(handles.len().min(2 * AHEAD));
         for handle in first {
@@ -90,36 +107,42 @@ impl<'a> Worker<'a> {
             if let Some(later) = flows.next() {
                 self.prefetch_flow(later);
             }
-            self.update(packet, handle);
+            self.update(packet, handle, arena);
         }
     }
 
     /// Its tables, each in the place of its shard.
-    pub(crate) fn into_tables(self) -> [Option<Table>; SHARDS] {
-        self.tables
+    pub(crate) fn into_shards(self) -> [Option<Shard>; SHARDS] {
+        self.shards
     }
 
     #[inline]
     fn prefetch_slot(&self, handle: &Handle) {
-        if let Some(Some(table)) = self.tables.get(handle.shard) {
+        if let Some(Some(Shard { table, .. })) = self.shards.get(handle.shard) {
             table.prefetch_slot(handle.signature, handle.hash);
         }
     }
 
     #[inline]
     fn prefetch_flow(&self, handle: &Handle) {
-        if let Some(Some(table)) = self.tables.get(handle.shard) {
+        if let Some(Some(Shard { table, .. })) = self.shards.get(handle.shard) {
             table.prefetch_flow(handle.hash);
         }
     }
 
     #[inline]
-    fn update(&mut self, packet: &Packet, handle: &Handle) {
-        let Some(Some(table)) = self.tables.get_mut(handle.shard) else { return };
-        if let Event::Answered(index) = table.update(packet, handle.signature, handle.hash)
-            && let Some(flow) = table.flow(index)
+    fn update(&mut self, packet: &Packet, handle: &Handle, arena: &[u8]) {
+        let Some(Some(Shard { table, ears })) = self.shards.get_mut(handle.shard) else { return };
+        let event = table.update(packet, handle.signature, handle.hash);
+        if event.answered
+            && let Some(flow) = table.flow(event.flow)
         {
             tell(self.knowledge, &flow, packet);
+        }
+        if event.speaks {
+            let at = handle.payload_at as usize;
+            let payload = arena.get(at..at + packet.payload_captured as usize).unwrap_or_default();
+            ears.hear(table, event.flow, packet, payload, self.knowledge);
         }
     }
 }

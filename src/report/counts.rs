@@ -1,29 +1,30 @@
-//! Small tallies: how often each of a few words was the case. Reports hold many of them, so they are kept small.
+//! Small tallies: how often each of a few words was the case.
 
 use serde::Serialize;
 use serde::Serializer;
 
+/// The most words that one tally knows.
+const WORDS_MAX: usize = 11;
+
 /// How often each word occurred, in the order of the words. Words that never occurred are not there.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Counts(Vec<(&'static str, u64)>);
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    words: &'static [&'static str],
+    counts: [u64; WORDS_MAX],
+}
 
 impl Counts {
+    /// Nothing counted yet of these words, which are in order and at most eleven.
+    pub(crate) fn of(words: &'static [&'static str]) -> Self {
+        Self { words, counts: [0; WORDS_MAX] }
+    }
+
     /// Counts `number` more of a word.
-    pub(crate) fn add(&mut self, word: &'static str, number: u64) {
-        if number == 0 {
-            return;
-        }
-        match self.0.binary_search_by_key(&word, |(known, _)| known) {
-            Ok(at) => {
-                if let Some((_, count)) = self.0.get_mut(at) {
-                    *count += number;
-                }
-            }
-            Err(at) => {
-                // Most rows have one word, few more than two.
-                self.0.reserve_exact(1);
-                self.0.insert(at, (word, number));
-            }
+    pub(crate) fn add(&mut self, word: &str, number: u64) {
+        if let Ok(at) = self.words.binary_search(&word)
+            && let Some(count) = self.counts.get_mut(at)
+        {
+            *count += number;
         }
     }
 
@@ -34,7 +35,7 @@ impl Counts {
 
     /// Words and numbers.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        self.0.iter().copied()
+        self.words.iter().copied().zip(self.counts).filter(|(_, count)| *count > 0)
     }
 }
 
@@ -50,7 +51,7 @@ mod tests {
 
     #[test]
     fn words_are_counted_in_their_order() {
-        let mut counts = Counts::default();
+        let mut counts = Counts::of(&["dropped", "open", "reset"]);
         for (word, number) in [("open", 2), ("dropped", 1), ("open", 3), ("reset", 0)] {
             counts.add(word, number);
         }

@@ -1,7 +1,9 @@
 //! What a person should look at: flows with the same story told as one finding.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::rc::Rc;
 
+use foldhash::quality::RandomState;
 use serde::Serialize;
 use serde::Serializer;
 
@@ -15,10 +17,17 @@ use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Outcome;
 use crate::classify::verdict::Reason;
 use crate::classify::verdict::Standing;
+use crate::classify::verdict::Why;
 use crate::flow::icmp::IcmpMeaning;
+use crate::learn::endpoints::Asked;
+use crate::learn::endpoints::Unregistered;
+use crate::learn::grade::Endpoints;
+use crate::learn::grade::Guess;
+use crate::model::app::AppProto;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
+use crate::model::uuid::InterfaceId;
 use crate::report::filter::wireshark;
 use crate::report::moment::Moment;
 use crate::report::names::FrameName;
@@ -26,7 +35,10 @@ use crate::report::names::Names;
 use crate::report::names::Party;
 use crate::report::names::ServiceKey;
 use crate::report::pairs::Pairs;
-use crate::report::pairs::RowKey;
+use crate::report::pairs::Row;
+use crate::report::pairs::RowPlace;
+use crate::report::rpc;
+use crate::report::rpc::InterfaceName;
 use crate::report::sanitise::Shown;
 use crate::report::sentence::Sentence;
 
@@ -71,14 +83,17 @@ pub struct Finding {
     pub frames: Vec<FrameName>,
     /// The rows that expect it.
     pub rows: Vec<Shown>,
-    /// The RPC interface; not told yet.
-    pub interface: Option<()>,
+    /// The RPC interface.
+    pub interface: Option<InterfaceName>,
     /// A Wireshark display filter for its flows.
     pub wireshark: String,
     /// What to know and to do, in words.
     pub text: String,
-    /// Why it is unexpected: `no_row`, `role_pair` or `direction`.
+    /// Why it is unexpected: `no_row`, `role_pair`, `direction`, `protocol_mismatch`, `rpc_interface` or
+    /// `non_rpc_in_range`.
     pub standing_why: Option<&'static str>,
+    /// The protocol that the payload is, certain or likely.
+    pub app: Option<&'static str>,
     /// How far a scan or flood reaches.
     pub spread: Option<Spread>,
     /// The service's title, for people.
@@ -103,12 +118,15 @@ fn kind_name<S: Serializer>(kind: &FindingKind, serializer: S) -> Result<S::Ok, 
 }
 
 /// The kinds in the order of the report: what hurts, what is open, what is many, what was tried, what is doubtful.
-pub const KINDS: [FindingKind; 6] = [
+pub const KINDS: [FindingKind; 9] = [
+    FindingKind::RpcBlocked,
+    FindingKind::EpmBlocked,
     FindingKind::Blocked,
     FindingKind::Unexpected,
     FindingKind::Flood,
     FindingKind::Scan,
     FindingKind::Attempt,
+    FindingKind::RpcNotRegistered,
     FindingKind::RangeOnly,
 ];
 
@@ -117,7 +135,7 @@ fn rank(kind: FindingKind) -> usize {
 }
 
 /// What flows of one finding have in common. Sorts as the report does.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Story {
     rank: usize,
     pub(crate) client: Party,
@@ -128,12 +146,16 @@ pub(crate) struct Story {
     pub(crate) reason: Option<Reason>,
     pub(crate) by: Option<By>,
     pub(crate) kind: FindingKind,
+    /// The RPC interface, where the story is about it.
+    pub(crate) interface: Option<InterfaceId>,
 }
 
 /// Sums of one finding.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(crate) row: RowKey,
+    row: RowPlace,
+    pub(crate) service: ServiceKey,
+    pub(crate) worked: Option<Worked>,
     pub(crate) standing: Standing,
     pub(crate) reason: Reason,
     pub(crate) confidence: Confidence,
@@ -142,21 +164,41 @@ pub(crate) struct Group {
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
     pub(crate) icmp: Option<IcmpMeaning>,
-    pub(crate) rows: Vec<RowId>,
+    pub(crate) rows: Rc<[RowId]>,
     /// Whether what the documents say rests on roles that were inferred.
     pub(crate) roles_inferred: bool,
+    pub(crate) rpc: Option<Guess>,
+    app: Option<AppProto>,
     frames: Vec<FrameId>,
 }
 
-/// Sums of all findings.
-#[derive(Debug, Default)]
-pub(crate) struct Findings {
-    groups: BTreeMap<Story, Group>,
+/// What else passed between the two on the same service, and worked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Worked {
+    /// So many flows.
+    pub(crate) open: u64,
+    /// Of so many.
+    pub(crate) flows: u64,
+    /// When the last of them began.
+    pub(crate) last: Timestamp,
 }
 
-impl Findings {
+impl Worked {
+    fn of(row: &Row) -> Option<Self> {
+        Some(Self { open: row.open(), flows: row.flows, last: row.worked()? })
+    }
+}
+
+/// Findings while flows are added.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    places: HashMap<Story, usize, RandomState>,
+    groups: Vec<(Story, Group)>,
+}
+
+impl Gathered {
     /// Adds a flow, if there is something to say of it; `row` is where its pair counts it.
-    pub(crate) fn add(&mut self, row: RowKey, judged: &Judged<'_>) {
+    pub(crate) fn add(&mut self, row: RowPlace, judged: &Judged<'_>) {
         let Some(kind) = judged.finding.filter(|_| judged.collapse.is_none()) else { return };
         let ends = judged.ends();
         let verdict = &judged.verdict;
@@ -171,52 +213,50 @@ impl Findings {
             reason: verdict.outcome.is_failure().then_some(verdict.reason),
             by: verdict.by,
             kind,
+            interface: interface(kind, judged),
         };
         let flow = &judged.flow;
-        let group = self.groups.entry(story).or_insert_with(|| Group {
-            row,
-            standing: judged.standing.clone(),
-            reason: verdict.reason,
-            confidence: Confidence::Possible,
-            flows: 0,
-            attempts: 0,
-            first: flow.first,
-            last: flow.last_seen(),
-            icmp: judged.icmp.map(|icmp| IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code)),
-            rows: Vec::new(),
-            roles_inferred: false,
-            frames: Vec::new(),
-        });
-        group.flows += 1;
-        group.attempts += tries(flow, judged.orig);
-        // What rests on inferred roles is never confirmed; that something expected failed is a fact of the wire.
-        let only_range = matches!(judged.standing, Standing::ExpectedRange(_));
-        let most = match (kind, verdict.outcome) {
-            // That nobody listens on some port of a range says little.
-            (FindingKind::Blocked, Outcome::Refused) if only_range => Confidence::Possible,
-            (FindingKind::Blocked, _) => Confidence::Confirmed,
-            _ if judged.roles_inferred => Confidence::Probable,
-            _ => Confidence::Confirmed,
-        };
-        group.confidence = group.confidence.max(verdict.confidence.min(most));
-        group.first = group.first.min(flow.first);
-        group.last = group.last.max(flow.last_seen());
-        group.roles_inferred |= judged.roles_inferred;
-        add_all(&mut group.rows, judged.standing.rows().iter().copied(), usize::MAX);
-        add_all(&mut group.frames, verdict.frames.iter(), FRAMES_MAX);
+        let place = *self.places.entry(story).or_insert(self.groups.len());
+        if place == self.groups.len() {
+            let group = Group {
+                row,
+                service: ServiceKey::Bare,
+                worked: None,
+                standing: judged.standing.clone(),
+                reason: verdict.reason,
+                confidence: Confidence::Possible,
+                flows: 0,
+                attempts: 0,
+                first: flow.first,
+                last: flow.last_seen(),
+                icmp: judged.icmp.map(|icmp| IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code)),
+                rows: judged.standing.shared_rows(),
+                roles_inferred: false,
+                rpc: None,
+                app: judged.app,
+                frames: Vec::new(),
+            };
+            self.groups.push((story, group));
+        }
+        if let Some((_, group)) = self.groups.get_mut(place) {
+            group.add(kind, judged);
+        }
     }
 
     /// The findings, in order.
-    pub(crate) fn finish(
+    pub(crate) fn finish<'a>(
         self,
         collapses: &[Collapse],
+        endpoints: &Endpoints,
         pairs: &Pairs,
-        names: &Names<'_>,
-        sentence: &Sentence<'_>,
-    ) -> Vec<Finding> {
-        let told = self.groups.into_iter().map(|(story, group)| {
-            let finding = group.tell(&story, pairs, names, sentence);
-            (story, finding)
+        names: Names<'a>,
+        dated: bool,
+    ) -> Findings<'a> {
+        let told = self.groups.into_iter().map(|(story, mut group)| {
+            if let Some(row) = pairs.row(group.row) {
+                (group.service, group.worked) = (row.key.service, Worked::of(row));
+            }
+            (story, Body::Flows(group))
         });
         let collapsed = collapses.iter().map(|collapse| {
             let story = Story {
@@ -229,12 +269,118 @@ impl Findings {
                 reason: None,
                 by: None,
                 kind: collapse.kind,
+                interface: None,
             };
-            (story, tell_collapse(collapse, &story, names, sentence))
+            (story, Body::Whole(collapse.clone()))
         });
-        let mut all: Vec<(Story, Finding)> = told.chain(collapsed).collect();
-        all.sort_by_key(|(story, finding)| (*story, finding.first));
-        all.into_iter().map(|(_, finding)| finding).collect()
+        let mut all: Vec<(Story, Body)> = told.chain(collapsed).chain(absent(endpoints, &names)).collect();
+        all.sort_by_key(|(story, body)| (*story, body.first()));
+        Findings { names, dated, all }
+    }
+}
+
+/// What a finding is made of.
+#[derive(Debug)]
+enum Body {
+    Flows(Group),
+    Whole(Collapse),
+    /// The endpoint mapper knows no such interface.
+    Absent(Unregistered, Asked),
+}
+
+impl Body {
+    fn first(&self) -> Timestamp {
+        match self {
+            Self::Flows(group) => group.first,
+            Self::Whole(collapse) => collapse.first,
+            Self::Absent(_, asked) => asked.first.ts,
+        }
+    }
+}
+
+/// All findings, gravest first. Their words are found when they are told: there may be many.
+#[derive(Debug)]
+pub struct Findings<'a> {
+    names: Names<'a>,
+    dated: bool,
+    all: Vec<(Story, Body)>,
+}
+
+impl<'a> Findings<'a> {
+    /// Every finding.
+    pub fn iter(&self) -> impl Iterator<Item = Finding> {
+        self.all.iter().map(|(story, body)| self.tell(story, body))
+    }
+
+    /// Those of a kind.
+    pub fn of_kind(&self, kind: FindingKind) -> impl Iterator<Item = Finding> {
+        let own = self.all.iter().filter(move |(story, _)| story.kind == kind);
+        own.map(|(story, body)| self.tell(story, body))
+    }
+
+    /// The kind of each.
+    pub fn kinds(&self) -> impl Iterator<Item = FindingKind> {
+        self.all.iter().map(|(story, _)| story.kind)
+    }
+
+    /// The finding at a place of the order.
+    pub fn get(&self, place: usize) -> Option<Finding> {
+        self.all.get(place).map(|(story, body)| self.tell(story, body))
+    }
+
+    /// Client, server, service and transport of each.
+    pub fn rows(&self) -> impl Iterator<Item = (Party, Party, Shown, &'static str)> {
+        self.all.iter().map(|(story, body)| {
+            let service = self.names.service_id(self.service(body), story.transport);
+            (story.client, story.server, service, story.transport.name())
+        })
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// What hosts, services and rows are called.
+    pub fn names(&self) -> &Names<'a> {
+        &self.names
+    }
+
+    fn service(&self, body: &Body) -> ServiceKey {
+        match body {
+            Body::Flows(group) => group.service,
+            Body::Whole(collapse) => match collapse.port {
+                Some(port) => {
+                    let service = self.names.service_at(collapse.transport, port);
+                    ServiceKey::of(service, collapse.transport, port)
+                }
+                None if collapse.transport.has_ports() => ServiceKey::Many,
+                None => ServiceKey::Bare,
+            },
+            Body::Absent(..) => self.names.mapper().map_or(ServiceKey::Bare, |(id, _)| ServiceKey::Known(id)),
+        }
+    }
+
+    fn tell(&self, story: &Story, body: &Body) -> Finding {
+        let sentence = Sentence::new(&self.names, self.dated);
+        match body {
+            Body::Flows(group) => group.tell(story, &self.names, &sentence),
+            Body::Whole(collapse) => tell_collapse(collapse, story, self.service(body), &self.names, &sentence),
+            Body::Absent(question, asked) => {
+                tell_absent(question, asked, story, self.service(body), &self.names, &sentence)
+            }
+        }
+    }
+}
+
+impl Serialize for Findings<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
     }
 }
 
@@ -250,15 +396,47 @@ fn add_all<T: Copy + Ord>(known: &mut Vec<T>, more: impl Iterator<Item = T>, ite
 }
 
 impl Group {
-    fn tell(self, story: &Story, pairs: &Pairs, names: &Names<'_>, sentence: &Sentence<'_>) -> Finding {
-        let text = sentence.flows(story, &self, pairs.row(&self.row));
+    fn add(&mut self, kind: FindingKind, judged: &Judged<'_>) {
+        let (flow, verdict) = (&judged.flow, &judged.verdict);
+        self.flows += 1;
+        self.attempts += tries(flow, judged.orig);
+        // What rests on inferred roles is never confirmed; that something expected failed is a fact of the wire.
+        let only_range = matches!(judged.standing, Standing::ExpectedRange(_));
+        let most = match (kind, verdict.outcome) {
+            // That nobody listens on some port of a range says little.
+            (FindingKind::Blocked, Outcome::Refused) if only_range => Confidence::Possible,
+            (FindingKind::Blocked | FindingKind::EpmBlocked, _) => Confidence::Confirmed,
+            (FindingKind::RpcBlocked, _) => rpc::most(judged),
+            _ if judged.roles_inferred => Confidence::Probable,
+            _ => Confidence::Confirmed,
+        };
+        self.confidence = self.confidence.max(verdict.confidence.min(most));
+        self.first = self.first.min(flow.first);
+        self.last = self.last.max(flow.last_seen());
+        self.roles_inferred |= judged.roles_inferred;
+        if let Some(guess) = &judged.rpc
+            && self.rpc.as_ref().is_none_or(|known| (guess.grade, guess.learned) < (known.grade, known.learned))
+        {
+            self.rpc = Some(guess.clone());
+        }
+        if *self.rows != *judged.standing.rows() {
+            let mut rows = self.rows.to_vec();
+            add_all(&mut rows, judged.standing.rows().iter().copied(), usize::MAX);
+            self.rows = rows.into();
+        }
+        add_all(&mut self.frames, verdict.frames.iter(), FRAMES_MAX);
+    }
+
+    fn tell(&self, story: &Story, names: &Names<'_>, sentence: &Sentence<'_>) -> Finding {
+        let service = self.service;
+        let text = sentence.flows(story, self);
         Finding {
             kind: story.kind,
             client: story.client,
             server: story.server,
             transport: story.transport.name(),
             port: story.port,
-            service: names.service_id(self.row.service, story.transport),
+            service: names.service_id(service, story.transport),
             outcome: story.outcome.name(),
             standing: self.standing.name(),
             confidence: self.confidence.name(),
@@ -270,25 +448,102 @@ impl Group {
             last: Moment(self.last),
             frames: self.frames.iter().map(|&frame| names.frame(frame)).collect(),
             rows: self.rows.iter().map(|&row| names.row(row)).collect(),
-            interface: None,
+            interface: self
+                .rpc
+                .as_ref()
+                .filter(|_| about_rpc(story.kind, &self.standing))
+                .map(|guess| rpc::of_guess(guess, names)),
             wireshark: wireshark(story.client, story.server, story.transport, story.port),
             text,
             standing_why: match self.standing {
                 Standing::Unexpected(why) => Some(why.name()),
                 _ => None,
             },
+            app: self.app.map(AppProto::name),
             spread: None,
-            title: names.service_title(self.row.service, story.transport),
+            title: names.service_title(service, story.transport),
         }
     }
 }
 
-fn tell_collapse(collapse: &Collapse, story: &Story, names: &Names<'_>, sentence: &Sentence<'_>) -> Finding {
-    let service = match collapse.port {
-        Some(port) => ServiceKey::of(names.service_at(collapse.transport, port), collapse.transport, port),
-        None if collapse.transport.has_ports() => ServiceKey::Many,
-        None => ServiceKey::Bare,
+/// Whether a finding is about an RPC interface.
+fn about_rpc(kind: FindingKind, standing: &Standing) -> bool {
+    let by_interface = matches!(standing, Standing::ExpectedRpc(_) | Standing::Unexpected(Why::RpcInterface));
+    kind == FindingKind::RpcBlocked || by_interface
+}
+
+/// The interface that a flow's finding is about.
+fn interface(kind: FindingKind, judged: &Judged<'_>) -> Option<InterfaceId> {
+    let guess = judged.rpc.as_ref().filter(|_| about_rpc(kind, &judged.standing))?;
+    guess.interfaces.first().copied()
+}
+
+/// What was asked of endpoint mappers in vain.
+fn absent(endpoints: &Endpoints, names: &Names<'_>) -> Vec<(Story, Body)> {
+    let kind = FindingKind::RpcNotRegistered;
+    let tell = |&(question, asked): &(Unregistered, Asked)| {
+        let story = Story {
+            rank: rank(kind),
+            client: Party::One(question.client),
+            server: Party::One(question.server),
+            transport: Transport::Tcp,
+            port: names.mapper().map(|(_, port)| port),
+            outcome: Outcome::Open,
+            reason: None,
+            by: None,
+            kind,
+            interface: Some(question.interface),
+        };
+        (story, Body::Absent(question, asked))
     };
+    endpoints.unregistered().iter().map(tell).collect()
+}
+
+fn tell_absent(
+    question: &Unregistered,
+    asked: &Asked,
+    story: &Story,
+    service: ServiceKey,
+    names: &Names<'_>,
+    sentence: &Sentence<'_>,
+) -> Finding {
+    let mut frames = vec![asked.first.frame, asked.last.frame];
+    frames.dedup();
+    Finding {
+        kind: story.kind,
+        client: story.client,
+        server: story.server,
+        transport: story.transport.name(),
+        port: story.port,
+        service: names.service_id(service, story.transport),
+        outcome: story.outcome.name(),
+        standing: "not_judged",
+        confidence: Confidence::Confirmed.name(),
+        reason: "ept_s_not_registered".to_owned(),
+        by: None,
+        flows: 1,
+        attempts: asked.answers,
+        first: Moment(asked.first.ts),
+        last: Moment(asked.last.ts),
+        frames: frames.into_iter().map(|frame| names.frame(frame)).collect(),
+        rows: Vec::new(),
+        interface: Some(rpc::of_question(question.interface, asked.first.frame, names)),
+        wireshark: wireshark(story.client, story.server, story.transport, story.port),
+        text: sentence.unregistered(question, asked),
+        standing_why: None,
+        app: None,
+        spread: None,
+        title: names.service_title(service, story.transport),
+    }
+}
+
+fn tell_collapse(
+    collapse: &Collapse,
+    story: &Story,
+    service: ServiceKey,
+    names: &Names<'_>,
+    sentence: &Sentence<'_>,
+) -> Finding {
     Finding {
         kind: collapse.kind,
         client: story.client,
@@ -311,6 +566,7 @@ fn tell_collapse(collapse: &Collapse, story: &Story, names: &Names<'_>, sentence
         wireshark: wireshark(story.client, story.server, story.transport, story.port),
         text: sentence.collapse(collapse, service),
         standing_why: None,
+        app: None,
         spread: Some(Spread { sources: collapse.sources, targets: collapse.targets, ports: collapse.ports }),
         title: names.service_title(service, collapse.transport),
     }
@@ -342,7 +598,9 @@ impl FailOn {
     /// Whether a finding of this kind is meant.
     pub fn means(self, kind: FindingKind) -> bool {
         match self {
-            Self::Blocked => kind == FindingKind::Blocked,
+            Self::Blocked => {
+                matches!(kind, FindingKind::Blocked | FindingKind::RpcBlocked | FindingKind::EpmBlocked)
+            }
             Self::Unexpected => kind == FindingKind::Unexpected,
             Self::Attempt => kind == FindingKind::Attempt,
             Self::Any => true,

@@ -9,7 +9,9 @@ use crate::classify::judged::Judged;
 use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Standing;
 use crate::flow::state::ConnState;
+use crate::learn::grade::Guess;
 use crate::model::addr::FiveTuple;
+use crate::model::app::AppProto;
 use crate::model::ids::FrameId;
 use crate::report::community_id::community_id;
 use crate::report::community_id::octets;
@@ -83,8 +85,10 @@ pub struct FlowRecord {
     pub dst_role: String,
     /// The kind of the finding it belongs to.
     pub finding: Option<&'static str>,
-    /// RPC interface; not told yet.
-    pub rpc: Option<()>,
+    /// For which RPC interface it is.
+    pub rpc: Option<RpcRecord>,
+    /// The protocol that its payload is, certain or likely.
+    pub app: Option<&'static str>,
     /// The ICMP error it met.
     pub icmp: Option<IcmpRecord>,
     /// How long the TCP handshake took, microseconds.
@@ -97,6 +101,28 @@ pub struct FlowRecord {
     pub frames: Vec<FrameName>,
     /// Why it is unexpected or not judged.
     pub standing_why: Option<&'static str>,
+}
+
+/// An RPC interface, as one flow knows it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct RpcRecord {
+    /// Its UUID.
+    pub uuid: Option<String>,
+    /// Its name.
+    pub interface: Option<Shown>,
+    /// How sure, `A` to `F`.
+    pub grade: char,
+}
+
+impl RpcRecord {
+    fn of(guess: &Guess, names: &Names<'_>) -> Self {
+        let first = guess.interfaces.first();
+        Self {
+            uuid: first.map(|id| id.uuid.to_string()),
+            interface: first.and_then(|id| names.interface(*id)),
+            grade: guess.grade.letter(),
+        }
+    }
 }
 
 /// An ICMP error.
@@ -149,7 +175,8 @@ impl FlowRecord {
             src_role: names.role_names(ends.orig.addr),
             dst_role: names.role_names(ends.resp.addr),
             finding: judged.finding.or(whole.map(|whole| whole.kind)).map(FindingKind::name),
-            rpc: None,
+            rpc: judged.rpc.as_ref().map(|guess| RpcRecord::of(guess, names)),
+            app: judged.app.map(AppProto::name),
             icmp: judged.icmp.map(|icmp| IcmpRecord {
                 kind: icmp.kind,
                 code: icmp.code,

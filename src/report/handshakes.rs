@@ -53,10 +53,16 @@ impl Handshakes {
         }
     }
 
+    /// Of one connection.
+    pub(crate) fn of_one(us: u32) -> HandshakeUs {
+        let us = u64::from(us);
+        HandshakeUs { count: 1, p50: us, p99: us, max: us }
+    }
+
     /// The summary; `None` if there were none.
-    pub(crate) fn summary(mut self) -> Option<HandshakeUs> {
+    pub(crate) fn summary(&mut self) -> Option<HandshakeUs> {
         let max = u64::from(self.max);
-        if let Some(many) = self.many {
+        if let Some(many) = &self.many {
             let at = |quantile| many.value_at_quantile(quantile).min(max);
             return Some(HandshakeUs { count: many.len(), p50: at(0.5), p99: at(0.99), max });
         }

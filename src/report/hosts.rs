@@ -8,7 +8,7 @@ use crate::model::addr::Addr;
 use crate::report::names::FrameName;
 use crate::report::names::Names;
 use crate::report::names::Party;
-use crate::report::pairs::Pair;
+use crate::report::pairs::Pairs;
 use crate::report::sanitise::Shown;
 
 /// A host of which something is known.
@@ -36,12 +36,13 @@ pub struct RoleRow {
 }
 
 /// Every host that has a role, or a name and a flow.
-pub(crate) fn rows(pairs: &[Pair], names: &Names<'_>) -> Vec<HostRow> {
+pub(crate) fn rows(pairs: &Pairs, names: &Names<'_>) -> Vec<HostRow> {
     let in_pairs = pairs.iter().flat_map(|pair| [pair.client, pair.server]).filter_map(|party| match party {
         Party::One(addr) => Some(addr),
         Party::Many => None,
     });
-    let all: BTreeSet<Addr> = in_pairs.chain(names.hosts()).collect();
+    let named = in_pairs.filter(|addr| names.has_site_name(*addr) || names.has_heard_name(*addr));
+    let all: BTreeSet<Addr> = named.chain(names.hosts()).collect();
     all.into_iter().map(|addr| row(addr, names)).filter(|row| !row.names.is_empty() || !row.roles.is_empty()).collect()
 }
 
@@ -52,5 +53,11 @@ fn row(addr: Addr, names: &Names<'_>) -> HostRow {
         because: Shown::text(&role.because),
         frames: role.frames.iter().map(|&frame| names.frame(frame)).collect(),
     });
-    HostRow { address: Party::One(addr), names: names.site_name(addr).into_iter().collect(), roles: roles.collect() }
+    let mut called: Vec<Shown> = names.site_name(addr).into_iter().collect();
+    for name in names.heard(addr) {
+        if !called.contains(name) {
+            called.push(name.clone());
+        }
+    }
+    HostRow { address: Party::One(addr), names: called, roles: roles.collect() }
 }

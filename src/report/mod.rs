@@ -15,6 +15,7 @@ pub mod hosts;
 pub mod moment;
 pub mod names;
 pub mod pairs;
+pub mod rpc;
 #[cfg(test)]
 mod sample;
 pub mod sanitise;
@@ -24,27 +25,29 @@ mod words;
 use serde::Serialize;
 
 use crate::catalogue::Catalogue;
+use crate::classify::hosts::Hosts;
 use crate::classify::judge::Judge;
 use crate::classify::judged::Collapse;
 use crate::classify::judged::Judged;
+use crate::classify::judged::Ruled;
 use crate::flow::fold::Folds;
+use crate::learn::grade::Endpoints;
 use crate::report::facts::Health;
 use crate::report::facts::RunFacts;
 use crate::report::findings::FailOn;
-use crate::report::findings::Finding;
 use crate::report::findings::Findings;
+use crate::report::findings::Gathered;
 use crate::report::format::summary;
 use crate::report::hosts::HostRow;
 use crate::report::names::Names;
 use crate::report::names::ServiceKey;
-use crate::report::pairs::Pair;
 use crate::report::pairs::Pairs;
+use crate::report::rpc::EndpointRow;
 use crate::report::sanitise::Shown;
-use crate::report::sentence::Sentence;
 
 /// Everything that is told of a run. Serialises as schema `portolan/report/1`.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Report {
+#[derive(Debug, Serialize)]
+pub struct Report<'a> {
     /// The schema's name.
     pub schema: &'static str,
     /// Who made it.
@@ -56,11 +59,11 @@ pub struct Report {
     /// Hosts with a name or a role, in order of address.
     pub hosts: Vec<HostRow>,
     /// Host pairs, gravest first.
-    pub pairs: Vec<Pair>,
+    pub pairs: Pairs,
     /// Findings, gravest first.
-    pub findings: Vec<Finding>,
-    /// RPC endpoints learned; none yet.
-    pub rpc_endpoints: [(); 0],
+    pub findings: Findings<'a>,
+    /// Ports at which RPC interfaces were learned to be, in order of server and port.
+    pub rpc_endpoints: Vec<EndpointRow>,
     /// Rows and whether they were exercised; none yet.
     pub readiness: [(); 0],
 }
@@ -74,30 +77,44 @@ pub struct Tool {
     pub version: &'static str,
 }
 
-impl Report {
+impl<'a> Report<'a> {
     /// Goes once over all flows. Memory grows with pairs and findings, not with flows.
-    pub fn build(run: RunFacts, mut health: Health, judge: &Judge<'_>, catalogue: &Catalogue, folds: &Folds) -> Self {
+    pub fn build(
+        run: RunFacts,
+        mut health: Health,
+        judge: &Judge<'_>,
+        catalogue: &'a Catalogue,
+        folds: &Folds,
+    ) -> Self {
         // Four digits are all that such a share is worth.
         health.one_way_share = (judge.one_way_share() * 1e4).round() / 1e4;
         health.asymmetric = judge.asymmetric();
-        let names = Names::new(catalogue, judge.hosts(), &run);
-        Self::of(run, health, judge.flows(), judge.collapses(), &names, folds)
+        let names = Names::new(catalogue, judge.hosts(), judge.names(), &run);
+        let flows = judge.rulings().map(|ruled| {
+            let whole = ruled.finding.and_then(|_| judge.judged(&ruled));
+            (ruled, whole)
+        });
+        Self::of(run, health, flows, judge.numbered(), judge.collapses(), judge.endpoints(), names, folds)
     }
 
+    /// A flow comes with all that is to be said of it where it has a finding.
     fn of<'f>(
         run: RunFacts,
         mut health: Health,
-        flows: impl Iterator<Item = Judged<'f>>,
+        flows: impl Iterator<Item = (Ruled<'f>, Option<Judged<'f>>)>,
+        numbered: &Hosts,
         collapses: &[Collapse],
-        names: &Names<'_>,
+        endpoints: &Endpoints,
+        names: Names<'a>,
         folds: &Folds,
     ) -> Self {
-        let mut pairs = Pairs::default();
-        let mut findings = Findings::default();
-        for flow in flows {
-            let row = Pairs::key_of(&flow, collapses);
-            pairs.add(row, &flow);
-            findings.add(row, &flow);
+        let mut pairs = Pairs::new(collapses, numbered);
+        let mut findings = Gathered::default();
+        for (ruled, judged) in flows {
+            let row = pairs.add(&ruled);
+            if let Some(judged) = judged {
+                findings.add(row, &judged);
+            }
         }
         for (key, fold) in folds.iter() {
             let service = match key.server {
@@ -105,30 +122,30 @@ impl Report {
                 None if key.transport.has_ports() => ServiceKey::Many,
                 None => ServiceKey::Bare,
             };
-            pairs.add_fold(key, fold, service, collapses);
+            pairs.add_fold(key, fold, service, collapses, numbered);
         }
         let own_notes = std::mem::take(&mut health.notes);
         health.notes = summary::warnings(&run, &health).iter().map(|note| Shown::text(note)).collect();
         health.notes.extend(own_notes);
-        let sentence = Sentence::new(names, !run.is_one_day());
-        let findings = findings.finish(collapses, &pairs, names, &sentence);
-        let pairs = pairs.finish(names);
+        pairs.finish(numbered, &names);
+        let dated = !run.is_one_day();
+        let rpc_endpoints = rpc::endpoints(endpoints, &names);
         Self {
             schema: "portolan/report/1",
             tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
-            hosts: hosts::rows(&pairs, names),
+            hosts: hosts::rows(&pairs, &names),
             run,
             health,
+            findings: findings.finish(collapses, endpoints, &pairs, names, dated),
             pairs,
-            findings,
-            rpc_endpoints: [],
+            rpc_endpoints,
             readiness: [],
         }
     }
 
     /// Whether there is a finding that `fail_on` means.
     pub fn has(&self, fail_on: FailOn) -> bool {
-        self.findings.iter().any(|finding| fail_on.means(finding.kind))
+        self.findings.kinds().any(|kind| fail_on.means(kind))
     }
 }
 
@@ -147,7 +164,7 @@ mod tests {
     use crate::report::format::text;
     use crate::report::sample::Made;
 
-    fn value(report: &Report) -> Value {
+    fn value(report: &Report<'_>) -> Value {
         let mut out = Vec::new();
         json::write(report, &mut out).unwrap();
         serde_json::from_slice(&out).unwrap()
@@ -229,38 +246,32 @@ mod tests {
         assert!(FailOn::ALL.into_iter().all(|(_, fail_on)| report.has(fail_on)));
         let catalogue = sample::catalogue();
         let open = |made: &[Made]| {
-            Report::of(
-                sample::run(),
-                sample::health(),
-                made.iter().map(|made| made.judged(&catalogue)),
-                &[],
-                &sample::names(&catalogue, &sample::run()),
-                &Folds::default(),
-            )
+            let folds = Folds::default();
+            sample::report_with(catalogue, sample::run(), sample::health(), made, &[], &folds)
         };
-        let quiet = open(&sample::flows(&catalogue)[2..4]);
+        let quiet = open(&sample::flows(catalogue)[2..4]);
         assert!(!FailOn::ALL.into_iter().any(|(_, fail_on)| quiet.has(fail_on)));
-        let doubtful = open(&sample::flows(&catalogue)[7..8]);
+        let doubtful = open(&sample::flows(catalogue)[7..8]);
         assert!(doubtful.has(FailOn::Any) && !doubtful.has(FailOn::Unexpected) && !doubtful.has(FailOn::Blocked));
     }
 
     #[test]
     fn flows_that_were_given_up_still_count() {
         let report = sample::report();
-        let pair = report.pairs.last().unwrap();
+        let (pair, service) = report.pairs.rows().last().unwrap();
         assert_eq!(pair.client.to_string(), "10.0.5.5");
-        assert_eq!(pair.services[0].service.as_str(), "dns");
-        assert_eq!((pair.services[0].flows, pair.services[0].packets_to_client), (1, 3));
-        assert_eq!(pair.services[0].outcomes.iter().collect::<Vec<_>>(), [("open", 1)]);
-        assert_eq!(pair.services[0].standings.iter().collect::<Vec<_>>(), [("not_judged", 1)]);
+        assert_eq!(service.service.as_str(), "dns");
+        assert_eq!((service.flows, service.packets_to_client), (1, 3));
+        assert_eq!(service.outcomes.iter().collect::<Vec<_>>(), [("open", 1)]);
+        assert_eq!(service.standings.iter().collect::<Vec<_>>(), [("not_judged", 1)]);
     }
 
     #[test]
     fn the_order_of_flows_does_not_matter_to_sums() {
         let catalogue = sample::catalogue();
-        let mut made = sample::flows(&catalogue);
+        let mut made = sample::flows(catalogue);
         let page = |made: &[Made]| {
-            let report = sample::report_of(&catalogue, sample::run(), sample::health(), made, &Folds::default());
+            let report = sample::report_of(catalogue, sample::run(), sample::health(), made, &Folds::default());
             let mut out = Vec::new();
             json::write(&report, &mut out).unwrap();
             out

@@ -13,11 +13,17 @@ use crate::catalogue::policy::RowId;
 use crate::catalogue::service::ServiceId;
 use crate::classify::judged::Host;
 use crate::classify::judged::HostRole;
+use crate::learn::names::Kind;
+use crate::learn::names::Name;
 use crate::model::addr::Addr;
 use crate::model::ids::FrameId;
 use crate::model::transport::Transport;
+use crate::model::uuid::InterfaceId;
 use crate::report::facts::RunFacts;
 use crate::report::sanitise::Shown;
+
+/// Names listed for one host.
+const NAMES_MAX: usize = 8;
 
 /// One end of what is told: a host, or `*` for many. Hosts in order of address, many last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -106,12 +112,13 @@ pub struct Names<'a> {
     rows: Vec<Shown>,
     services: Vec<ServiceNames>,
     roles: BTreeMap<Addr, Vec<HostRole>>,
+    heard: Vec<(Addr, Vec<Shown>)>,
     files: Vec<String>,
 }
 
 impl<'a> Names<'a> {
     /// The names of the catalogue, of these hosts and of the run's inputs.
-    pub fn new(catalogue: &'a Catalogue, hosts: Vec<Host>, run: &RunFacts) -> Self {
+    pub fn new(catalogue: &'a Catalogue, hosts: Vec<Host>, heard: &[(Addr, Vec<Name>)], run: &RunFacts) -> Self {
         let paths: Vec<&str> = run.inputs.iter().map(|input| input.path.as_str()).collect();
         let roles = hosts.into_iter().map(|host| (host.addr, host.roles)).collect();
         Self {
@@ -123,6 +130,7 @@ impl<'a> Names<'a> {
                 .map(|service| ServiceNames { id: Shown::name(&service.id), title: Shown::name(&service.title) })
                 .collect(),
             roles,
+            heard: heard.iter().map(|(addr, names)| (*addr, shown(names))).collect(),
             files: short_names(&paths),
         }
     }
@@ -168,6 +176,34 @@ impl<'a> Names<'a> {
         self.catalogue.site_name(addr.ip()).map(Shown::name)
     }
 
+    /// Whether the site file names a host.
+    pub(crate) fn has_site_name(&self, addr: Addr) -> bool {
+        self.catalogue.site_name(addr.ip()).is_some()
+    }
+
+    /// The names that a host was heard to have.
+    pub fn heard(&self, addr: Addr) -> &[Shown] {
+        let at = self.heard.binary_search_by_key(&addr, |(known, _)| *known);
+        at.ok().and_then(|at| self.heard.get(at)).map_or(&[], |(_, names)| names)
+    }
+
+    /// What to call a host: as the site file does, or else as it was heard to be called.
+    pub fn host_name(&self, addr: Addr) -> Option<Shown> {
+        self.site_name(addr).or_else(|| self.heard(addr).first().cloned())
+    }
+
+    /// The name of an RPC interface.
+    pub fn interface(&self, id: InterfaceId) -> Option<Shown> {
+        self.catalogue.interface(id.uuid).map(|interface| Shown::name(&interface.name))
+    }
+
+    /// The endpoint mapper and its port over TCP.
+    pub(crate) fn mapper(&self) -> Option<(ServiceId, u16)> {
+        let mappers = (0..).zip(self.catalogue.services()).filter(|(_, service)| service.mapper);
+        let mut ports = mappers.flat_map(|(id, service)| service.ports.iter().map(move |ports| (ServiceId(id), ports)));
+        ports.find(|(_, ports)| ports.transport == Transport::Tcp).map(|(id, ports)| (id, ports.low))
+    }
+
     /// The roles of a host and why it has them.
     pub fn roles(&self, addr: Addr) -> &[HostRole] {
         self.roles.get(&addr).map_or(&[], Vec::as_slice)
@@ -193,6 +229,24 @@ impl<'a> Names<'a> {
     pub fn hosts(&self) -> impl Iterator<Item = Addr> + '_ {
         self.roles.keys().copied()
     }
+
+    /// Whether a host was heard to have a name.
+    pub(crate) fn has_heard_name(&self, addr: Addr) -> bool {
+        self.heard.binary_search_by_key(&addr, |(known, _)| *known).is_ok()
+    }
+}
+
+/// Full names before short ones, each once, those most to be trusted first.
+fn shown(names: &[Name]) -> Vec<Shown> {
+    let of_host = |kind: Kind| names.iter().filter(move |name| name.kind == kind);
+    let mut all: Vec<Shown> = Vec::new();
+    for name in of_host(Kind::Host).chain(of_host(Kind::NetbiosHost)) {
+        let shown = Shown::name(&name.text);
+        if all.len() < NAMES_MAX && !all.contains(&shown) {
+            all.push(shown);
+        }
+    }
+    all
 }
 
 /// The paths without their folders, or whole where that would give two of them one name.

@@ -3,15 +3,20 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop here")]
 
 use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::LazyLock;
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::LoadOptions;
 use crate::catalogue::load;
 use crate::catalogue::policy::RowId;
+use crate::classify::hosts::Hosts;
 use crate::classify::judged::Collapse;
 use crate::classify::judged::Host;
 use crate::classify::judged::HostRole;
 use crate::classify::judged::Judged;
+use crate::classify::judged::Ruled;
+use crate::classify::judged::Sums;
 use crate::classify::verdict::By;
 use crate::classify::verdict::Confidence;
 use crate::classify::verdict::DirBasis;
@@ -28,6 +33,7 @@ use crate::decode::packet::Packet;
 use crate::flow::fold::Folds;
 use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Flow;
+use crate::learn::grade::Endpoints;
 use crate::model::addr::Addr;
 use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
@@ -77,12 +83,16 @@ purpose = "anything"
 document = "page 2"
 "#;
 
-/// A catalogue whose profile `site` has the rows `kerberos`, `ldap` and `wide`.
-pub(crate) fn catalogue() -> Catalogue {
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let site = folder.path().join("site.toml");
     std::fs::write(&site, SITE).unwrap();
     load(&LoadOptions { site: Some(&site), ..LoadOptions::default() }).unwrap()
+});
+
+/// A catalogue whose profile `site` has the rows `kerberos`, `ldap` and `wide`.
+pub(crate) fn catalogue() -> &'static Catalogue {
+    &CATALOGUE
 }
 
 pub(crate) fn addr(text: &str) -> Addr {
@@ -196,13 +206,31 @@ impl Made {
             collapse: self.collapse,
             notes: vec!["mid_stream"],
             roles_inferred: true,
+            app: None,
+            rpc: None,
+        }
+    }
+
+    /// The same flow as sums see it; its hosts get numbers.
+    pub(crate) fn ruled(&self, catalogue: &Catalogue, hosts: &mut Hosts) -> Ruled<'_> {
+        let ends = self.flow.five_tuple(self.orig);
+        Ruled {
+            number: 0,
+            sums: Sums::of(&self.flow, self.orig),
+            client: hosts.number(ends.orig.addr),
+            server: hosts.number(ends.resp.addr),
+            outcome: self.verdict.outcome,
+            standing: &self.standing,
+            service: self.service.map(|service| catalogue.service_by_id(service).unwrap()),
+            finding: self.finding,
+            collapse: self.collapse,
         }
     }
 }
 
-fn row(catalogue: &Catalogue, id: &str) -> Vec<RowId> {
+fn row(catalogue: &Catalogue, id: &str) -> Rc<[RowId]> {
     let at = catalogue.rows().iter().position(|row| row.id == id).unwrap();
-    vec![RowId(u32::try_from(at).unwrap())]
+    [RowId(u32::try_from(at).unwrap())].into()
 }
 
 /// The flows of the sample, in order.
@@ -331,29 +359,54 @@ pub(crate) fn health() -> Health {
 
 /// The sample capture's names.
 pub(crate) fn names<'a>(catalogue: &'a Catalogue, run: &RunFacts) -> Names<'a> {
-    Names::new(catalogue, hosts(catalogue), run)
+    Names::new(catalogue, hosts(catalogue), &[], run)
 }
 
 /// The report on these flows.
-pub(crate) fn report_of(catalogue: &Catalogue, run: RunFacts, health: Health, made: &[Made], folds: &Folds) -> Report {
+pub(crate) fn report_of<'a>(
+    catalogue: &'a Catalogue,
+    run: RunFacts,
+    health: Health,
+    made: &[Made],
+    folds: &Folds,
+) -> Report<'a> {
+    report_with(catalogue, run, health, made, &collapses(), folds)
+}
+
+/// The report on these flows and scans.
+pub(crate) fn report_with<'a>(
+    catalogue: &'a Catalogue,
+    run: RunFacts,
+    health: Health,
+    made: &[Made],
+    collapses: &[Collapse],
+    folds: &Folds,
+) -> Report<'a> {
     let names = names(catalogue, &run);
-    let judged = made.iter().map(|made| made.judged(catalogue));
-    Report::of(run, health, judged, &collapses(), &names, folds)
+    let mut hosts = Hosts::default();
+    let ruled: Vec<Ruled<'_>> = made.iter().map(|made| made.ruled(catalogue, &mut hosts)).collect();
+    for (key, _) in folds.iter() {
+        for addr in key.client.into_iter().chain(key.server.map(|(addr, _)| addr)) {
+            hosts.number(addr);
+        }
+    }
+    let judged = made.iter().map(|made| made.finding.map(|_| made.judged(catalogue)));
+    Report::of(run, health, ruled.into_iter().zip(judged), &hosts, collapses, &Endpoints::default(), names, folds)
 }
 
 /// The report on the sample capture.
-pub(crate) fn report() -> Report {
+pub(crate) fn report() -> Report<'static> {
     let catalogue = catalogue();
-    let made = flows(&catalogue);
+    let made = flows(catalogue);
     let mut folds = Folds::default();
     folds.take(&open("10.0.5.5", "10.0.0.10", Transport::Udp, 53, 5).flow, 100);
-    report_of(&catalogue, run(), health(), &made, &folds)
+    report_of(catalogue, run(), health(), &made, &folds)
 }
 
 /// The sample report with everything wrong that can be.
-pub(crate) fn hurt_report() -> Report {
+pub(crate) fn hurt_report() -> Report<'static> {
     let catalogue = catalogue();
-    let made = flows(&catalogue);
+    let made = flows(catalogue);
     let mut run = run();
     for input in &mut run.inputs {
         let message = Shown::text("record says 4,294,967,295 bytes\x1b[2J");
@@ -371,5 +424,5 @@ pub(crate) fn hurt_report() -> Report {
         notes: vec![Shown::text("note \u{202e}evil")],
         ..health()
     };
-    report_of(&catalogue, run, health, &made, &Folds::default())
+    report_of(catalogue, run, health, &made, &Folds::default())
 }

@@ -19,7 +19,7 @@ pub const TEXT_CHARS_MAX: usize = 4096;
 /// Text without control characters, without characters that reorder or hide others, and of bounded length.
 ///
 /// Cloning shares the text.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Shown(Arc<str>);
 
 impl Shown {

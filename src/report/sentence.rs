@@ -12,6 +12,9 @@ use crate::classify::verdict::Reason;
 use crate::classify::verdict::Standing;
 use crate::classify::verdict::Why;
 use crate::flow::icmp::IcmpMeaning;
+use crate::learn::endpoints::Asked;
+use crate::learn::endpoints::Unregistered;
+use crate::learn::grade::Grade;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 use crate::report::findings::Group;
@@ -20,7 +23,7 @@ use crate::report::moment::Moment;
 use crate::report::names::Names;
 use crate::report::names::Party;
 use crate::report::names::ServiceKey;
-use crate::report::pairs::Row;
+use crate::report::rpc::called;
 use crate::report::sanitise::Shown;
 use crate::report::words::count;
 use crate::report::words::some;
@@ -48,15 +51,15 @@ impl<'a> Sentence<'a> {
         Self { names, dated }
     }
 
-    /// A finding made of flows; `row` is all that passed between the two on this service.
-    pub(crate) fn flows(&self, story: &Story, group: &Group, row: Option<&Row>) -> String {
-        let mut text = self.event(story, group);
+    /// A finding made of flows.
+    pub(crate) fn flows(&self, story: &Story, group: &Group) -> String {
+        let mut text = self.told(story, group);
+        text.push_str(&self.event(story, group));
         if story.outcome != Outcome::Open
-            && let Some(row) = row
-            && let Some(worked) = row.worked
+            && let Some(worked) = group.worked
         {
-            let (open, flows) = (row.open(), count(row.flows, "flow"));
-            let at = self.clock(worked);
+            let (open, flows) = (worked.open, count(worked.flows, "flow"));
+            let at = self.clock(worked.last);
             let _ = write!(text, " {open} of {flows} of this service between the two worked, the last at {at}.");
         }
         text.push(' ');
@@ -68,6 +71,35 @@ impl<'a> Sentence<'a> {
         text.push(' ');
         text.push_str(advice(story, group));
         text
+    }
+
+    /// How the client came to know the port, where that is the story.
+    fn told(&self, story: &Story, group: &Group) -> String {
+        let (Some(guess), FindingKind::RpcBlocked, Some(port)) = (&group.rpc, story.kind, story.port) else {
+            return String::new();
+        };
+        let (client, server) = (self.who(story.client), self.who(story.server));
+        let frame = self.names.frame(guess.learned);
+        let Some(first) = guess.interfaces.first() else {
+            return format!("{server} told {client} by DCOM that an object is at port {port} (frame {frame}). ");
+        };
+        let name = called(*first, self.names);
+        match guess.grade {
+            Grade::B => format!("{client} asked {server} for {name} and was told port {port} (frame {frame}). "),
+            _ => format!("{server} has {name} at port {port}, as frame {frame} shows. "),
+        }
+    }
+
+    /// An interface that the endpoint mapper does not know.
+    pub(crate) fn unregistered(&self, question: &Unregistered, asked: &Asked) -> String {
+        let (client, server) = (self.who(Party::One(question.client)), self.who(Party::One(question.server)));
+        let name = called(question.interface, self.names);
+        let when = self.when(asked.first.ts, asked.last.ts);
+        let times = count(asked.answers, "time");
+        format!(
+            "{client} asked the endpoint mapper of {server} for {name} {when}, {times}, and was told that it is not \
+             registered. The network did its part: the service behind it does not run there, or not yet."
+        )
     }
 
     /// A scan or flood.
@@ -104,7 +136,7 @@ impl<'a> Sentence<'a> {
 
     fn event(&self, story: &Story, group: &Group) -> String {
         let (client, server) = (self.who(story.client), self.who(story.server));
-        let what = self.what(group.row.service, story.transport, story.port);
+        let what = self.what(group.service, story.transport, story.port);
         let tries = count(group.attempts, if story.transport == Transport::Tcp { "attempt" } else { "request" });
         let when = self.when(group.first, group.last);
         let flows = count(group.flows, "flow");
@@ -146,6 +178,10 @@ impl<'a> Sentence<'a> {
         let rows = some(&named, ROWS_MAX);
         match (&group.standing, story.port) {
             (Standing::Expected(_), _) => format!("Expected by {rows}."),
+            (Standing::ExpectedRpc(_), _) => match group.rpc.as_ref().and_then(|guess| guess.interfaces.first()) {
+                Some(id) => format!("Expected by {rows}, as it is for {}.", called(*id, self.names)),
+                None => format!("Expected by {rows}, as RPC was announced there."),
+            },
             (Standing::ExpectedRange(_), _) => {
                 format!("Nothing but the wide range of {rows} allows it; no row names this port.")
             }
@@ -157,6 +193,20 @@ impl<'a> Sentence<'a> {
             }
             (Standing::Unexpected(Why::RolePair), _) => {
                 "Rows name it for hosts of other roles than these two.".to_owned()
+            }
+            (Standing::Unexpected(Why::ProtocolMismatch(Some(proto))), _) => {
+                format!("Its payload is {proto}, and that is not what the port is for.")
+            }
+            (Standing::Unexpected(Why::ProtocolMismatch(None)), _) => {
+                "Its payload, whatever it is, is not what the port is for.".to_owned()
+            }
+            (Standing::Unexpected(Why::RpcInterface), _) => {
+                let name = group.rpc.as_ref().and_then(|guess| guess.interfaces.first());
+                let name = name.map_or_else(|| Shown::name("its interface"), |id| called(*id, self.names));
+                format!("It is for {name}, which rows allow to hosts of other roles only.")
+            }
+            (Standing::Unexpected(Why::NonRpcInRange(proto)), _) => {
+                format!("Its port lies in the range of RPC, and its payload is {proto}.")
             }
             (Standing::Unexpected(Why::Direction), _) => "Rows allow it in the other direction only.".to_owned(),
             (Standing::Uncatalogued, _) => "The catalogue does not know it.".to_owned(),
@@ -197,7 +247,7 @@ impl<'a> Sentence<'a> {
         if all.len() > ROLES_MAX {
             roles.push("…");
         }
-        match (self.names.site_name(addr), roles.join(", ")) {
+        match (self.names.host_name(addr), roles.join(", ")) {
             (Some(name), roles) if roles.is_empty() => format!("{name} ({addr})"),
             (Some(name), roles) => format!("{name} ({addr}, {roles})"),
             (None, roles) if roles.is_empty() => addr.to_string(),
@@ -237,6 +287,17 @@ fn refusal(story: &Story, group: &Group) -> String {
 /// What else to look at.
 fn advice(story: &Story, group: &Group) -> &'static str {
     match (story.kind, story.outcome) {
+        (FindingKind::RpcBlocked, Outcome::Refused) => {
+            "The port may be an old one: see whether the service was restarted, and whether the client asks anew."
+        }
+        (FindingKind::RpcBlocked, _) => {
+            "The port is one of the server's dynamic RPC ports: let the client reach the whole range of the server, or \
+             let the filter follow the endpoint mapper's answers."
+        }
+        (FindingKind::EpmBlocked, _) => {
+            "Without the endpoint mapper no RPC service of the server can be found; what would become of its dynamic \
+             ports is not known."
+        }
         (FindingKind::Blocked, Outcome::Dropped | Outcome::Unanswered) => {
             "Check whether the request arrives at the server: if it does, look at the host's own firewall and at the \
              service; if not, at the filters on the way."
@@ -264,7 +325,7 @@ fn advice(story: &Story, group: &Group) -> &'static str {
         (FindingKind::RangeOnly, _) => {
             "Check which program listens there before relying on it: the range alone proves nothing."
         }
-        (FindingKind::Scan | FindingKind::Flood, _) => "",
+        (FindingKind::Scan | FindingKind::Flood | FindingKind::RpcNotRegistered, _) => "",
     }
 }
 
@@ -289,12 +350,12 @@ mod tests {
         let made = sample::open("10.0.1.20", "10.0.0.10", Transport::Tcp, 88, 12)
             .failed(outcome, Reason::SynSingle, by, 1)
             .told(Some("kerberos"), standing, Some(kind));
-        let report = sample::report_of(&catalogue, sample::run(), sample::health(), &[made], &Folds::default());
-        report.findings.into_iter().find(|finding| finding.kind == kind).unwrap().text
+        let report = sample::report_of(catalogue, sample::run(), sample::health(), &[made], &Folds::default());
+        report.findings.of_kind(kind).next().unwrap().text
     }
 
     fn blocked(outcome: Outcome, by: By) -> String {
-        text(outcome, by, Standing::Expected(Vec::new()), FindingKind::Blocked)
+        text(outcome, by, Standing::Expected([].into()), FindingKind::Blocked)
     }
 
     #[test]
@@ -345,8 +406,8 @@ mod tests {
         let catalogue = sample::catalogue();
         let mut run = sample::run();
         let told = |run| {
-            let made = sample::flows(&catalogue);
-            sample::report_of(&catalogue, run, sample::health(), &made, &Folds::default()).findings[0].text.clone()
+            let made = sample::flows(catalogue);
+            sample::report_of(catalogue, run, sample::health(), &made, &Folds::default()).findings.get(0).unwrap().text
         };
         assert!(told(run.clone()).contains(" at 10:02:12:"));
         run.inputs[0].last = Some(Moment(sample::at(86_400_000)));

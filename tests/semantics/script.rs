@@ -29,7 +29,6 @@ use portolan::flow::duplicate::signature;
 use portolan::flow::limits::Counters;
 use portolan::flow::limits::Limits;
 use portolan::flow::record::Flow;
-use portolan::flow::table::Event;
 use portolan::flow::table::Table;
 use portolan::learn::knowledge::Knowledge;
 use portolan::learn::knowledge::Listener;
@@ -488,7 +487,11 @@ fn number(packets: &mut [Packet]) -> HashMap<FrameId, FrameId> {
 /// Counts one packet, and tells what it tells, as a worker does.
 pub(crate) fn feed(table: &mut Table, knowledge: &Knowledge, packet: &Packet) {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(packet.key);
-    let Event::Answered(index) = table.update(packet, signature(packet, hash), hash) else { return };
+    let event = table.update(packet, signature(packet, hash), hash);
+    if !event.answered {
+        return;
+    }
+    let index = event.flow;
     let flow = table.flow(index).unwrap();
     let answerer = flow.key.end(flow.began.other());
     let port = if flow.key.transport.has_ports() { answerer.port } else { 0 };

@@ -3,6 +3,7 @@
 //! Spreadsheets run what looks like a formula, so such cells are made text first.
 
 use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::io;
 use std::io::Write;
 
@@ -12,6 +13,7 @@ use crate::report::findings::Finding;
 use crate::report::names::Party;
 use crate::report::pairs::Pair;
 use crate::report::pairs::PairService;
+use crate::report::sanitise::Shown;
 
 /// Outcomes with a column of their own, in the order of the columns.
 const OUTCOMES: [Outcome; 11] = [
@@ -54,7 +56,7 @@ const FINDING: [&str; 10] =
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut header: Vec<&str> = FRONT.to_vec();
     header.push("flows");
     header.extend(OUTCOMES.map(Outcome::name));
@@ -65,23 +67,21 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let names: BTreeMap<Party, &str> =
         report.hosts.iter().filter_map(|host| Some((host.address, host.names.first()?.as_str()))).collect();
     // Findings are sorted, so that the first of a row is its gravest.
-    let mut gravest: BTreeMap<(Party, Party, &str, &str), &Finding> = BTreeMap::new();
-    for finding in &report.findings {
-        let row = (finding.client, finding.server, finding.service.as_str(), finding.transport);
-        gravest.entry(row).or_insert(finding);
+    let mut gravest: HashMap<(Party, Party, Shown, &str), usize> = HashMap::new();
+    for (place, row) in report.findings.rows().enumerate() {
+        gravest.entry(row).or_insert(place);
     }
-    for pair in &report.pairs {
-        for service in &pair.services {
-            let finding = gravest.get(&(pair.client, pair.server, service.service.as_str(), service.transport));
-            line(out, row(pair, service, finding.copied(), &names))?;
-        }
+    for (pair, service) in report.pairs.rows() {
+        let place = gravest.get(&(pair.client, pair.server, service.service.clone(), service.transport));
+        let finding = place.and_then(|place| report.findings.get(*place));
+        line(out, row(pair, &service, finding.as_ref(), &names))?;
     }
     Ok(())
 }
 
 fn row(
-    pair: &Pair,
-    service: &PairService,
+    pair: Pair<'_>,
+    service: &PairService<'_>,
     finding: Option<&Finding>,
     names: &BTreeMap<Party, &str>,
 ) -> impl Iterator<Item = String> {
@@ -95,7 +95,7 @@ fn row(
         service.service.to_string(),
         service.title.to_string(),
         service.transport.to_owned(),
-        joined(&service.ports),
+        joined(service.ports),
         service.flows.to_string(),
     ];
     cells.extend(OUTCOMES.map(|outcome| service.outcomes.get(outcome.name()).to_string()));

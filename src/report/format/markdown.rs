@@ -20,22 +20,22 @@ use crate::report::words::thousands;
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "# {} {}: {}", report.tool.name, report.tool.version, escape(&summary::tally(report)))?;
     let notes: Vec<String> = report.health.notes.iter().map(ToString::to_string).collect();
     list(out, "Beware", &notes)?;
     list(out, "Capture", &summary::facts(report))?;
     for kind in KINDS {
-        let findings: Vec<&Finding> = report.findings.iter().filter(|finding| finding.kind == kind).collect();
-        if findings.is_empty() {
+        let total = summary::of_kind(report, kind);
+        if total == 0 {
             continue;
         }
-        writeln!(out, "\n## {} ({})\n", title(kind.name()), thousands(findings.len() as u64))?;
+        writeln!(out, "\n## {} ({})\n", title(kind.name()), thousands(total as u64))?;
         table(out, &["Client", "Server", "Service", "Port", "Outcome", "Flows", "What to know", "Frames"])?;
-        for finding in findings.iter().take(ROWS_MAX) {
-            row(out, &finding_cells(finding))?;
+        for finding in report.findings.of_kind(kind).take(ROWS_MAX) {
+            row(out, &finding_cells(&finding))?;
         }
-        remainder(out, findings.len())?;
+        remainder(out, total)?;
     }
     if summary::is_clean(report) {
         let heading = summary::silence_heading(report);
@@ -47,11 +47,10 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "\n## Pairs ({})\n", thousands(report.pairs.len() as u64))?;
     table(out, &["Client", "Server", "Service", "Port", "Flows", "Outcomes", "Standings", "Handshake p50", "Worst"])?;
-    let rows = report.pairs.iter().flat_map(|pair| pair.services.iter().map(move |service| (pair, service)));
-    for (pair, service) in rows.take(ROWS_MAX) {
-        row(out, &pair_cells(pair, service))?;
+    for (pair, service) in report.pairs.rows().take(ROWS_MAX) {
+        row(out, &pair_cells(pair, &service))?;
     }
-    remainder(out, report.pairs.iter().map(|pair| pair.services.len()).sum())
+    remainder(out, report.pairs.rows_len())
 }
 
 fn finding_cells(finding: &Finding) -> Vec<String> {
@@ -69,7 +68,7 @@ fn finding_cells(finding: &Finding) -> Vec<String> {
     ]
 }
 
-fn pair_cells(pair: &Pair, service: &PairService) -> Vec<String> {
+fn pair_cells(pair: Pair<'_>, service: &PairService<'_>) -> Vec<String> {
     let p50 = service.handshake_us.map_or(String::new(), |us| span(Duration::from_micros(us.p50)));
     vec![
         pair.client.to_string(),

@@ -4,6 +4,7 @@ pub mod csv;
 pub mod json;
 pub mod markdown;
 pub mod ndjson;
+mod pen;
 pub(crate) mod summary;
 pub mod text;
 
@@ -18,7 +19,7 @@ use crate::report::Report;
 #[derive(Clone, Copy, Debug)]
 pub struct Pages<'a> {
     /// The report.
-    pub report: &'a Report,
+    pub report: &'a Report<'a>,
     /// The flows themselves, for formats that list each.
     pub judge: &'a Judge<'a>,
     /// The rules they were judged by.

@@ -14,8 +14,7 @@ use crate::report::names::Names;
 /// # Errors
 /// Those of the writer.
 pub fn write(pages: &Pages<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let names = Names::new(pages.catalogue, pages.judge.hosts(), &pages.report.run);
-    write_flows(pages.judge.flows(), pages.judge.collapses(), &names, out)
+    write_flows(pages.judge.flows(), pages.judge.collapses(), pages.report.findings.names(), out)
 }
 
 fn write_flows<'f>(
@@ -45,10 +44,10 @@ mod tests {
 
     fn lines() -> Vec<String> {
         let catalogue = sample::catalogue();
-        let made = sample::flows(&catalogue);
-        let names = sample::names(&catalogue, &sample::run());
+        let made = sample::flows(catalogue);
+        let names = sample::names(catalogue, &sample::run());
         let mut out = Vec::new();
-        let flows = made.iter().map(|made| made.judged(&catalogue));
+        let flows = made.iter().map(|made| made.judged(catalogue));
         write_flows(flows, &sample::collapses(), &names, &mut out).unwrap();
         String::from_utf8(out).unwrap().lines().map(ToOwned::to_owned).collect()
     }

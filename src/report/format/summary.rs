@@ -6,6 +6,7 @@ use crate::report::Report;
 use crate::report::facts::Health;
 use crate::report::facts::InputRow;
 use crate::report::facts::RunFacts;
+use crate::report::findings::FailOn;
 use crate::report::findings::KINDS;
 use crate::report::format::text::ports;
 use crate::report::moment::span;
@@ -66,10 +67,9 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
 }
 
 /// Attempts that failed and that no row could judge, by pair and service: no findings, and not nothing either.
-pub(crate) fn failed_unjudged(report: &Report) -> Vec<String> {
-    let rows = report.pairs.iter().flat_map(|pair| pair.services.iter().map(move |service| (pair, service)));
+pub(crate) fn failed_unjudged(report: &Report<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    for (pair, service) in rows {
+    for (pair, service) in report.pairs.rows() {
         let unjudged = service.standings.get("not_judged") + service.standings.get("uncatalogued");
         let failed = shares(service.outcomes.iter().filter(|(outcome, _)| Outcome::is_failure_name(outcome)));
         let many = pair.client == Party::Many || pair.server == Party::Many;
@@ -81,7 +81,7 @@ pub(crate) fn failed_unjudged(report: &Report) -> Vec<String> {
             pair.client,
             pair.server,
             service.title,
-            ports(service),
+            ports(&service),
             count(service.flows, "flow")
         ));
     }
@@ -89,7 +89,7 @@ pub(crate) fn failed_unjudged(report: &Report) -> Vec<String> {
 }
 
 /// What was read, and how it was judged.
-pub(crate) fn facts(report: &Report) -> Vec<String> {
+pub(crate) fn facts(report: &Report<'_>) -> Vec<String> {
     let (run, health) = (&report.run, &report.health);
     let mut all: Vec<String> = run.inputs.iter().take(INPUTS_MAX).map(input).collect();
     if let Some(more) = run.inputs.len().checked_sub(INPUTS_MAX).filter(|&more| more > 0) {
@@ -144,13 +144,16 @@ fn input(input: &InputRow) -> String {
 }
 
 /// `1 blocked, 2 unexpected`, or that there are none.
-pub(crate) fn tally(report: &Report) -> String {
+pub(crate) fn tally(report: &Report<'_>) -> String {
     let words: Vec<String> = KINDS
         .into_iter()
         .map(|kind| (kind, of_kind(report, kind) as u64))
         .filter(|(_, number)| *number > 0)
         .map(|(kind, number)| match kind {
             FindingKind::Blocked | FindingKind::Unexpected => format!("{} {}", thousands(number), kind.name()),
+            FindingKind::RpcBlocked => format!("{} blocked after the RPC mapper's answer", thousands(number)),
+            FindingKind::EpmBlocked => format!("{} blocked at the RPC mapper", thousands(number)),
+            FindingKind::RpcNotRegistered => format!("{} not registered", thousands(number)),
             FindingKind::RangeOnly => format!("{} by range only", thousands(number)),
             FindingKind::Scan | FindingKind::Flood | FindingKind::Attempt => count(number, kind.name()),
         })
@@ -160,12 +163,12 @@ pub(crate) fn tally(report: &Report) -> String {
 
 /// How many findings are of that kind.
 pub(crate) fn of_kind(report: &Report, kind: FindingKind) -> usize {
-    report.findings.iter().filter(|finding| finding.kind == kind).count()
+    report.findings.kinds().filter(|known| *known == kind).count()
 }
 
 /// Whether nothing is blocked and nothing unexpected works.
-pub(crate) fn is_clean(report: &Report) -> bool {
-    of_kind(report, FindingKind::Blocked) + of_kind(report, FindingKind::Unexpected) == 0
+pub(crate) fn is_clean(report: &Report<'_>) -> bool {
+    !report.has(FailOn::Blocked) && !report.has(FailOn::Unexpected)
 }
 
 /// What to do about failures that no row could judge.
@@ -173,11 +176,11 @@ pub(crate) const UNJUDGED_HINT: &str = "No row could judge these, because the ro
      is in no document. They are no findings; name the hosts in a site file and run again.";
 
 /// The heading over [`silence`].
-pub(crate) fn silence_heading(report: &Report) -> &'static str {
-    let unjudged = |service: &PairService| {
+pub(crate) fn silence_heading(report: &Report<'_>) -> &'static str {
+    let unjudged = |service: &PairService<'_>| {
         service.standings.get("not_judged") + service.standings.get("uncatalogued") == service.flows
     };
-    if report.pairs.iter().flat_map(|pair| &pair.services).all(unjudged) {
+    if report.pairs.rows().all(|(_, service)| unjudged(&service)) {
         "Nothing could be judged"
     } else {
         "Nothing blocked, nothing unexpected"
@@ -185,10 +188,10 @@ pub(crate) fn silence_heading(report: &Report) -> &'static str {
 }
 
 /// What it means that nothing was found.
-pub(crate) fn silence(report: &Report) -> String {
+pub(crate) fn silence(report: &Report<'_>) -> String {
     let mut flows = 0;
     let mut judged = 0;
-    for service in report.pairs.iter().flat_map(|pair| &pair.services) {
+    for (_, service) in report.pairs.rows() {
         flows += service.flows;
         judged += service.flows - service.standings.get("not_judged") - service.standings.get("uncatalogued");
     }

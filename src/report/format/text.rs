@@ -14,7 +14,6 @@ use crate::report::format::summary;
 use crate::report::format::summary::ROWS_MAX;
 use crate::report::moment::span;
 use crate::report::names::Party;
-use crate::report::pairs::Pair;
 use crate::report::pairs::PairService;
 use crate::report::sentence;
 use crate::report::words::count;
@@ -40,7 +39,7 @@ const YELLOW: &str = "1;33";
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report<'_>, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let mut page = Page { out, style };
     page.paragraph("", "", &format!("{} {}: {}", report.tool.name, report.tool.version, summary::tally(report)))?;
     page.capture(report)?;
@@ -79,7 +78,7 @@ impl Page<'_> {
         self.paragraph("  ", "  ", &format!("… and {} more: see --format json", thousands(more as u64)))
     }
 
-    fn capture(&mut self, report: &Report) -> io::Result<()> {
+    fn capture(&mut self, report: &Report<'_>) -> io::Result<()> {
         let warnings = &report.health.notes;
         if !warnings.is_empty() {
             self.heading("BEWARE", YELLOW)?;
@@ -91,39 +90,40 @@ impl Page<'_> {
         summary::facts(report).iter().try_for_each(|fact| self.paragraph("  ", "    ", fact))
     }
 
-    fn findings(&mut self, report: &Report, kind: FindingKind) -> io::Result<()> {
+    fn findings(&mut self, report: &Report<'_>, kind: FindingKind) -> io::Result<()> {
         let total = summary::of_kind(report, kind);
         if total == 0 {
             return Ok(());
         }
         let (color, brief) = match kind {
-            FindingKind::Blocked => (RED, false),
+            FindingKind::Blocked | FindingKind::RpcBlocked | FindingKind::EpmBlocked => (RED, false),
             FindingKind::Unexpected => (YELLOW, false),
             FindingKind::Scan | FindingKind::Flood => (BOLD, false),
+            FindingKind::RpcNotRegistered => (BOLD, false),
             FindingKind::Attempt | FindingKind::RangeOnly => (BOLD, true),
         };
         let title = kind.name().to_uppercase().replace('_', " ");
         self.heading(&format!("{title}: {}", count(total as u64, "finding")), color)?;
-        let of_kind = report.findings.iter().filter(|finding| finding.kind == kind);
+        let of_kind = report.findings.of_kind(kind);
         if kind == FindingKind::RangeOnly {
             return self.range_only(&of_kind.collect::<Vec<_>>());
         }
         for (number, finding) in (1..).zip(of_kind.take(ROWS_MAX)) {
             if brief {
-                self.brief(finding)?;
+                self.brief(&finding)?;
             } else {
-                self.whole(number, finding)?;
+                self.whole(number, &finding)?;
             }
         }
         self.remainder(total)
     }
 
     /// Ports that only a range allows, a line for each pair: which of a range is used changes with every restart.
-    fn range_only(&mut self, findings: &[&Finding]) -> io::Result<()> {
-        let same_pair = |one: &&Finding, next: &&Finding| {
+    fn range_only(&mut self, findings: &[Finding]) -> io::Result<()> {
+        let same_pair = |one: &Finding, next: &Finding| {
             (one.client, one.server, one.transport) == (next.client, next.server, next.transport)
         };
-        let pairs: Vec<&[&Finding]> = findings.chunk_by(same_pair).collect();
+        let pairs: Vec<&[Finding]> = findings.chunk_by(same_pair).collect();
         for pair in pairs.iter().take(ROWS_MAX) {
             let Some(first) = pair.first() else { continue };
             let ports: Vec<String> =
@@ -165,7 +165,7 @@ impl Page<'_> {
         self.paragraph("     ", "       ", &format!("Wireshark: {}", finding.wireshark))
     }
 
-    fn unjudged(&mut self, report: &Report) -> io::Result<()> {
+    fn unjudged(&mut self, report: &Report<'_>) -> io::Result<()> {
         let lines = summary::failed_unjudged(report);
         if lines.is_empty() {
             return Ok(());
@@ -176,7 +176,7 @@ impl Page<'_> {
         self.remainder(lines.len())
     }
 
-    fn pairs(&mut self, report: &Report) -> io::Result<()> {
+    fn pairs(&mut self, report: &Report<'_>) -> io::Result<()> {
         if report.pairs.is_empty() {
             return Ok(());
         }
@@ -185,19 +185,17 @@ impl Page<'_> {
         header.iter().try_for_each(|line| writeln!(self.out, "{line}"))?;
         let names: BTreeMap<Party, &str> =
             report.hosts.iter().filter_map(|host| Some((host.address, host.names.first()?.as_str()))).collect();
-        let total = report.pairs.iter().map(|pair| pair.services.len()).sum();
-        let rows = report.pairs.iter().flat_map(|pair| pair.services.iter().map(move |service| (pair, service)));
-        let mut shown: Option<&Pair> = None;
-        for (pair, service) in rows.take(ROWS_MAX) {
-            if !shown.is_some_and(|before| std::ptr::eq(before, pair)) {
+        let mut shown = None;
+        for (pair, service) in report.pairs.rows().take(ROWS_MAX) {
+            if shown != Some((pair.client, pair.server)) {
                 let host = |party| names.get(&party).map_or(format!("{party}"), |name| format!("{party} ({name})"));
                 let line = format!("{} -> {}: {}", host(pair.client), host(pair.server), pair.worst.name());
                 self.paragraph("  ", "      ", &line)?;
-                shown = Some(pair);
+                shown = Some((pair.client, pair.server));
             }
-            row(service).iter().try_for_each(|line| writeln!(self.out, "{line}"))?;
+            row(&service).iter().try_for_each(|line| writeln!(self.out, "{line}"))?;
         }
-        self.remainder(total)
+        self.remainder(report.pairs.rows_len())
     }
 }
 
@@ -212,14 +210,14 @@ fn headline(finding: &Finding) -> String {
     format!("{} -> {} {place}: {}", finding.client, finding.server, finding.outcome)
 }
 
-fn row(service: &PairService) -> Vec<String> {
+fn row(service: &PairService<'_>) -> Vec<String> {
     let p50 = service.handshake_us.map_or("-".to_owned(), |us| span(Duration::from_micros(us.p50)));
     let outcomes = format!("{}; {}", shares(service.outcomes.iter()), shares(service.standings.iter()));
     columns(service.title.as_str(), &ports(service), &thousands(service.flows), &p50, &outcomes)
 }
 
 /// `tcp/389,3268`, the first ports and how many more.
-pub(crate) fn ports(service: &PairService) -> String {
+pub(crate) fn ports(service: &PairService<'_>) -> String {
     const SHOWN_MAX: usize = 2;
     let shown: Vec<String> = service.ports.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
     let more = service.ports.len().saturating_sub(SHOWN_MAX);
@@ -304,7 +302,7 @@ mod tests {
         assert_eq!(wrap("  ", "  ", "one two"), ["  one two"]);
     }
 
-    fn page(report: &Report, color: bool) -> String {
+    fn page(report: &Report<'_>, color: bool) -> String {
         let mut out = Vec::new();
         write(report, Style { color }, &mut out).unwrap();
         String::from_utf8(out).unwrap()
@@ -355,7 +353,7 @@ mod tests {
         let host = |number: usize| format!("10.1.{}.{}", number / 256, number % 256);
         let made: Vec<sample::Made> =
             (0..1_434).map(|number| sample::open(&host(number), "10.0.0.10", Transport::Tcp, 443, 1)).collect();
-        let report = sample::report_of(&catalogue, sample::run(), sample::health(), &made, &Folds::default());
+        let report = sample::report_of(catalogue, sample::run(), sample::health(), &made, &Folds::default());
         let page = page(&report, false);
         assert!(page.ends_with("  … and 1,234 more: see --format json\n"), "{page}");
         assert!(page.contains("NOTHING COULD BE JUDGED\n") && page.contains(" 0 of 1,434 flows could"));

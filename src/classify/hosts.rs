@@ -1,0 +1,86 @@
+//! Hosts by number: an address is looked up once, and what is known of its host stands in plain lists from then on.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+
+use foldhash::quality::RandomState;
+
+use crate::model::addr::Addr;
+
+/// A host's place in [`Hosts`], from 1, so that "no host" needs no room of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct HostId(NonZeroU32);
+
+impl HostId {
+    fn at(place: usize) -> Self {
+        Self(u32::try_from(place + 1).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX))
+    }
+
+    /// The place in a list with an item for each host.
+    #[inline]
+    pub fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// Every host that was met, numbered in the order of their first mention. At most 2^32.
+#[derive(Debug, Default)]
+pub struct Hosts {
+    numbers: HashMap<Addr, HostId, RandomState>,
+    addrs: Vec<Addr>,
+}
+
+impl Hosts {
+    /// The number of a host, a new one if it has none.
+    #[inline]
+    pub fn number(&mut self, addr: Addr) -> HostId {
+        let next = HostId::at(self.addrs.len());
+        let number = *self.numbers.entry(addr).or_insert(next);
+        if number == next {
+            self.addrs.push(addr);
+        }
+        number
+    }
+
+    /// The number of a host, if it has one.
+    pub fn find(&self, addr: Addr) -> Option<HostId> {
+        self.numbers.get(&addr).copied()
+    }
+
+    /// The address of a host; that of nobody if the number is not of this list.
+    #[inline]
+    pub fn addr(&self, host: HostId) -> Addr {
+        self.addrs.get(host.index()).copied().unwrap_or_else(|| Addr::v4([0; 4]))
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.addrs.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.addrs.is_empty()
+    }
+
+    /// All, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (HostId, Addr)> + '_ {
+        (0..).map(HostId::at).zip(self.addrs.iter().copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_keeps_its_number() {
+        let mut hosts = Hosts::default();
+        let [one, two] = [1, 2].map(|last| Addr::v4([10, 0, 0, last]));
+        let numbers = [one, two, one].map(|addr| hosts.number(addr));
+        assert_eq!(numbers, [HostId::at(0), HostId::at(1), HostId::at(0)]);
+        assert_eq!((hosts.find(two), hosts.addr(numbers[1])), (Some(numbers[1]), two));
+        assert_eq!(hosts.find(Addr::v4([10, 0, 0, 3])), None);
+        assert_eq!(hosts.iter().collect::<Vec<_>>(), [(numbers[0], one), (numbers[1], two)]);
+    }
+}

@@ -1,0 +1,38 @@
+//! What is kept of the judgement of a flow. The whole verdict is found again where somebody asks for it.
+
+use crate::classify::standing::AnswerId;
+use crate::classify::verdict::Outcome;
+use crate::flow::record::Flow;
+use crate::flow::record::Mark;
+use crate::model::addr::Side;
+use crate::model::transport::Transport;
+
+/// Eight bytes for each flow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ruling {
+    /// What the documents say.
+    pub(crate) answer: AnswerId,
+    /// What became of it.
+    pub(crate) outcome: Outcome,
+    /// It failed, or met no answer.
+    pub(crate) failed: bool,
+    /// TCP, SYN without the handshake's end, and nothing that refused it.
+    pub(crate) half_open: bool,
+}
+
+const _: () = assert!(size_of::<Ruling>() == 8);
+
+impl Ruling {
+    pub(crate) fn new(flow: &Flow, orig: Side, outcome: Outcome, answer: AnswerId) -> Self {
+        let tcp = flow.key.transport == Transport::Tcp;
+        let half_open = tcp && flow.syns[orig.index()] > 0 && !flow.marks.has(Mark::Established);
+        // A flood or a scan is told by what the source does; that the capture ends early changes nothing.
+        let silent = half_open && !flow.acked(orig);
+        Self {
+            answer,
+            outcome,
+            failed: outcome.is_failure() || silent,
+            half_open: silent && !flow.marks.has(Mark::Refused) && flow.icmp == 0,
+        }
+    }
+}

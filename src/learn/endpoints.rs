@@ -1,0 +1,375 @@
+//! Where RPC interfaces listen, as servers said or showed: the part of the knowledge that sessions write to.
+//!
+//! Entries are merged with minimum, maximum and union only, and what does not fit is decided by order of keys, not of
+//! arrival: the result is the same whichever worker came first. What it means for a flow is said in `grade`. This file must
+//! never know policy.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use dashmap::DashMap;
+use foldhash::quality::RandomState;
+
+use crate::learn::rpc_flow::FlowId;
+use crate::learn::rpc_flow::Moment;
+use crate::learn::rpc_flow::RpcFlow;
+use crate::model::addr::Addr;
+use crate::model::uuid::InterfaceId;
+
+/// Servers with learned ports; what comes after is counted.
+pub const SERVERS_MAX: usize = 1 << 16;
+/// Ports of one server. The smallest are kept.
+pub const PORTS_MAX: usize = 4096;
+/// Statements about one port. Kept are binds first, then what clients were told, then lists.
+pub const STATEMENTS_MAX: usize = 256;
+/// Clients of one statement. The smallest addresses are kept.
+pub const CLIENTS_MAX: usize = 64;
+/// Times that one client was told the same. The earliest are kept.
+pub const MOMENTS_MAX: usize = 32;
+/// Flows with facts; what comes after is counted.
+pub const FLOWS_MAX: usize = 1 << 20;
+/// Questions for interfaces that are not there; what comes after is counted.
+pub const UNREGISTERED_MAX: usize = 1 << 16;
+
+/// What carries RPC to a port.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum Over {
+    /// TCP.
+    Tcp,
+    /// RPC over HTTP version 1, on TCP.
+    Http,
+    /// UDP.
+    Udp,
+}
+
+/// How it became known that an interface listens on a port.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum Source {
+    /// The server accepted a bind there.
+    Bind,
+    /// The endpoint mapper told a client who asked for the interface.
+    EptMap,
+    /// A DCOM reply named the port of an object's process, whatever its interfaces are.
+    Oxid,
+    /// The endpoint mapper listed what is registered.
+    EptLookup,
+}
+
+/// One thing that a server said or showed.
+#[derive(Clone, Copy, Debug)]
+pub struct Statement {
+    /// The address that the client had contacted.
+    pub server: Addr,
+    /// What carries RPC to the port.
+    pub over: Over,
+    /// The port.
+    pub port: u16,
+    /// The interface; none in a DCOM binding.
+    pub interface: Option<InterfaceId>,
+    /// How it became known.
+    pub source: Source,
+    /// Who was told, or who bound.
+    pub client: Addr,
+    /// When.
+    pub at: Moment,
+    /// The address named with the port is the server's, or none was named.
+    pub own: bool,
+}
+
+/// All statements about one port that agree in interface and source.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Learned {
+    /// The interface; none in a DCOM binding.
+    pub interface: Option<InterfaceId>,
+    /// How it became known.
+    pub source: Source,
+    /// When first.
+    pub first: Moment,
+    /// When last.
+    pub last: Moment,
+    /// Who was told, and when.
+    pub clients: BTreeMap<Addr, BTreeSet<Moment>>,
+    /// It was said at least once of the server's own address. Else another address was named each time: a cluster, address
+    /// translation, or a further card of the same host.
+    pub own: bool,
+    /// From when on the server said that the interface is elsewhere.
+    pub superseded: Option<Moment>,
+    /// Until then the interface was elsewhere.
+    pub elsewhere_until: Option<Moment>,
+}
+
+impl Learned {
+    fn new(statement: &Statement) -> Self {
+        Self {
+            interface: statement.interface,
+            source: statement.source,
+            first: statement.at,
+            last: statement.at,
+            clients: BTreeMap::new(),
+            own: false,
+            superseded: None,
+            elsewhere_until: None,
+        }
+    }
+
+    /// Whether clients or times were left out.
+    fn merge(&mut self, statement: &Statement) -> bool {
+        self.first = self.first.min(statement.at);
+        self.last = self.last.max(statement.at);
+        self.own |= statement.own;
+        let moments = self.clients.entry(statement.client).or_default();
+        moments.insert(statement.at);
+        let mut cut = moments.len() > MOMENTS_MAX;
+        if cut {
+            moments.pop_last();
+        }
+        if self.clients.len() > CLIENTS_MAX {
+            self.clients.pop_last();
+            cut = true;
+        }
+        cut
+    }
+}
+
+/// What is known of one port.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Port {
+    pub(super) statements: BTreeMap<(Source, Option<InterfaceId>), Learned>,
+    /// Statements, clients or times were left out.
+    pub(super) cut: bool,
+}
+
+/// What is known of one server.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Server {
+    pub(super) ports: BTreeMap<(Over, u16), Port>,
+    /// Ports were left out.
+    pub(super) cut: bool,
+}
+
+impl Server {
+    fn merge(&mut self, statement: &Statement) {
+        let port = self.ports.entry((statement.over, statement.port)).or_default();
+        let learned =
+            port.statements.entry((statement.source, statement.interface)).or_insert_with(|| Learned::new(statement));
+        port.cut |= learned.merge(statement);
+        if port.statements.len() > STATEMENTS_MAX {
+            port.statements.pop_last();
+            port.cut = true;
+        }
+        if self.ports.len() > PORTS_MAX {
+            self.ports.pop_last();
+            self.cut = true;
+        }
+    }
+}
+
+/// A question for an interface that the server has not: its service does not run.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct Unregistered {
+    /// Whose endpoint mapper said so.
+    pub server: Addr,
+    /// Who had asked.
+    pub client: Addr,
+    /// The interface asked for.
+    pub interface: InterfaceId,
+    /// Over what it was to be reached.
+    pub over: Over,
+}
+
+/// When a question was answered so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// The first answer.
+    pub first: Moment,
+    /// The last answer.
+    pub last: Moment,
+    /// How many answers.
+    pub answers: u64,
+}
+
+/// Things that are counted rather than kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+#[repr(usize)]
+pub enum Count {
+    /// Answers of the endpoint mapper that were read.
+    MapperAnswers,
+    /// Answers of the endpoint mapper that broke off before their status.
+    MapperBroken,
+    /// DCOM replies that were read.
+    DcomReplies,
+    /// Flows whose questions to the endpoint mapper are encrypted.
+    MapperSealed,
+    /// Flows whose DCOM replies are encrypted.
+    DcomSealed,
+    /// Flows whose server names a port that is not the one connected to.
+    PortTranslated,
+    /// Calls that failed.
+    Faults,
+    /// Connectionless PDUs.
+    Datagrams,
+    /// Something that is no PDU stood where one had to begin.
+    LostPlace,
+    /// Calls that were given up because too many were open.
+    CallsOver,
+    /// Calls whose fragments together were too long: read as far as kept.
+    CallsCut,
+    /// Contexts, binds, operations or faults of a flow that did not fit.
+    FlowFull,
+    /// Servers that did not fit.
+    ServersOver,
+    /// Flows that did not fit.
+    FlowsOver,
+    /// Questions for absent interfaces that did not fit.
+    UnregisteredOver,
+}
+
+/// How many kinds of counts there are.
+pub(super) const COUNTS: usize = Count::UnregisteredOver as usize + 1;
+
+/// What sessions learned, shared by all workers.
+#[derive(Debug, Default)]
+pub struct RpcBook {
+    pub(super) servers: DashMap<Addr, Server, RandomState>,
+    pub(super) flows: DashMap<FlowId, RpcFlow, RandomState>,
+    pub(super) unregistered: DashMap<Unregistered, Asked, RandomState>,
+    pub(super) counts: [AtomicU64; COUNTS],
+}
+
+impl RpcBook {
+    /// Remembers a statement.
+    pub fn learn(&self, statement: &Statement) {
+        if let Some(mut server) = self.servers.get_mut(&statement.server) {
+            server.merge(statement);
+        } else if self.servers.len() < SERVERS_MAX {
+            self.servers.entry(statement.server).or_default().merge(statement);
+        } else {
+            self.count(Count::ServersOver, 1);
+        }
+    }
+
+    /// Remembers that an interface was asked for in vain.
+    pub fn unregistered(&self, question: Unregistered, at: Moment) {
+        if self.unregistered.len() >= UNREGISTERED_MAX && !self.unregistered.contains_key(&question) {
+            self.count(Count::UnregisteredOver, 1);
+            return;
+        }
+        self.unregistered
+            .entry(question)
+            .and_modify(|asked| {
+                asked.first = asked.first.min(at);
+                asked.last = asked.last.max(at);
+                asked.answers += 1;
+            })
+            .or_insert(Asked { first: at, last: at, answers: 1 });
+    }
+
+    /// Puts what a flow showed in place of what it had shown before. A flow has one session, which alone calls this.
+    pub fn showed(&self, id: FlowId, flow: &RpcFlow) {
+        if let Some(mut known) = self.flows.get_mut(&id) {
+            known.clone_from(flow);
+        } else if self.flows.len() < FLOWS_MAX {
+            self.flows.insert(id, flow.clone());
+        } else {
+            self.count(Count::FlowsOver, 1);
+        }
+    }
+
+    /// Adds to a count.
+    pub fn count(&self, count: Count, by: u64) {
+        if let Some(place) = self.counts.get(count as usize) {
+            place.fetch_add(by, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learn::grade::Endpoints;
+    use crate::model::ids::FrameId;
+    use crate::model::time::Timestamp;
+    use crate::model::uuid::Uuid;
+
+    fn interface(number: u16) -> InterfaceId {
+        let [high, low] = number.to_be_bytes();
+        InterfaceId { uuid: Uuid([high, low, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), major: 1, minor: 0 }
+    }
+
+    fn client(number: u16) -> Addr {
+        let [high, low] = number.to_be_bytes();
+        Addr::v4([10, 1, high, low])
+    }
+
+    fn statement(port: u16, interface_number: u16, client_number: u16, second: u64) -> Statement {
+        Statement {
+            server: Addr::v4([10, 0, 0, 10]),
+            over: Over::Tcp,
+            port,
+            interface: Some(interface(interface_number)),
+            source: if interface_number.is_multiple_of(2) { Source::EptMap } else { Source::EptLookup },
+            client: client(client_number),
+            at: Moment { ts: Timestamp(second * 1_000_000_000), frame: FrameId::new(0, second + 1) },
+            own: second.is_multiple_of(3),
+        }
+    }
+
+    /// More of everything than fits.
+    fn crowd() -> Vec<Statement> {
+        let ports = (1..=6000).map(|port| statement(port, 2, 1, u64::from(port)));
+        let interfaces = (0..600).map(|number| statement(7, number, 1, u64::from(number) + 5));
+        let clients = (0..200).map(|number| statement(7, 4, number, u64::from(number) * 2));
+        let moments = (0..100).map(|second| statement(7, 4, 3, second * 7));
+        ports.chain(interfaces).chain(clients).chain(moments).collect()
+    }
+
+    fn kept(statements: impl Iterator<Item = Statement>) -> Endpoints {
+        let book = RpcBook::default();
+        for statement in statements {
+            book.learn(&statement);
+        }
+        Endpoints::of(&book)
+    }
+
+    #[test]
+    fn the_order_of_arrival_does_not_matter_even_where_not_all_fits() {
+        let all = crowd();
+        let one = kept(all.iter().copied());
+        let other = kept(all.iter().rev().copied());
+        // Every seventh first: neither order of the two above.
+        let mixed = kept((0..7).flat_map(|start| all.iter().skip(start).step_by(7).copied()));
+        let ports = |endpoints: &Endpoints| {
+            endpoints.ports().map(|(.., port, learned)| (port, learned.to_vec())).collect::<Vec<_>>()
+        };
+        assert_eq!(ports(&one), ports(&other));
+        assert_eq!(ports(&one), ports(&mixed));
+        assert_eq!((one.cut(), one.cut()), (other.cut(), mixed.cut()));
+    }
+
+    #[test]
+    fn every_limit_holds_and_shows() {
+        let all = kept(crowd().into_iter());
+        assert_eq!(all.ports().count(), PORTS_MAX);
+        let busy = all.at(Addr::v4([10, 0, 0, 10]), Over::Tcp, 7);
+        assert_eq!(busy.len(), STATEMENTS_MAX);
+        assert!(busy.iter().all(|known| known.source == Source::EptMap), "what was asked for comes before lists");
+        let known = busy.iter().find(|known| known.interface == Some(interface(4)));
+        let clients = known.map(|known| (known.clients.len(), known.clients.get(&client(3)).map(BTreeSet::len)));
+        assert_eq!(clients, Some((CLIENTS_MAX, Some(MOMENTS_MAX))));
+        assert_eq!((all.cut().servers, all.cut().ports), (1, 1));
+    }
+
+    #[test]
+    fn questions_in_vain_are_joined() {
+        let book = RpcBook::default();
+        let question = Unregistered { server: client(1), client: client(2), interface: interface(1), over: Over::Tcp };
+        let at = |second: u64| Moment { ts: Timestamp(second), frame: FrameId::new(0, second) };
+        for second in [5, 3, 9] {
+            book.unregistered(question, at(second));
+        }
+        let wanted = Asked { first: at(3), last: at(9), answers: 3 };
+        assert_eq!(Endpoints::of(&book).unregistered(), [(question, wanted)]);
+    }
+}

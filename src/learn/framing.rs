@@ -1,0 +1,180 @@
+//! Cuts one direction of a connection into PDUs, whatever its segments were.
+//!
+//! Hands on whole PDUs where somebody wants to read them, and only the beginning of all others, whose rest is passed over
+//! without being kept. This file must never know calls, contexts or what a PDU holds.
+
+use crate::proto::dcerpc::Begins;
+use crate::proto::dcerpc::CALL_HEADER_LEN;
+use crate::proto::dcerpc::HEADER_LEN;
+use crate::proto::dcerpc::HTTP_GREETING;
+use crate::proto::dcerpc::Header;
+use crate::proto::dcerpc::Kind;
+
+/// What is waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Stage {
+    /// Where a PDU begins is not known: the next piece may tell.
+    #[default]
+    Lost,
+    /// A header.
+    Header,
+    /// The head of a request or response, which tells whether it is wanted.
+    Call(Header),
+    /// All of a PDU.
+    Whole(Header),
+}
+
+/// What came first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Opening {
+    #[default]
+    Nothing,
+    Greeting,
+    /// Anything else, so that a greeting can no longer come.
+    Other,
+}
+
+/// One direction of a connection. At most 64 KiB are kept, the longest that a PDU can be.
+#[derive(Debug, Default)]
+pub(super) struct Framer {
+    stage: Stage,
+    kept: Vec<u8>,
+    /// What is kept was handed on already.
+    spent: bool,
+    /// Bytes of an unwanted PDU that are still to come.
+    skip: usize,
+    /// The place was lost, and this piece may not be the one that tells it again.
+    guessing: bool,
+    opening: Opening,
+    losses: u64,
+}
+
+/// A PDU, or its beginning.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pdu<'a> {
+    pub(super) header: Header,
+    pub(super) bytes: &'a [u8],
+    /// All of it is there; else only as much as was needed to see that nobody wants it.
+    pub(super) whole: bool,
+}
+
+impl Framer {
+    /// To be called before each new piece of the stream: where the place was lost, a piece may begin a PDU.
+    pub(super) fn piece(&mut self) {
+        if self.stage == Stage::Lost {
+            self.kept.clear();
+            self.spent = false;
+            self.skip = 0;
+            self.guessing = true;
+            self.stage = Stage::Header;
+        }
+    }
+
+    /// The next PDU that `rest` completes; `None` when all of it is used up.
+    ///
+    /// `wanted` is shown each request's and response's first bytes.
+    pub(super) fn next(&mut self, rest: &mut &[u8], wanted: impl Fn(&Header, &[u8]) -> bool) -> Option<Pdu<'_>> {
+        if self.spent {
+            self.kept.clear();
+            self.spent = false;
+        }
+        let passed = self.skip.min(rest.len());
+        *rest = rest.get(passed..).unwrap_or_default();
+        self.skip -= passed;
+        while self.skip == 0 {
+            let need = self.need(rest)?;
+            let (taken, after) = rest.split_at(rest.len().min(need.saturating_sub(self.kept.len())));
+            self.kept.extend_from_slice(taken);
+            *rest = after;
+            let full = self.kept.len() >= need;
+            match self.stage {
+                Stage::Lost => return None,
+                Stage::Header => self.header(full, rest),
+                _ if !full => return None,
+                Stage::Call(header) if wanted(&header, &self.kept) => self.stage = Stage::Whole(header),
+                Stage::Call(header) => {
+                    self.skip = usize::from(header.frag_length).saturating_sub(self.kept.len());
+                    return Some(self.hand_on(header, false));
+                }
+                Stage::Whole(header) => return Some(self.hand_on(header, true)),
+            }
+            if !full && rest.is_empty() {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Bytes of the stream are missing, or what came was no PDU.
+    pub(super) fn lose(&mut self) {
+        self.stage = Stage::Lost;
+        self.kept.clear();
+        self.kept.shrink_to_fit();
+    }
+
+    /// How many bytes are kept.
+    pub(super) fn held(&self) -> usize {
+        self.kept.capacity()
+    }
+
+    /// The server greeted as RPC over HTTP version 1 does.
+    pub(super) fn greeted(&self) -> bool {
+        self.opening == Opening::Greeting
+    }
+
+    /// How often something that was no PDU stood where one had to begin.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses
+    }
+
+    /// How many bytes must be kept to go on. `None` if there is nothing to look at.
+    fn need(&self, rest: &[u8]) -> Option<usize> {
+        match self.stage {
+            Stage::Lost => None,
+            Stage::Header => {
+                let first = self.kept.first().or(rest.first())?;
+                let greeting = self.opening == Opening::Nothing && HTTP_GREETING.first() == Some(first);
+                Some(if greeting { HTTP_GREETING.len() } else { HEADER_LEN })
+            }
+            Stage::Call(_) => Some(HEADER_LEN + CALL_HEADER_LEN),
+            Stage::Whole(header) => Some(header.frag_length.into()),
+        }
+    }
+
+    fn header(&mut self, full: bool, rest: &mut &[u8]) {
+        if self.opening == Opening::Nothing && HTTP_GREETING.starts_with(&self.kept) {
+            if full {
+                self.kept.clear();
+                self.opening = Opening::Greeting;
+            }
+            return;
+        }
+        match Header::read(&self.kept) {
+            Begins::Perhaps => {}
+            Begins::With(header) => {
+                self.open();
+                self.guessing = false;
+                let call = matches!(header.kind, Kind::Request | Kind::Response);
+                self.stage = if call { Stage::Call(header) } else { Stage::Whole(header) };
+            }
+            Begins::Not => {
+                self.losses += u64::from(!self.guessing);
+                self.open();
+                self.lose();
+                *rest = &[];
+            }
+        }
+    }
+
+    fn open(&mut self) {
+        if self.opening == Opening::Nothing {
+            self.opening = Opening::Other;
+        }
+    }
+
+    fn hand_on(&mut self, header: Header, whole: bool) -> Pdu<'_> {
+        self.stage = Stage::Header;
+        self.spent = true;
+        Pdu { header, bytes: &self.kept, whole }
+    }
+}

@@ -1,0 +1,343 @@
+//! Listening to payload: the first bytes of each direction of a flow, in order, until they are known or will not be.
+//!
+//! A flow whose first segments decide costs one look and no memory. Only what is undecided, or may still tell
+//! something about others, is kept, and that has a bound: the flow that waits longest is given up first.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+
+use foldhash::fast::RandomState;
+
+use crate::decode::packet::Layer;
+use crate::decode::packet::Packet;
+use crate::flow::record::Flow;
+use crate::flow::record::SYN;
+use crate::flow::speech::Speech;
+use crate::flow::stream::Stream;
+use crate::flow::table::FlowIndex;
+use crate::flow::table::Table;
+use crate::learn::knowledge::Knowledge;
+use crate::learn::listen::Attention;
+use crate::learn::listen::Heard;
+use crate::learn::listen::listen;
+use crate::learn::listen::tells;
+use crate::learn::rpc::RpcSession;
+use crate::learn::rpc_flow::FlowId;
+use crate::model::addr::Side;
+use crate::model::app::AppProto;
+use crate::model::app::ProtoSet;
+use crate::model::app::Said;
+use crate::model::ids::FrameId;
+use crate::proto::OPENING_MAX;
+use crate::proto::recognise;
+
+/// Flows of one table that are listened to at the same time.
+const TALKS_MAX: usize = 4096;
+
+/// Bytes that those flows may hold.
+const HELD_MAX: usize = 4 << 20;
+
+/// Pieces of one direction that are looked at where its beginning was not captured.
+const PIECES_MAX: u8 = 8;
+
+/// Datagrams of a flow that are listened to.
+const DATAGRAMS_MAX: u64 = 128;
+
+/// What listening cost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct EarCounts {
+    /// Flows given up before their payload was known, for lack of room.
+    pub given_up: u64,
+    /// Places where bytes of a listened stream were not captured.
+    pub holes: u64,
+}
+
+impl EarCounts {
+    /// Adds another table's counts.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.given_up += other.given_up;
+        self.holes += other.holes;
+    }
+}
+
+/// The ears of one table.
+#[derive(Debug, Default)]
+pub(crate) struct Ears {
+    talks: HashMap<FlowIndex, Talk, RandomState>,
+    /// Who began to be listened to first; flows that are known meanwhile are skipped.
+    order: VecDeque<(FlowIndex, FrameId)>,
+    held: usize,
+    pub(crate) counts: EarCounts,
+}
+
+/// A flow that is listened to.
+#[derive(Debug)]
+struct Talk {
+    id: FlowId,
+    ears: [Ear; 2],
+    /// Once either end spoke DCE/RPC: it is listened to as long as it lasts.
+    rpc: Option<Box<RpcSession>>,
+}
+
+/// One direction of a stream.
+#[derive(Debug, Default)]
+struct Ear {
+    stream: Stream,
+    /// The beginning was captured: what the bytes are not, can be said.
+    from_start: bool,
+    /// What came so far, if one piece did not decide.
+    opening: Vec<u8>,
+    pieces: u8,
+    state: State,
+}
+
+/// What is still to be heard of a direction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum State {
+    /// What it is.
+    #[default]
+    Unknown,
+    /// What it tells of hosts and errors.
+    Telling(Said),
+    /// Nothing.
+    Done,
+}
+
+/// A packet with its captured payload, and whom to tell.
+struct Utterance<'a> {
+    packet: &'a Packet,
+    payload: &'a [u8],
+    speech: &'a mut Speech,
+    counts: &'a mut EarCounts,
+    knowledge: &'a Knowledge,
+}
+
+impl Utterance<'_> {
+    /// Notes what `bytes` of its sender tell about others; whether more of them could tell more.
+    fn tell(&self, said: Said, bytes: &[u8]) -> bool {
+        let Some(proto) = said.proto.filter(|proto| tells(*proto)) else { return false };
+        let Packet { key, from, ts, frame, .. } = *self.packet;
+        let (sender, receiver) = (key.end(from), key.end(from.other()));
+        let (transport, speaker) = (key.transport, said.speaker);
+        let heard = Heard { proto, transport, speaker, sender, receiver, bytes, ts, frame };
+        listen(&heard, self.knowledge) == Attention::More
+    }
+}
+
+impl Ears {
+    /// Listens to the captured payload of a packet that was just counted into the flow at `index`.
+    pub(crate) fn hear(
+        &mut self,
+        table: &mut Table,
+        index: FlowIndex,
+        packet: &Packet,
+        payload: &[u8],
+        knowledge: &Knowledge,
+    ) {
+        let Layer::Tcp(_) = packet.layer else {
+            if table.packets(index).is_none_or(|packets| packets > DATAGRAMS_MAX) {
+                self.forget(index);
+                return table.end_listening(index);
+            }
+            let Some(speech) = table.speech_mut(index) else { return };
+            let mut said = Utterance { packet, payload, speech, counts: &mut self.counts, knowledge };
+            if datagram(&mut said) {
+                let Some(talk) = self.talk(table, index) else { return };
+                let rpc = talk.rpc.get_or_insert_with(|| session(talk.id));
+                rpc.datagram(packet.from, payload, packet.ts, packet.frame, knowledge);
+            }
+            return;
+        };
+        let Some(talk) = self.talk(table, index) else { return };
+        let before = talk.held();
+        let Some(speech) = table.speech_mut(index) else { return };
+        let mut counts = EarCounts::default();
+        let over = talk.hear(Utterance { packet, payload, speech, counts: &mut counts, knowledge });
+        let after = talk.held();
+        self.held = (self.held + after).saturating_sub(before);
+        self.counts.add(counts);
+        if over {
+            self.forget(index);
+            table.end_listening(index);
+        }
+    }
+
+    /// What is held of the flow at `index`, made anew if that is nothing or of an earlier flow.
+    fn talk(&mut self, table: &mut Table, index: FlowIndex) -> Option<&mut Talk> {
+        let first_frame = table.first_frame(index)?;
+        if self.talks.get(&index).is_none_or(|talk| talk.id.first_frame != first_frame) {
+            self.forget(index);
+            self.make_room(table);
+            self.order.push_back((index, first_frame));
+            self.talks.insert(index, Talk::new(&table.flow(index)?));
+        }
+        self.talks.get_mut(&index)
+    }
+
+    fn forget(&mut self, index: FlowIndex) {
+        if let Some(talk) = self.talks.remove(&index) {
+            self.held = self.held.saturating_sub(talk.held());
+        }
+    }
+
+    /// Gives up who waits longest while there are too many.
+    fn make_room(&mut self, table: &mut Table) {
+        while self.talks.len() >= TALKS_MAX || self.held > HELD_MAX || self.order.len() > 2 * TALKS_MAX {
+            let Some((index, first_frame)) = self.order.pop_front() else { return };
+            if self.talks.get(&index).is_some_and(|talk| talk.id.first_frame == first_frame) {
+                self.forget(index);
+                self.counts.given_up += 1;
+                if table.first_frame(index) == Some(first_frame) {
+                    table.end_listening(index);
+                }
+            }
+        }
+    }
+}
+
+/// A datagram stands for itself. Whether it is DCE/RPC.
+fn datagram(said: &mut Utterance<'_>) -> bool {
+    let (side, payload) = (said.packet.from, said.payload);
+    let mut heard = *said.speech.of(side);
+    if !heard.certain {
+        let (now, _) = recognise(said.packet.key.transport, payload);
+        if now.proto.is_some() || heard.proto.is_none() {
+            heard = now;
+            said.speech.set(side, heard);
+        }
+    }
+    said.tell(heard, payload);
+    is_rpc(heard)
+}
+
+fn session(id: FlowId) -> Box<RpcSession> {
+    Box::new(RpcSession::new(id.key, id.first_frame))
+}
+
+fn is_rpc(said: Said) -> bool {
+    matches!(said.proto, Some(AppProto::DceRpc | AppProto::NcacnHttp))
+}
+
+impl Talk {
+    fn new(flow: &Flow) -> Self {
+        let ear = |side: Side| {
+            let at = side.index();
+            if flow.syns[at] > 0 || flow.synacks[at] > 0 {
+                Ear { stream: Stream::from_syn(flow.isn[at]), from_start: true, ..Ear::default() }
+            } else {
+                Ear::default()
+            }
+        };
+        let id = FlowId { key: flow.key, first_frame: flow.first_frame };
+        Self { id, ears: [ear(Side::Low), ear(Side::High)], rpc: None }
+    }
+
+    fn held(&self) -> usize {
+        let ears: usize = self.ears.iter().map(|ear| ear.opening.capacity() + ear.stream.held()).sum();
+        ears + self.rpc.as_ref().map_or(0, |rpc| rpc.held())
+    }
+
+    /// Listens to one segment; true if nothing more is to be heard.
+    fn hear(&mut self, mut said: Utterance<'_>) -> bool {
+        let (packet, side) = (said.packet, said.packet.from);
+        let Layer::Tcp(tcp) = packet.layer else { return false };
+        let seq = tcp.seq.wrapping_add(u32::from(tcp.flags & SYN != 0));
+        let fresh = self.ear(side).stream.take(seq, said.payload);
+        let cut = packet.payload_len.saturating_sub(packet.payload_captured);
+        if !fresh.is_empty() {
+            self.piece(fresh, &mut said);
+            if cut > 0 {
+                self.ear(side).stream.lose(cut);
+                self.hole(side, &mut said);
+            }
+        }
+        if self.ear(side).stream.is_stuck() {
+            self.ear(side).stream.skip();
+            self.hole(side, &mut said);
+        }
+        while let Some(bytes) = self.ear(side).stream.follow() {
+            self.piece(&bytes, &mut said);
+        }
+        self.rpc.is_none() && self.ears.iter().all(|ear| ear.state == State::Done)
+    }
+
+    fn ear(&mut self, side: Side) -> &mut Ear {
+        &mut self.ears[side.index()]
+    }
+
+    /// Bytes of a stream are missing: what follows is no beginning any more.
+    fn hole(&mut self, side: Side, said: &mut Utterance<'_>) {
+        said.counts.holes += 1;
+        let ear = self.ear(side);
+        if ear.from_start {
+            ear.state = State::Done;
+            ear.opening = Vec::new();
+        }
+        if let Some(rpc) = &mut self.rpc {
+            rpc.gap(side);
+        }
+    }
+
+    /// The next bytes of a stream.
+    fn piece(&mut self, bytes: &[u8], said: &mut Utterance<'_>) {
+        let (side, ts, frame) = (said.packet.from, said.packet.ts, said.packet.frame);
+        if let Some(rpc) = &mut self.rpc {
+            rpc.stream(side, bytes, ts, frame, said.knowledge);
+        }
+        let ear = self.ear(side);
+        if ear.state == State::Done {
+            return;
+        }
+        let mut opening = std::mem::take(&mut ear.opening);
+        if !opening.is_empty() {
+            opening.extend_from_slice(bytes.get(..OPENING_MAX.saturating_sub(opening.len())).unwrap_or(bytes));
+        }
+        let view = if opening.is_empty() { bytes } else { &opening };
+        ear.listen(view, said);
+        if self.rpc.is_none() && is_rpc(*said.speech.of(side)) {
+            let mut rpc = session(self.id);
+            let earlier = &self.ear(side.other()).opening;
+            if !earlier.is_empty() {
+                rpc.stream(side.other(), earlier, ts, frame, said.knowledge);
+            }
+            rpc.stream(side, view, ts, frame, said.knowledge);
+            self.rpc = Some(rpc);
+        }
+        let ear = self.ear(side);
+        if ear.state != State::Done && ear.from_start {
+            ear.opening = if opening.is_empty() { bytes.to_vec() } else { opening };
+        }
+    }
+}
+
+impl Ear {
+    /// Looks at all that is known of a direction.
+    fn listen(&mut self, view: &[u8], said: &mut Utterance<'_>) {
+        let (side, transport) = (said.packet.from, said.packet.key.transport);
+        if !self.from_start {
+            // A message may begin with any segment. What the bytes are not, means nothing.
+            let (heard, _) = recognise(transport, view);
+            self.pieces += 1;
+            if heard.proto.is_some() {
+                said.speech.set(side, Said { certain: false, ruled_out: ProtoSet::default(), ..heard });
+            }
+            if heard.certain || self.pieces >= PIECES_MAX {
+                self.state = State::Done;
+            }
+            return;
+        }
+        let full = view.len() >= OPENING_MAX;
+        if self.state == State::Unknown {
+            let (heard, more) = recognise(transport, view.get(..OPENING_MAX).unwrap_or(view));
+            said.speech.set(side, heard);
+            if heard.certain || !more || full {
+                self.state = State::Telling(heard);
+            }
+        }
+        if let State::Telling(heard) = self.state
+            && (!said.tell(heard, view) || full)
+        {
+            self.state = State::Done;
+        }
+    }
+}

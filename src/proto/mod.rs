@@ -1,0 +1,137 @@
+//! WHAT A PAYLOAD IS: one file for each protocol, bytes in, a [`Recognition`] out; and readers of what other rooms
+//! want from a payload.
+//!
+//! This room must never know port numbers, flows or rules: a recogniser that looked at the port would only repeat the
+//! catalogue.
+
+pub mod ber;
+pub mod dcerpc;
+pub mod dcom;
+pub mod dhcp;
+pub mod dns;
+pub mod epm;
+pub mod ftp;
+pub mod http;
+pub mod ike;
+pub mod imap;
+pub mod kerberos;
+pub mod kpasswd;
+pub mod ldap;
+pub mod ncacn_http;
+pub mod ndr;
+pub mod netbios;
+pub mod netlogon;
+pub mod nmf;
+pub mod ntlm;
+pub mod ntp;
+pub mod part;
+pub mod pop3;
+pub mod radius;
+pub mod rdp;
+#[cfg(test)]
+pub(crate) mod samples;
+pub mod smb;
+pub mod smtp;
+pub mod snmp;
+pub mod ssh;
+pub mod tds;
+pub mod telnet;
+pub mod tls;
+pub mod wire_name;
+
+mod cursor;
+mod ready;
+mod text;
+
+#[cfg(test)]
+pub(crate) mod craft;
+
+use crate::model::app::AppProto;
+use crate::model::app::Said;
+use crate::model::app::Speaker;
+use crate::model::transport::Transport;
+
+/// The most bytes of one direction that recognisers are shown. What is not known by then stays unknown.
+pub const OPENING_MAX: usize = 2048;
+
+/// What a recogniser says of the first bytes that one end sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Recognition {
+    /// They are this protocol and can be nothing else; sent by this part of it.
+    Certain(Speaker),
+    /// They look like it; another protocol could begin so too.
+    Likely(Speaker),
+    /// Too few to tell. Never said of bytes that already contradict the protocol.
+    NeedMore,
+    /// They are not this protocol, whatever follows.
+    NotForUs,
+}
+
+/// One protocol, the transports it is spoken over, and the function that knows it.
+#[derive(Debug)]
+pub struct Recogniser {
+    /// What it recognises.
+    pub proto: AppProto,
+    /// Where it is spoken.
+    pub over: &'static [Transport],
+    /// Looks at the first bytes of one direction: a stream's beginning for TCP, one datagram for UDP.
+    pub recognise: fn(Transport, &[u8]) -> Recognition,
+}
+
+const TCP: &[Transport] = &[Transport::Tcp];
+const UDP: &[Transport] = &[Transport::Udp];
+const BOTH: &[Transport] = &[Transport::Tcp, Transport::Udp];
+
+/// Every recogniser. Of two that are equally sure, the first is believed; no two may be certain of the same bytes.
+pub const RECOGNISERS: &[Recogniser] = &[
+    Recogniser { proto: AppProto::Ldap, over: BOTH, recognise: ldap::recognise },
+    Recogniser { proto: AppProto::Kerberos, over: BOTH, recognise: kerberos::recognise },
+    Recogniser { proto: AppProto::Kpasswd, over: BOTH, recognise: kpasswd::recognise },
+    Recogniser { proto: AppProto::Smb, over: TCP, recognise: smb::recognise },
+    Recogniser { proto: AppProto::NetbiosSession, over: TCP, recognise: smb::recognise_session },
+    Recogniser { proto: AppProto::NetbiosName, over: UDP, recognise: netbios::recognise_name },
+    Recogniser { proto: AppProto::NetbiosDatagram, over: UDP, recognise: netbios::recognise_datagram },
+    Recogniser { proto: AppProto::DceRpc, over: BOTH, recognise: dcerpc::recognise },
+    Recogniser { proto: AppProto::Dns, over: BOTH, recognise: dns::recognise },
+    Recogniser { proto: AppProto::Ntp, over: UDP, recognise: ntp::recognise },
+    Recogniser { proto: AppProto::NcacnHttp, over: TCP, recognise: ncacn_http::recognise },
+    Recogniser { proto: AppProto::Tls, over: TCP, recognise: tls::recognise },
+    Recogniser { proto: AppProto::Http, over: TCP, recognise: http::recognise },
+    Recogniser { proto: AppProto::Rdp, over: TCP, recognise: rdp::recognise },
+    Recogniser { proto: AppProto::Tds, over: BOTH, recognise: tds::recognise },
+    Recogniser { proto: AppProto::Smtp, over: TCP, recognise: smtp::recognise },
+    Recogniser { proto: AppProto::Imap, over: TCP, recognise: imap::recognise },
+    Recogniser { proto: AppProto::Pop3, over: TCP, recognise: pop3::recognise },
+    Recogniser { proto: AppProto::Ftp, over: TCP, recognise: ftp::recognise },
+    Recogniser { proto: AppProto::Ssh, over: TCP, recognise: ssh::recognise },
+    Recogniser { proto: AppProto::Telnet, over: TCP, recognise: telnet::recognise },
+    Recogniser { proto: AppProto::Nmf, over: TCP, recognise: nmf::recognise },
+    Recogniser { proto: AppProto::Snmp, over: UDP, recognise: snmp::recognise },
+    Recogniser { proto: AppProto::Radius, over: UDP, recognise: radius::recognise },
+    Recogniser { proto: AppProto::Dhcp, over: UDP, recognise: dhcp::recognise },
+    Recogniser { proto: AppProto::Ike, over: UDP, recognise: ike::recognise },
+];
+
+/// What the first bytes of one end are. The second value tells whether more bytes could change that.
+pub fn recognise(transport: Transport, bytes: &[u8]) -> (Said, bool) {
+    let mut said = Said::default();
+    let mut more = false;
+    for recogniser in RECOGNISERS.iter().filter(|recogniser| recogniser.over.contains(&transport)) {
+        match (recogniser.recognise)(transport, bytes) {
+            Recognition::Certain(speaker) => {
+                let (proto, ruled_out) = (Some(recogniser.proto), said.ruled_out);
+                return (Said { proto, certain: true, speaker, ruled_out }, false);
+            }
+            Recognition::Likely(speaker) => {
+                more = true;
+                if said.proto.is_none() {
+                    said.proto = Some(recogniser.proto);
+                    said.speaker = speaker;
+                }
+            }
+            Recognition::NeedMore => more = true,
+            Recognition::NotForUs => said.ruled_out.insert(recogniser.proto),
+        }
+    }
+    (said, more)
+}

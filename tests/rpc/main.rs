@@ -1,0 +1,231 @@
+//! What RPC sessions learn from public captures against what tshark reads in them: ports told by the endpoint mapper, ports
+//! in DCOM replies, interfaces bound.
+//!
+//! tshark is a second opinion, not the law: each disagreement is either a fault, or stands in `ALLOWED` with its reason.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may stop, and prints its table"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod reassembly;
+
+use common::address;
+use common::files_below;
+use common::list;
+use common::port;
+use common::shared;
+use common::word;
+use portolan::learn::endpoints::Over;
+use portolan::learn::endpoints::Source;
+use portolan::learn::grade::Endpoints;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Statements that only one of both makes, looked at: capture, statement, and who is right.
+const ALLOWED: &[(&str, &str, &str)] = &[
+    (
+        "arkime__arkime_synthetic.pcap",
+        "bind 10.20.19.1 135 12345678-1234-1234-1234-123456789abc",
+        "offered, never answered",
+    ),
+    (
+        "arkime__dcerpc_synthetic.pcap",
+        "bind 10.0.2.1 49156 12345678-1234-abcd-ef00-01234567cffb",
+        "the acknowledgement has no results: their count is written in four bytes",
+    ),
+    (
+        "arkime__dcerpc_synthetic.pcap",
+        "bind 10.0.1.1 445 12345778-1234-abcd-ef00-0123456789ac",
+        "DCE/RPC right above TCP, which tshark does not look for on this port",
+    ),
+    (
+        "arkime__dcerpc_synthetic.pcap",
+        "bind 10.0.10.1 445 6bffd098-a112-3610-9833-46c3f87e345a",
+        "DCE/RPC right above TCP, which tshark does not look for on this port",
+    ),
+    (
+        "arkime__dcerpc_synthetic.pcap",
+        "bind 10.0.13.1 445 86d35949-83c9-4044-b424-db363231fd0c",
+        "DCE/RPC right above TCP, which tshark does not look for on this port",
+    ),
+    (
+        "arkime__dcerpc_synthetic.pcap",
+        "bind 10.0.16.1 445 000001a0-0000-0000-c000-000000000046",
+        "DCE/RPC right above TCP, which tshark does not look for on this port",
+    ),
+    (
+        "arkime__dcerpc_synthetic.pcap",
+        "bind 10.0.4.1 445 4b324fc8-1670-01d3-1278-5a47bf6ee188",
+        "DCE/RPC right above TCP, which tshark does not look for on this port",
+    ),
+    (
+        "arkime__dcerpc_synthetic.pcap",
+        "bind 10.0.7.1 445 c681d488-d850-11d0-8c52-00c04fd90f7e",
+        "DCE/RPC right above TCP, which tshark does not look for on this port",
+    ),
+    (
+        "arkime__ntlm_synthetic.pcap",
+        "bind 10.10.9.1 135 12345778-1234-abcd-ef00-0123456789ab",
+        "the acknowledgement lacks the padding before its results, so they cannot be read",
+    ),
+    (
+        "arkime__ntlm_synthetic.pcap",
+        "bind 2001:db8:90::1 135 12345778-1234-abcd-ef00-0123456789ab",
+        "offered, never answered",
+    ),
+];
+
+/// Containers that this program does not read.
+const UNREAD: &[&str] = &["PcapPlusPlus__solaris.snoop"];
+
+#[test]
+fn towers_bindings_and_binds_agree_with_tshark() {
+    let Some(folder) = shared("captures/truth") else { return };
+    let mut faults = Vec::new();
+    let mut agreed = [0; 3];
+    let mut allowed = BTreeSet::new();
+    for (name, truth, capture) in captures(&folder) {
+        let learned = reassembly::learn(&capture, usize::MAX).endpoints();
+        let told = [towers(&truth), bindings(&truth), binds(&truth)];
+        let ours = [mapped(&learned), activated(&learned), bound(&learned)];
+        for (nth, (told, ours)) in told.iter().zip(&ours).enumerate() {
+            agreed[nth] += told.intersection(ours).count();
+            for (who, statement) in
+                told.difference(ours).map(|s| ("tshark", s)).chain(ours.difference(told).map(|s| ("portolan", s)))
+            {
+                if ALLOWED.iter().any(|known| (known.0, known.1) == (name.as_str(), statement.as_str())) {
+                    allowed.insert((name.clone(), statement.clone()));
+                } else {
+                    faults.push(format!("{name}: only {who}: {statement}"));
+                }
+            }
+        }
+    }
+    println!("agreed: {} towers, {} bindings, {} binds", agreed[0], agreed[1], agreed[2]);
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    assert_eq!(allowed.len(), ALLOWED.len(), "an allowed disagreement is gone, take it out");
+    assert_eq!(agreed, [39, 10, 91], "the captures with RPC are those that were looked at");
+}
+
+#[test]
+fn segments_of_any_size_tell_the_same() {
+    let Some(folder) = shared("captures/truth") else { return };
+    let mut compared = 0;
+    for (name, truth, capture) in captures(&folder) {
+        if towers(&truth).is_empty() && bindings(&truth).is_empty() {
+            continue;
+        }
+        let whole = reassembly::learn(&capture, usize::MAX).endpoints();
+        for piece in [1, 7, 100] {
+            let pieces = reassembly::learn(&capture, piece).endpoints();
+            assert_eq!(mapped(&pieces), mapped(&whole), "{name} in pieces of {piece}");
+            assert_eq!(activated(&pieces), activated(&whole), "{name} in pieces of {piece}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 30, "the captures with RPC were not found");
+}
+
+/// Each truth file: its name, what it holds, and the capture it speaks of.
+fn captures(folder: &std::path::Path) -> Vec<(String, Value, PathBuf)> {
+    let mut found = Vec::new();
+    for path in files_below(folder).iter().filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+    {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let truth: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        if UNREAD.contains(&name.as_str()) {
+            continue;
+        }
+        if let Some(capture) = shared(&format!("captures/{}", word(&truth["source"], "file"))) {
+            found.push((name, truth, capture));
+        }
+    }
+    found
+}
+
+fn statement(server: IpAddr, over: &str, port: u16, what: &str) -> String {
+    format!("{over} {server} {port} {what}")
+}
+
+/// The towers with a port in replies that tshark read, but for those of the mapper itself.
+fn towers(truth: &Value) -> BTreeSet<String> {
+    let mut told = BTreeSet::new();
+    for tower in list(truth, "epm").iter().filter(|tower| word(tower, "uuid") != MAPPER) {
+        for over in ["tcp", "udp", "http"].into_iter().filter(|over| tower.get(*over).is_some()) {
+            if port(tower, over) != 0 {
+                told.insert(statement(address(tower, "server"), over, port(tower, over), &word(tower, "uuid")));
+            }
+        }
+    }
+    told
+}
+
+const MAPPER: &str = "e1af8308-5d1f-11c9-91a4-08002b14a0fa";
+
+fn mapped(learned: &Endpoints) -> BTreeSet<String> {
+    let mut ours = BTreeSet::new();
+    for (server, over, port, all) in learned.ports() {
+        for known in all.iter().filter(|known| matches!(known.source, Source::EptMap | Source::EptLookup)) {
+            let over = match over {
+                Over::Tcp => "tcp",
+                Over::Udp => "udp",
+                Over::Http => "http",
+            };
+            ours.insert(statement(server.ip(), over, port, &known.interface.unwrap().uuid.to_string()));
+        }
+    }
+    ours
+}
+
+/// Ports in the bindings of DCOM replies.
+fn bindings(truth: &Value) -> BTreeSet<String> {
+    let mut told = BTreeSet::new();
+    for reply in list(truth, "dcom_bindings") {
+        for value in list(reply, "values") {
+            let endpoint = value.as_str().unwrap().split_once('[').and_then(|(_, rest)| rest.strip_suffix(']'));
+            if let Some(port) = endpoint.and_then(|text| text.parse().ok()) {
+                told.insert(statement(address(reply, "from"), "tcp", port, "oxid"));
+            }
+        }
+    }
+    told
+}
+
+fn activated(learned: &Endpoints) -> BTreeSet<String> {
+    let of_ports = learned.ports().filter(|(.., all)| all.iter().any(|known| known.source == Source::Oxid));
+    of_ports.map(|(server, _, port, _)| statement(server.ip(), "tcp", port, "oxid")).collect()
+}
+
+/// Interfaces that clients offered over TCP.
+fn binds(truth: &Value) -> BTreeSet<String> {
+    let mut told = BTreeSet::new();
+    for bind in list(truth, "binds").iter().filter(|bind| word(bind, "over") == "tcp") {
+        let [server, port] = list(bind, "server") else { continue };
+        let (server, port) = (server.as_str().unwrap().parse().unwrap(), port.as_str().unwrap().parse().unwrap());
+        for uuid in list(bind, "uuids") {
+            told.insert(statement(server, "bind", port, uuid.as_str().unwrap()));
+        }
+    }
+    told
+}
+
+fn bound(learned: &Endpoints) -> BTreeSet<String> {
+    let mut ours = BTreeSet::new();
+    for (id, flow) in learned.flows() {
+        let Some(client) = flow.client else { continue };
+        let server = id.key.end(client.other());
+        let accepted = flow.bound.iter().map(|bound| bound.interface);
+        for interface in accepted.chain(flow.rejected.iter().map(|rejected| rejected.interface)) {
+            ours.insert(statement(server.addr.ip(), "bind", server.port, &interface.uuid.to_string()));
+        }
+    }
+    ours
+}
