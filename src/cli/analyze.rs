@@ -234,6 +234,9 @@ fn health(captured: &Captured, source: &Source, knowledge: &Knowledge) -> Health
             knowledge.forgotten()
         )));
     }
+    if knowledge.names().is_full() {
+        notes.push(Shown::text("more names of hosts were heard than there is room for"));
+    }
     Health {
         frames: sum(|input| input.frames),
         decoded: captured.decode.decoded,
@@ -253,6 +256,10 @@ fn health(captured: &Captured, source: &Source, knowledge: &Knowledge) -> Health
         bad_replies: counters.bad_replies,
         acked_unseen: counters.acked_unseen,
         folds_collapsed: counters.folds_collapsed,
+        payloads_given_up: captured.ears.given_up,
+        payload_holes: captured.ears.holes,
+        rpc_sealed: knowledge.rpc().sealed(),
+        rpc_not_kept: knowledge.rpc().not_kept(),
         ..Health::default()
     }
 }

@@ -200,7 +200,11 @@ fn datagram(said: &mut Utterance<'_>) -> bool {
     let (side, payload) = (said.packet.from, said.payload);
     let mut heard = *said.speech.of(side);
     if !heard.certain {
-        let (now, _) = recognise(said.packet.key.transport, payload);
+        let (mut now, _) = recognise(said.packet.key.transport, payload);
+        if said.packet.payload_captured < said.packet.payload_len {
+            // What a datagram is not, its length may have told, and that is not what was captured.
+            now.ruled_out = ProtoSet::default();
+        }
         if now.proto.is_some() || heard.proto.is_none() {
             heard = now;
             said.speech.set(side, heard);

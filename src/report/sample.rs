@@ -40,6 +40,7 @@ use crate::model::addr::Side;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
+use crate::report::Beside;
 use crate::report::Report;
 use crate::report::facts::Health;
 use crate::report::facts::InputError;
@@ -391,7 +392,9 @@ pub(crate) fn report_with<'a>(
         }
     }
     let judged = made.iter().map(|made| made.finding.map(|_| made.judged(catalogue)));
-    Report::of(run, health, ruled.into_iter().zip(judged), &hosts, collapses, &Endpoints::default(), names, folds)
+    let endpoints = Endpoints::default();
+    let beside = Beside { numbered: &hosts, collapses, endpoints: &endpoints, folds };
+    Report::of(run, health, ruled.into_iter().zip(judged), &beside, names)
 }
 
 /// The report on the sample capture.

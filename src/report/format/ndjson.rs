@@ -69,7 +69,7 @@ mod tests {
             r#""duration":0.05,"orig_bytes":100,"resp_bytes":200,"conn_state":"S1","history":"Sh","orig_pkts":3,"#,
             r#""resp_pkts":3,"orig_ip_bytes":220,"resp_ip_bytes":320,"community_id":"CID","#,
             r#""outcome":"open","standing":"expected","confidence":"confirmed","reason":"handshake","by":null,"#,
-            r#""rule_id":"site/ldap","src_role":"client","dst_role":"domain-controller","finding":null,"rpc":null,"#,
+            r#""rule_id":"site/ldap","src_role":"client","dst_role":"domain-controller","finding":null,"rpc":null,"app":null,"#,
             r#""icmp":null,"handshake_us":310,"dir_basis":"syn","flags":["mid_stream"],"frames":[30],"#,
             r#""standing_why":null}"#,
         );

@@ -49,6 +49,13 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
         (health.cut_frames, "frame", "cut short by the snaplen."),
         (health.out_of_order, "frame", "earlier than the one before."),
         (health.flows_evicted, "flow", "given up for lack of room: their totals are kept, not their verdicts."),
+        (health.payloads_given_up, "flow", "whose payload was not followed to its end, for lack of room."),
+        (
+            health.rpc_sealed,
+            "flow",
+            "with encrypted questions to the endpoint mapper: what they were told is not known.",
+        ),
+        (health.rpc_not_kept, "RPC fact", "for which there was no room."),
         (health.bad_replies, "reply", "with numbers that fit no request: ignored."),
     ];
     for (number, noun, rest) in counted.into_iter().filter(|(number, ..)| *number > 0) {

@@ -98,8 +98,7 @@ impl Page<'_> {
         let (color, brief) = match kind {
             FindingKind::Blocked | FindingKind::RpcBlocked | FindingKind::EpmBlocked => (RED, false),
             FindingKind::Unexpected => (YELLOW, false),
-            FindingKind::Scan | FindingKind::Flood => (BOLD, false),
-            FindingKind::RpcNotRegistered => (BOLD, false),
+            FindingKind::Scan | FindingKind::Flood | FindingKind::RpcNotRegistered => (BOLD, false),
             FindingKind::Attempt | FindingKind::RangeOnly => (BOLD, true),
         };
         let title = kind.name().to_uppercase().replace('_', " ");
