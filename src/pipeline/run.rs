@@ -25,7 +25,6 @@ use crate::flow::duplicate::signature;
 use crate::flow::fold::Folds;
 use crate::flow::limits::Counters;
 use crate::flow::limits::Limits;
-use crate::flow::record::Flow;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::model::ids::FrameId;
@@ -67,7 +66,7 @@ impl Settings {
         const INDEX: u64 = 32;
         /// What judge and report hold of a flow, its row among the pairs included.
         const JUDGING: u64 = 480;
-        let each = size_of::<Flow>() as u64 + INDEX + JUDGING;
+        let each = Table::FLOW_BYTES_MAX as u64 + INDEX + JUDGING;
         usize::try_from(bytes.saturating_sub(FIXED) / each).unwrap_or(usize::MAX).max(SHARDS)
     }
 }

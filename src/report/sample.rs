@@ -16,6 +16,7 @@ use crate::classify::judged::Host;
 use crate::classify::judged::HostRole;
 use crate::classify::judged::Judged;
 use crate::classify::judged::Ruled;
+use crate::classify::judged::Sums;
 use crate::classify::verdict::By;
 use crate::classify::verdict::Confidence;
 use crate::classify::verdict::DirBasis;
@@ -136,7 +137,7 @@ pub(crate) fn open(client: &str, server: &str, transport: Transport, port: u16, 
         link_group: false,
         tunnels: 0,
     };
-    let mut flow = Flow::begin(&packet, 0);
+    let mut flow = Flow::begin(&packet);
     flow.last = [packet.ts, at(frame * 100 + 50)];
     flow.packets = [3, 3];
     flow.payload[orig.index()] = 100;
@@ -195,7 +196,7 @@ impl Made {
 
     pub(crate) fn judged(&self, catalogue: &Catalogue) -> Judged<'_> {
         Judged {
-            flow: &self.flow,
+            flow: self.flow.clone(),
             icmp: self.icmp.as_ref(),
             orig: self.orig,
             dir_basis: DirBasis::Syn,
@@ -216,8 +217,7 @@ impl Made {
         let ends = self.flow.five_tuple(self.orig);
         Ruled {
             number: 0,
-            flow: &self.flow,
-            orig: self.orig,
+            sums: Sums::of(&self.flow, self.orig),
             client: hosts.number(ends.orig.addr),
             server: hosts.number(ends.resp.addr),
             outcome: self.verdict.outcome,
