@@ -52,6 +52,8 @@ pub const CONTEXTS_MAX: usize = 64;
 pub const BINDS_MAX: usize = 4;
 /// Calls that are read at a time; of more, the oldest is given up.
 pub const CALLS_MAX: usize = 8;
+/// So often may its place be lost before it is given up.
+pub const LOSSES_MAX: u64 = 16;
 /// Bytes of joined fragments of all open calls together.
 pub const JOINED_MAX: usize = 64 << 10;
 
@@ -114,6 +116,11 @@ impl RpcSession {
     pub fn held(&self) -> usize {
         let kept: usize = self.framers.iter().map(Framer::held).sum();
         kept + self.calls.iter().map(OpenCall::held).sum::<usize>()
+    }
+
+    /// Whether its place was lost so often that following it is in vain.
+    pub fn is_lost(&self) -> bool {
+        self.framers.iter().map(Framer::losses).sum::<u64>() >= LOSSES_MAX
     }
 
     /// The next bytes of one direction, each byte once and in order, as they came in `frame` at `ts`.

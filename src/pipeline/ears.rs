@@ -37,8 +37,12 @@ const TALKS_MAX: usize = 4096;
 /// Bytes that those flows may hold.
 const HELD_MAX: usize = 4 << 20;
 
-/// Pieces of one direction that are looked at where its beginning was not captured.
+/// Pieces of one direction that are looked at: what tiny pieces tell is not worth looking at all of them again and
+/// again. Also datagrams of a flow in which nothing is recognised.
 const PIECES_MAX: u8 = 8;
+
+/// So many bytes from the beginning of a stream are looked at in however many pieces they come.
+const PIECES_LEN: usize = 64;
 
 /// Datagrams of a flow that are listened to.
 const DATAGRAMS_MAX: u64 = 128;
@@ -135,16 +139,21 @@ impl Ears {
         knowledge: &Knowledge,
     ) {
         let Layer::Tcp(_) = packet.layer else {
-            if table.packets(index).is_none_or(|packets| packets > DATAGRAMS_MAX) {
+            let packets = table.packets(index).unwrap_or(u64::MAX);
+            if packets > DATAGRAMS_MAX {
                 self.forget(index);
                 return table.end_listening(index);
             }
             let Some(speech) = table.speech_mut(index) else { return };
             let mut said = Utterance { packet, payload, speech, counts: &mut self.counts, knowledge };
-            if datagram(&mut said) {
+            let is_rpc = datagram(&mut said);
+            let speech = *said.speech;
+            if is_rpc {
                 let Some(talk) = self.talk(table, index) else { return };
                 let rpc = talk.rpc.get_or_insert_with(|| session(talk.id));
                 rpc.datagram(packet.from, payload, packet.ts, packet.frame, knowledge);
+            } else if is_exhausted(&speech, packets) {
+                table.end_listening(index);
             }
             return;
         };
@@ -214,6 +223,15 @@ fn datagram(said: &mut Utterance<'_>) -> bool {
     is_rpc(heard)
 }
 
+/// Whether further datagrams of a flow will tell nothing: none of the first was known, or all is known of both ends.
+fn is_exhausted(speech: &Speech, packets: u64) -> bool {
+    let ends = [Side::Low, Side::High].map(|side| speech.of(side));
+    if ends.iter().all(|said| said.proto.is_none()) {
+        return packets >= PIECES_MAX.into();
+    }
+    ends.iter().all(|said| said.certain && !is_rpc(**said) && said.proto.is_some_and(|proto| !tells(proto)))
+}
+
 fn session(id: FlowId) -> Box<RpcSession> {
     Box::new(RpcSession::new(id.key, id.first_frame))
 }
@@ -262,7 +280,7 @@ impl Talk {
         while let Some(bytes) = self.ear(side).stream.follow() {
             self.piece(&bytes, &mut said);
         }
-        self.rpc.is_none() && self.ears.iter().all(|ear| ear.state == State::Done)
+        self.rpc.as_ref().is_none_or(|rpc| rpc.is_lost()) && self.ears.iter().all(|ear| ear.state == State::Done)
     }
 
     fn ear(&mut self, side: Side) -> &mut Ear {
@@ -318,10 +336,10 @@ impl Ear {
     /// Looks at all that is known of a direction.
     fn listen(&mut self, view: &[u8], said: &mut Utterance<'_>) {
         let (side, transport) = (said.packet.from, said.packet.key.transport);
+        self.pieces = self.pieces.saturating_add(1);
         if !self.from_start {
             // A message may begin with any segment. What the bytes are not, means nothing.
             let (heard, _) = recognise(transport, view);
-            self.pieces += 1;
             if heard.proto.is_some() {
                 said.speech.set(side, Said { certain: false, ruled_out: ProtoSet::default(), ..heard });
             }
@@ -330,7 +348,7 @@ impl Ear {
             }
             return;
         }
-        let full = view.len() >= OPENING_MAX;
+        let full = view.len() >= OPENING_MAX || (self.pieces >= PIECES_MAX && view.len() >= PIECES_LEN);
         if self.state == State::Unknown {
             let (heard, more) = recognise(transport, view.get(..OPENING_MAX).unwrap_or(view));
             said.speech.set(side, heard);
