@@ -201,7 +201,11 @@ fn datagram(said: &mut Utterance<'_>) -> bool {
     let (side, payload) = (said.packet.from, said.payload);
     let mut heard = *said.speech.of(side);
     if !heard.certain {
-        let (now, _) = recognise(said.packet.key.transport, payload);
+        let (mut now, _) = recognise(said.packet.key.transport, payload);
+        if said.packet.payload_captured < said.packet.payload_len {
+            // Many datagrams are told by their length: what a cut one is not, cannot be said.
+            now.ruled_out = ProtoSet::default();
+        }
         if now.proto.is_some() || heard.proto.is_none() {
             heard = now;
             said.speech.set(side, heard);

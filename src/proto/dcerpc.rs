@@ -476,7 +476,8 @@ fn datagram(bytes: &[u8]) -> Recognition {
     match Datagram::read(bytes) {
         Some(datagram) if datagram.exact => Recognition::Certain(datagram.speaker),
         Some(datagram) => Recognition::Likely(datagram.speaker),
-        None if bytes.len() < DATAGRAM_HEADER_LEN && begins_datagram(bytes) => Recognition::NeedMore,
+        // The header, or what it announces, was cut.
+        None if begins_datagram(bytes) => Recognition::NeedMore,
         None => Recognition::NotForUs,
     }
 }
@@ -606,7 +607,7 @@ mod tests {
             let read = Datagram::read(&answer).unwrap();
             assert_eq!((read.interface.uuid, read.interface.major, read.opnum), (Uuid([1; 16]), 1, 5));
             assert!(read.answers && !Datagram::read(&datagram_of(little, 0, 0)).unwrap().answers);
-            assert_eq!(recognise(Transport::Udp, &answer[..80]), Recognition::NotForUs, "shorter than it says");
+            assert_eq!(recognise(Transport::Udp, &answer[..80]), Recognition::NeedMore, "a snap length cut it");
             let longer = [&answer[..], b"trailer"].concat();
             assert_eq!(recognise(Transport::Udp, &longer), Recognition::Likely(Speaker::Server));
             assert_eq!(recognise(Transport::Udp, &answer[..79]), Recognition::NeedMore);
