@@ -275,6 +275,11 @@ impl Talk {
         said.counts.holes += 1;
         let ear = self.ear(side);
         if ear.from_start {
+            if ear.state == State::Unknown {
+                // With more of it, something may have been left that it can be: what it is not, means nothing.
+                let heard = *said.speech.of(side);
+                said.speech.set(side, Said { ruled_out: ProtoSet::default(), ..heard });
+            }
             ear.state = State::Done;
             ear.opening = Vec::new();
         }
