@@ -218,10 +218,6 @@ fn declared_blocks_are_found() {
 /// Blocks that no document calls a loss: scenario, port, why.
 const NOT_NEEDED: &[(&str, u16, &str)] = &[];
 
-/// Planted flows without such a finding: client, server, port, why.
-const NOT_UNEXPECTED: &[(&str, &str, &str, &str)] =
-    &[("client1", "srv1", "\"dyn\"", "only its payload tells that HTTP in the dynamic range is no RPC")];
-
 /// What the lab planted as unexpected is found, once the site file says who is who.
 #[test]
 fn planted_unexpected_flows_are_found() {
@@ -247,16 +243,105 @@ fn planted_unexpected_flows_are_found() {
             .map(TruthFlow::key)
             .collect();
         assert!(!seen.is_empty(), "the truth has no flow for {planted}");
-        let port = planted["port"].to_string();
-        let excused = NOT_UNEXPECTED.iter().find(|(a, b, c, _)| (*a, *b, *c) == (&*src, &*dst, &*port));
-        match excused {
-            Some((_, _, _, reason)) if !seen.is_subset(&found) => println!("left out: {src} > {dst} {port}: {reason}"),
-            Some(_) => missing.push(format!("{src} > {dst} {port} is found now: take the exception out")),
-            None if seen.is_subset(&found) => {}
-            None => missing.push(format!("{src} > {dst} {proto}/{port}: {}", word(planted, "note"))),
+        if !seen.is_subset(&found) {
+            missing.push(format!("{src} > {dst} {proto}/{}: {}", planted["port"], word(planted, "note")));
         }
     }
     assert!(missing.is_empty(), "no finding for\n{}\nfound: {found:#?}", missing.join("\n"));
+}
+
+/// Services that are not what their port says: client, server, port, what the report calls it, and what speaks there.
+const DISGUISED: &[(&str, &str, u64, &str, &str)] = &[
+    ("agent", "srv1", 389, "protocol_mismatch", "http"),
+    ("client2", "client1", 445, "protocol_mismatch", "ssh"),
+    ("agent", "client1", 445, "protocol_mismatch", "ssh"),
+    ("client1", "srv1", 49_200, "non_rpc_in_range", "http"),
+];
+
+/// What their payload betrays is found whether or not anybody says who is who, and nothing else is called so.
+#[test]
+fn disguised_services_are_found() {
+    let Some((capture, truth)) = lab("unexpected", "unexpected") else { return };
+    let site = truth.site();
+    let wanted: BTreeSet<_> = DISGUISED.iter().map(|row| format!("{row:?}")).collect();
+    for options in [&[][..], &["--site", site.path().to_str().unwrap()]] {
+        let report = report(&capture, options);
+        let disguises = list(&report, "findings").iter().filter(|finding| {
+            finding["finding"] == "unexpected"
+                && ["protocol_mismatch", "non_rpc_in_range"].contains(&word(finding, "standing_why").as_str())
+        });
+        let host = |finding: &Value, end: &str| truth.hosts[&address(finding, end)].clone();
+        let found: BTreeSet<_> = disguises
+            .map(|finding| {
+                let (client, server) = (host(finding, "client"), host(finding, "server"));
+                let (why, app) = (word(finding, "standing_why"), word(finding, "app"));
+                format!("{:?}", (client, server, number(finding, "port"), why, app))
+            })
+            .collect();
+        assert_eq!(found, wanted, "{options:?}");
+    }
+}
+
+/// Captures of hosts that do nothing which no document knows.
+const ORDERLY: &[(&str, &str)] = &[
+    ("clean", "clean"),
+    ("dc2-join", "dc2-join"),
+    ("winrm", "winrm"),
+    ("ipv6", "ipv6"),
+    ("drop", "drop"),
+    ("reject", "reject"),
+    ("dynrpc", "dynrpc"),
+    ("midblock", "midblock"),
+    ("dcdown", "dcdown"),
+    ("c2s", "c2s"),
+    ("s2c", "s2c"),
+    ("dup", "dup"),
+    ("dup-any-sll2", "dup"),
+];
+
+/// Without a site file, nothing that was not planted is unexpected.
+#[test]
+fn nothing_orderly_is_unexpected() {
+    let mut faults = Vec::new();
+    for (capture, truth) in ORDERLY {
+        let Some((path, _)) = lab(capture, truth) else { continue };
+        let report = report(&path, &[]);
+        let found = list(&report, "findings").iter().filter(|finding| finding["finding"] == "unexpected");
+        faults.extend(found.map(|finding| format!("{capture}: {}", word(finding, "text"))));
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+/// What the hosts asked the endpoint mapper for and could not reach then, they wrote down themselves. Each is found with
+/// its name, and nothing else is.
+#[test]
+fn blocked_dynamic_ports_have_the_name_of_their_interface() {
+    for (capture, scenario) in [("dynrpc", "dynrpc")].iter().chain(ORDERLY) {
+        let Some((path, truth)) = lab(capture, scenario) else { continue };
+        let wanted: BTreeSet<_> = truth.unreached.iter().map(|row| format!("{row:?}")).collect();
+        assert_eq!(wanted.len(), if *scenario == "dynrpc" { 5 } else { 0 }, "{scenario}: the truth changed");
+        let site = truth.site();
+        for options in [&[][..], &["--site", site.path().to_str().unwrap()]] {
+            let report = report(&path, options);
+            let blocked = list(&report, "findings").iter().filter(|finding| finding["finding"] == "rpc_blocked");
+            let (mut found, mut flows) = (BTreeSet::new(), 0);
+            for finding in blocked {
+                let interface = &finding["interface"];
+                assert_eq!(interface["grade"], "B", "{finding}");
+                assert!(!list(finding, "frames").is_empty() && number(interface, "learned_frame") > 0);
+                let client = truth.hosts[&address(finding, "client")].clone();
+                let row = (client, address(finding, "server"), number(finding, "port"), word(interface, "name"));
+                found.insert(format!("{row:?}"));
+                flows += number(finding, "flows");
+            }
+            assert_eq!(found, wanted, "{capture} {options:?}");
+            assert_eq!(
+                flows,
+                if *scenario == "dynrpc" { 7 } else { 0 },
+                "{capture} {options:?}: every flow has a name"
+            );
+        }
+    }
 }
 
 /// Client, server, transport and server port.
@@ -302,6 +387,8 @@ struct Truth {
     /// Address to host name, of the hosts whose kernels counted.
     hosts: HashMap<IpAddr, String>,
     roles: BTreeMap<String, Vec<IpAddr>>,
+    /// Who asked whom for which interface, was told which port, and could not connect to it.
+    unreached: Vec<(String, IpAddr, u64, String)>,
     /// When the counting began and ended, in nanoseconds.
     window: (i128, i128),
 }
@@ -323,6 +410,7 @@ impl Truth {
             expectations,
             hosts,
             roles,
+            unreached: unreached(list(&file, "actions")),
             window: (
                 decimal_nanoseconds(&file["window_start"].to_string()),
                 decimal_nanoseconds(&file["window_end"].to_string()),
@@ -375,6 +463,25 @@ impl Truth {
         fs::write(file.path(), text).unwrap();
         file
     }
+}
+
+/// What the probes of the hosts say of interfaces that they could not reach at the port they were told.
+fn unreached(actions: &[Value]) -> Vec<(String, IpAddr, u64, String)> {
+    let mut found = Vec::new();
+    for action in actions {
+        let Ok(said) = serde_json::from_str::<Value>(&word(action, "out")) else { continue };
+        if said["stage"] != "dyn" {
+            continue;
+        }
+        let port = word(&said, "binding").split_once('[').and_then(|(_, rest)| rest.strip_suffix(']')?.parse().ok());
+        let interface = match word(&said, "act").as_str() {
+            "nrpc" => "netlogon".to_owned(),
+            "drs" => "drsuapi".to_owned(),
+            other => other.to_owned(),
+        };
+        found.push((word(action, "host"), address(&said, "dst"), port.unwrap(), interface));
+    }
+    found
 }
 
 /// A capture and its truth: the project's own, or those beside the checkout.

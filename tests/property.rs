@@ -26,7 +26,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Damaged copies of each sample.
-const COPIES: usize = 300;
+const COPIES: usize = 1500;
 
 /// Numbers that look random and are the same in every run (`SplitMix64`).
 struct Dice(u64);

@@ -162,7 +162,7 @@ impl Known<'_> {
         let meaning = self.about.classes.meaning(question.class);
         let likeness = question.rpc.and_then(|id| rpc.get(id));
         let standing = self.standing(question, likeness);
-        let in_range = matches!(standing, Standing::ExpectedRange(_));
+        let in_range = matches!(standing, Standing::ExpectedRpc(_) | Standing::ExpectedRange(_));
         let service = meaning.and_then(|meaning| if in_range { meaning.service } else { meaning.named });
         let [from, to] = [question.from, question.to].map(|kind| self.roles.held(kind));
         let mapper =

@@ -211,7 +211,7 @@ fn datagram(said: &mut Utterance<'_>) -> bool {
     if !heard.certain {
         let (mut now, _) = recognise(said.packet.key.transport, payload);
         if said.packet.payload_captured < said.packet.payload_len {
-            // What a datagram is not, its length may have told, and that is not what was captured.
+            // Many datagrams are told by their length: what a cut one is not, cannot be said.
             now.ruled_out = ProtoSet::default();
         }
         if now.proto.is_some() || heard.proto.is_none() {
@@ -292,6 +292,11 @@ impl Talk {
         said.counts.holes += 1;
         let ear = self.ear(side);
         if ear.from_start {
+            if ear.state == State::Unknown {
+                // With more of it, something may have been left that it can be: what it is not, means nothing.
+                let heard = *said.speech.of(side);
+                said.speech.set(side, Said { ruled_out: ProtoSet::default(), ..heard });
+            }
             ear.state = State::Done;
             ear.opening = Vec::new();
         }

@@ -6,10 +6,12 @@
 use crate::model::app::Speaker;
 use crate::model::transport::Transport;
 use crate::proto::Recognition;
+use crate::proto::ber;
 use crate::proto::cursor::Cursor;
 use crate::proto::cursor::Read;
 use crate::proto::cursor::answer;
 use crate::proto::cursor::must;
+use crate::proto::ldap;
 
 const HEADER_BYTES: usize = 28;
 
@@ -22,7 +24,13 @@ const VERSION_2: u8 = 0x10;
 const RESPONSE_2: u8 = 0x20;
 
 /// Says whether this datagram is IKE.
-pub fn recognise(_: Transport, bytes: &[u8]) -> Recognition {
+pub fn recognise(transport: Transport, bytes: &[u8]) -> Recognition {
+    if bytes.first() == Some(&ber::SEQUENCE)
+        && let Recognition::Certain(_) = ldap::recognise(transport, bytes)
+    {
+        // Cookies are random, and sooner or later somebody's choice.
+        return Recognition::NotForUs;
+    }
     // An initiator's cookie is never zero, so the marker can be nothing else.
     answer(message(bytes.strip_prefix(&[0; 4]).unwrap_or(bytes)))
 }

@@ -48,16 +48,18 @@ const SASL_MAX: u32 = 1 << 20;
 pub fn recognise(transport: Transport, bytes: &[u8]) -> Recognition {
     let first = match bytes.first() {
         Some(0) if transport == Transport::Tcp => protected(bytes),
-        _ => message(bytes),
+        _ => message(transport, bytes),
     };
     first.unwrap_or_else(Recognition::from)
 }
 
-fn message(bytes: &[u8]) -> Read<Recognition> {
+fn message(transport: Transport, bytes: &[u8]) -> Read<Recognition> {
     let mut message = ber::expect(&mut Part::open(bytes), ber::SEQUENCE)?;
     let id = ber::integer(&mut message, ber::INTEGER)?;
     check((0..=i64::from(i32::MAX)).contains(&id))?;
     let (tag, mut content) = ber::element(&mut message)?;
+    // Without a connection there is nothing but searching, and giving up a search (MS-ADTS section 3.1.1.3.2).
+    check(transport == Transport::Tcp || matches!(tag, SEARCH | ENTRY | SEARCH_DONE | ABANDON | REFERENCE))?;
     let speaker = match tag {
         BIND_REQUEST => {
             let version = ber::integer(&mut content, ber::INTEGER)?;
@@ -272,6 +274,6 @@ mod tests {
     #[test]
     fn snmp_is_not_ldap() {
         // Version, then a community instead of an operation.
-        assert_eq!(message(&[0x30, 12, 2, 1, 1, 4, 6, b'p', b'u', b'b']), Err(Stop::Wrong));
+        assert_eq!(message(Transport::Tcp, &[0x30, 12, 2, 1, 1, 4, 6, b'p', b'u', b'b']), Err(Stop::Wrong));
     }
 }

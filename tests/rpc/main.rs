@@ -1,7 +1,8 @@
-//! What RPC sessions learn from public captures against what tshark reads in them: ports told by the endpoint mapper, ports
-//! in DCOM replies, interfaces bound.
+//! What the program learns of RPC from public captures against what tshark reads in them: ports told by the endpoint mapper,
+//! ports in DCOM replies, interfaces bound.
 //!
-//! tshark is a second opinion, not the law: each disagreement is either a fault, or stands in `ALLOWED` with its reason.
+//! Ports are read from the report, as its readers do; what was offered without success stands nowhere in it, so interfaces
+//! are read from what the pipeline learned. tshark is a second opinion, not the law: each disagreement is either a fault, or stands in `ALLOWED` with its reason.
 
 #![expect(
     clippy::unwrap_used,
@@ -20,14 +21,21 @@ use common::list;
 use common::port;
 use common::shared;
 use common::word;
+use portolan::capture::source::Options;
+use portolan::capture::source::Source;
 use portolan::learn::endpoints::Over;
-use portolan::learn::endpoints::Source;
+use portolan::learn::endpoints::Source as Told;
 use portolan::learn::grade::Endpoints;
+use portolan::learn::knowledge::Knowledge;
+use portolan::pipeline;
+use portolan::pipeline::run::Settings;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 /// Statements that only one of both makes, looked at: capture, statement, and who is right.
 const ALLOWED: &[(&str, &str, &str)] = &[
@@ -86,6 +94,9 @@ const ALLOWED: &[(&str, &str, &str)] = &[
 /// Containers that this program does not read.
 const UNREAD: &[&str] = &["PcapPlusPlus__solaris.snoop"];
 
+/// Numbers of worker threads that must not matter. The first is the one that is compared with tshark.
+const THREADS: [usize; 4] = [1, 2, 3, 8];
+
 #[test]
 fn towers_bindings_and_binds_agree_with_tshark() {
     let Some(folder) = shared("captures/truth") else { return };
@@ -93,9 +104,9 @@ fn towers_bindings_and_binds_agree_with_tshark() {
     let mut agreed = [0; 3];
     let mut allowed = BTreeSet::new();
     for (name, truth, capture) in captures(&folder) {
-        let learned = reassembly::learn(&capture, usize::MAX).endpoints();
+        let report = reported(&capture, 1);
         let told = [towers(&truth), bindings(&truth), binds(&truth)];
-        let ours = [mapped(&learned), activated(&learned), bound(&learned)];
+        let ours = [listed(&report, &["ept_map", "ept_lookup"]), listed(&report, &["oxid"]), bound(&run(&capture, 1))];
         for (nth, (told, ours)) in told.iter().zip(&ours).enumerate() {
             agreed[nth] += told.intersection(ours).count();
             for (who, statement) in
@@ -113,6 +124,41 @@ fn towers_bindings_and_binds_agree_with_tshark() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
     assert_eq!(allowed.len(), ALLOWED.len(), "an allowed disagreement is gone, take it out");
     assert_eq!(agreed, [39, 10, 91], "the captures with RPC are those that were looked at");
+}
+
+#[test]
+fn the_number_of_threads_does_not_matter() {
+    let Some(folder) = shared("captures/truth") else { return };
+    let mut told = 0;
+    for (name, truth, capture) in captures(&folder) {
+        if towers(&truth).is_empty() && bindings(&truth).is_empty() && binds(&truth).is_empty() {
+            continue;
+        }
+        let [first, others @ ..] = THREADS;
+        let (alone, learned) = (reported(&capture, first), run(&capture, first));
+        told += list(&alone, "rpc_endpoints").len();
+        for threads in others {
+            let report = reported(&capture, threads);
+            for part in ["rpc_endpoints", "findings", "pairs", "hosts"] {
+                assert_eq!(report[part], alone[part], "{name}: {part} with {threads} threads");
+            }
+            let again = run(&capture, threads);
+            assert!(again.flows().eq(learned.flows()), "{name}: flows with {threads} threads");
+        }
+    }
+    assert!(told > 20, "{told} endpoints: the captures with RPC were not found");
+}
+
+/// The pipeline joins segments its own way: the simplest way of all must come to the same.
+#[test]
+fn sessions_are_fed_as_the_simplest_way_feeds_them() {
+    let Some(folder) = shared("captures/truth") else { return };
+    for (name, _, capture) in captures(&folder) {
+        let (simple, whole) = (reassembly::learn(&capture, usize::MAX).endpoints(), run(&capture, 1));
+        assert_eq!(mapped(&simple), mapped(&whole), "{name}");
+        assert_eq!(activated(&simple), activated(&whole), "{name}");
+        assert_eq!(bound(&simple), bound(&whole), "{name}");
+    }
 }
 
 #[test]
@@ -135,7 +181,7 @@ fn segments_of_any_size_tell_the_same() {
 }
 
 /// Each truth file: its name, what it holds, and the capture it speaks of.
-fn captures(folder: &std::path::Path) -> Vec<(String, Value, PathBuf)> {
+fn captures(folder: &Path) -> Vec<(String, Value, PathBuf)> {
     let mut found = Vec::new();
     for path in files_below(folder).iter().filter(|path| path.extension().is_some_and(|extension| extension == "json"))
     {
@@ -168,12 +214,40 @@ fn towers(truth: &Value) -> BTreeSet<String> {
     told
 }
 
+/// The report of the program.
+fn reported(capture: &Path, threads: usize) -> Value {
+    common::report(capture, &["--threads", &threads.to_string()])
+}
+
+/// What the pipeline learns.
+fn run(capture: &Path, threads: usize) -> Endpoints {
+    let mut source = Source::open(&[capture.to_path_buf()], Options::default()).unwrap();
+    let settings = Settings { threads, flows_max: 1 << 20 };
+    let knowledge = Knowledge::new();
+    pipeline::run::run(&mut source, settings, &knowledge, &AtomicBool::new(false), &mut |_| ()).unwrap();
+    knowledge.endpoints()
+}
+
+/// What the report says of ports, by these sources.
+fn listed(report: &Value, sources: &[&str]) -> BTreeSet<String> {
+    let mut ours = BTreeSet::new();
+    for endpoint in list(report, "rpc_endpoints") {
+        let known = list(endpoint, "interfaces").iter();
+        for interface in known.filter(|interface| sources.contains(&word(interface, "source").as_str())) {
+            let what = interface["uuid"].as_str().unwrap_or("oxid");
+            let over = word(endpoint, "transport");
+            ours.insert(statement(address(endpoint, "server"), &over, port(endpoint, "port"), what));
+        }
+    }
+    ours
+}
+
 const MAPPER: &str = "e1af8308-5d1f-11c9-91a4-08002b14a0fa";
 
 fn mapped(learned: &Endpoints) -> BTreeSet<String> {
     let mut ours = BTreeSet::new();
     for (server, over, port, all) in learned.ports() {
-        for known in all.iter().filter(|known| matches!(known.source, Source::EptMap | Source::EptLookup)) {
+        for known in all.iter().filter(|known| matches!(known.source, Told::EptMap | Told::EptLookup)) {
             let over = match over {
                 Over::Tcp => "tcp",
                 Over::Udp => "udp",
@@ -200,7 +274,7 @@ fn bindings(truth: &Value) -> BTreeSet<String> {
 }
 
 fn activated(learned: &Endpoints) -> BTreeSet<String> {
-    let of_ports = learned.ports().filter(|(.., all)| all.iter().any(|known| known.source == Source::Oxid));
+    let of_ports = learned.ports().filter(|(.., all)| all.iter().any(|known| known.source == Told::Oxid));
     of_ports.map(|(server, _, port, _)| statement(server.ip(), "tcp", port, "oxid")).collect()
 }
 

@@ -4,10 +4,17 @@
 
 mod codes;
 mod collapse;
+#[path = "../make_pcaps/craft/mod.rs"]
+mod craft;
 mod false_alarms;
 mod gate;
 mod guards;
+mod interfaces;
+mod payload;
+#[path = "../samples/mod.rs"]
+mod samples;
 mod script;
+mod spoken;
 mod standing;
 mod table;
 mod tcp_open;

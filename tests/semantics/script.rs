@@ -10,7 +10,10 @@ use std::hash::DefaultHasher;
 use std::io::Write;
 use std::net::IpAddr;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 
+use portolan::capture;
+use portolan::capture::source::Source;
 use portolan::catalogue::Catalogue;
 use portolan::catalogue::LoadOptions;
 use portolan::catalogue::load;
@@ -36,9 +39,15 @@ use portolan::model::addr::Addr;
 use portolan::model::addr::Endpoint;
 use portolan::model::addr::FiveTuple;
 use portolan::model::addr::FlowKey;
+use portolan::model::app::AppProto;
 use portolan::model::ids::FrameId;
 use portolan::model::time::Timestamp;
 use portolan::model::transport::Transport;
+use portolan::pipeline::run::Settings;
+use portolan::pipeline::run::run;
+
+use crate::craft::pcap::Pcap;
+use crate::craft::scene::Frame;
 
 /// A client by the site file.
 pub(crate) const C: &str = "10.0.3.7";
@@ -55,7 +64,8 @@ pub(crate) const S6: &str = "fd00::10";
 /// The same router, IPv6.
 pub(crate) const ROUTER6: &str = "fd00:9::1";
 
-const SITE: &str = r#"
+/// The site file of a script that says nothing else.
+pub(crate) const SITE: &str = r#"
 [hosts]
 domain-controller = ["10.0.0.10", "10.0.0.11", "fd00::10"]
 client = ["10.0.3.0/24", "fd00:3::/64"]
@@ -461,13 +471,34 @@ impl Script {
         };
         assert!(facts.last >= last, "the script goes on after the end of its capture");
         let mut world = with_catalogue(self.site.as_deref(), |catalogue| {
-            World::new(table, facts, &knowledge, catalogue, self.options)
+            World::new(vec![table], facts, &knowledge, catalogue, self.options)
         });
         for frame in world.flows.iter_mut().flat_map(|said| &mut said.frames) {
             *frame = labels[frame];
         }
         world
     }
+}
+
+/// What is said of a capture of these frames: read, decoded, listened to and judged as the program does.
+pub(crate) fn heard(frames: &[Frame], site: &str) -> World {
+    let mut file = tempfile::Builder::new().suffix(".pcap").tempfile().unwrap();
+    file.write_all(&Pcap::ETHERNET.file(frames)).unwrap();
+    let mut source = Source::open(&[file.path().to_path_buf()], capture::source::Options::default()).unwrap();
+    let settings = Settings { threads: 2, flows_max: 1 << 16 };
+    let knowledge = Knowledge::new();
+    let captured = run(&mut source, settings, &knowledge, &AtomicBool::new(false), &mut |_| ()).unwrap();
+    let last = Timestamp(frames.last().unwrap().at_ns + 60_000_000_000);
+    let facts = CaptureFacts {
+        first: Timestamp(frames.first().unwrap().at_ns),
+        last,
+        first_frame: captured.first_frame,
+        lost_share: 0.0,
+        ends: vec![last],
+        gaps: captured.gaps,
+    };
+    let options = Options { infer: true, strict: false };
+    with_catalogue(Some(site), |catalogue| World::new(captured.tables, facts, &knowledge, catalogue, options))
 }
 
 /// Numbers the frames of each input in the order of time, as captures do, and says what the script called them.
@@ -525,6 +556,8 @@ pub(crate) struct World {
     pub(crate) hosts: Vec<(Host, Vec<String>)>,
     pub(crate) counters: Counters,
     pub(crate) table: Table,
+    /// Interfaces that an endpoint mapper was asked for in vain.
+    pub(crate) unregistered: Vec<String>,
 }
 
 /// What is said of a flow, in words.
@@ -544,11 +577,19 @@ pub(crate) struct Said {
     notes: Vec<&'static str>,
     pub(crate) inferred: bool,
     pub(crate) flow: Flow,
+    app: &'static str,
+    /// The grade, and the UUIDs of the interfaces.
+    rpc: Option<(char, Vec<String>)>,
 }
 
 impl World {
-    fn new(table: Table, facts: CaptureFacts, knowledge: &Knowledge, catalogue: &Catalogue, options: Options) -> Self {
-        let tables = [table];
+    fn new(
+        mut tables: Vec<Table>,
+        facts: CaptureFacts,
+        knowledge: &Knowledge,
+        catalogue: &Catalogue,
+        options: Options,
+    ) -> Self {
         let judge = Judge::new(&tables, facts, knowledge, catalogue, options);
         let flows = judge.flows().map(|judged| Said::of(&judged, catalogue)).collect();
         let collapses = judge.collapses().to_vec();
@@ -558,8 +599,10 @@ impl World {
             (host, names)
         };
         let hosts = judge.hosts().into_iter().map(named).collect();
-        let [table] = tables;
-        Self { flows, collapses, asymmetric, hosts, counters: table.counters, table }
+        let vain = judge.endpoints().unregistered().iter();
+        let unregistered = vain.map(|(question, _)| question.interface.uuid.to_string()).collect();
+        let table = tables.swap_remove(0);
+        Self { flows, collapses, asymmetric, hosts, counters: table.counters, table, unregistered }
     }
 
     /// The one flow between these ends.
@@ -610,7 +653,37 @@ impl Said {
             notes: judged.notes.clone(),
             inferred: judged.roles_inferred,
             flow: judged.flow.clone(),
+            app: judged.app.map_or("-", AppProto::name),
+            rpc: judged
+                .rpc
+                .as_ref()
+                .map(|guess| (guess.grade.letter(), guess.interfaces.iter().map(|id| id.uuid.to_string()).collect())),
         }
+    }
+
+    /// What its payload is (`-` where nobody knows).
+    #[track_caller]
+    pub(crate) fn app(&self, app: &str) -> &Self {
+        assert_eq!(self.app, app, "{self:#?}");
+        self
+    }
+
+    /// How sure it is that it is for this RPC interface, among others.
+    #[track_caller]
+    pub(crate) fn rpc(&self, grade: char, uuids: &[&str]) -> &Self {
+        let (known, interfaces) = self.rpc.as_ref().unwrap_or_else(|| panic!("no RPC: {self:#?}"));
+        assert_eq!(*known, grade, "{self:#?}");
+        let mut interfaces: Vec<&str> = interfaces.iter().map(String::as_str).collect();
+        interfaces.sort_unstable();
+        assert_eq!(interfaces, uuids, "{self:#?}");
+        self
+    }
+
+    /// Nothing tells of an interface.
+    #[track_caller]
+    pub(crate) fn no_rpc(&self) -> &Self {
+        assert_eq!(self.rpc, None, "{self:#?}");
+        self
     }
 
     /// Outcome, confidence, reason, by whom (`-` where nothing failed).
