@@ -180,12 +180,8 @@ impl Bench {
         }
         complain(args, &facts);
         let best = |of: fn(&Round) -> Spent| rounds.iter().map(of).min_by_key(|spent| (spent.cpu, spent.wall));
-        let [read, decode, flow, judge] = [
-            best(|round| round.read),
-            best(|round| round.decode),
-            best(|round| round.flow),
-            best(|round| round.judge),
-        ];
+        let [read, decode, flow, judge] =
+            [best(|round| round.read), best(|round| round.decode), best(|round| round.flow), best(|round| round.judge)];
         let Answer { frames, flows } = expected.unwrap_or_default();
         let shortest = |of: fn(&Round) -> Duration| rounds.iter().map(of).min().unwrap_or_default();
         let (tables, whole) = (shortest(|round| round.tables), shortest(|round| round.whole));
@@ -200,7 +196,11 @@ impl Bench {
             ns_per_frame: each(frames, whole),
             threads: self.settings.threads,
             rounds: args.rounds,
-            tables: Whole { seconds: tables.as_secs_f64(), mpps: rate(frames, tables), ns_per_frame: each(frames, tables) },
+            tables: Whole {
+                seconds: tables.as_secs_f64(),
+                mpps: rate(frames, tables),
+                ns_per_frame: each(frames, tables),
+            },
             stages: Stages {
                 read: Stage::of(read, None, frames),
                 decode: Stage::of(decode, read, frames),
@@ -266,8 +266,7 @@ impl Bench {
         let judge = Judge::new(&captured.tables, whole, knowledge, &self.catalogue, self.judge);
         let health = health(captured, source, knowledge);
         let report = Report::build(RunFacts::default(), health, &judge, &self.catalogue, &captured.folds());
-        let pages =
-            Pages { report: &report, judge: &judge, catalogue: &self.catalogue, style: Style { color: false } };
+        let pages = Pages { report: &report, judge: &judge, catalogue: &self.catalogue, style: Style { color: false } };
         let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::sink());
         (self.json.write)(&pages, &mut out).map_err(Stop::io)
     }

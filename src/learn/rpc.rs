@@ -52,8 +52,8 @@ pub const CONTEXTS_MAX: usize = 64;
 pub const BINDS_MAX: usize = 4;
 /// Calls that are read at a time; of more, the oldest is given up.
 pub const CALLS_MAX: usize = 8;
-/// So often may its place be lost before it is given up.
-pub const LOSSES_MAX: u64 = 16;
+/// So often may something that is no PDU stand where one has to begin, before a conversation is given up.
+pub const LOSSES_MAX: u64 = 4;
 /// Bytes of joined fragments of all open calls together.
 pub const JOINED_MAX: usize = 64 << 10;
 
@@ -66,6 +66,8 @@ pub struct RpcSession {
     binds: VecDeque<Bind>,
     calls: VecDeque<OpenCall>,
     flow: RpcFlow,
+    /// PDUs that could not be read.
+    unread: u64,
     /// The flow shows something that the knowledge does not have yet.
     news: bool,
 }
@@ -103,6 +105,7 @@ impl RpcSession {
             binds: VecDeque::new(),
             calls: VecDeque::new(),
             flow: RpcFlow::default(),
+            unread: 0,
             news: false,
         }
     }
@@ -120,7 +123,7 @@ impl RpcSession {
 
     /// Whether its place was lost so often that following it is in vain.
     pub fn is_lost(&self) -> bool {
-        self.framers.iter().map(Framer::losses).sum::<u64>() >= LOSSES_MAX
+        self.unread + self.framers.iter().map(Framer::losses).sum::<u64>() >= LOSSES_MAX
     }
 
     /// The next bytes of one direction, each byte once and in order, as they came in `frame` at `ts`.
@@ -133,6 +136,7 @@ impl RpcSession {
         while let Some(pdu) = framer.next(&mut rest, |header, head| self.wants(header, head)) {
             if !self.pdu(from, &pdu, &scene) {
                 framer.lose();
+                self.unread += 1;
                 break;
             }
         }

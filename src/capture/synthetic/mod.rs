@@ -238,7 +238,8 @@ mod tests {
     #[test]
     fn checksums_are_right() {
         let sum = |bytes: &[u8], with: u32| {
-            let sum: u32 = bytes.chunks(2).map(|two| u32::from(two[0]) << 8 | u32::from(*two.get(1).unwrap_or(&0))).sum();
+            let sum: u32 =
+                bytes.chunks(2).map(|two| u32::from(two[0]) << 8 | u32::from(*two.get(1).unwrap_or(&0))).sum();
             let folded = (sum + with) % 0xffff;
             assert_eq!(folded, 0, "{bytes:?}");
         };
