@@ -46,7 +46,10 @@ mod text;
 #[cfg(test)]
 pub(crate) mod craft;
 
+use std::sync::LazyLock;
+
 use crate::model::app::AppProto;
+use crate::model::app::ProtoSet;
 use crate::model::app::Said;
 use crate::model::app::Speaker;
 use crate::model::transport::Transport;
@@ -114,9 +117,17 @@ pub const RECOGNISERS: &[Recogniser] = &[
 
 /// What the first bytes of one end are. The second value tells whether more bytes could change that.
 pub fn recognise(transport: Transport, bytes: &[u8]) -> (Said, bool) {
-    let mut said = Said::default();
+    static OVER_TCP: LazyLock<Shelf> = LazyLock::new(|| Shelf::new(Transport::Tcp));
+    static OVER_UDP: LazyLock<Shelf> = LazyLock::new(|| Shelf::new(Transport::Udp));
+    let Some(first) = bytes.first() else { return (Said::default(), true) };
+    let shelf = match transport {
+        Transport::Tcp => &OVER_TCP,
+        Transport::Udp => &OVER_UDP,
+        _ => return (Said::default(), false),
+    };
+    let mut said = Said { ruled_out: shelf.denied(*first), ..Said::default() };
     let mut more = false;
-    for recogniser in RECOGNISERS.iter().filter(|recogniser| recogniser.over.contains(&transport)) {
+    for recogniser in shelf.open(*first) {
         match (recogniser.recognise)(transport, bytes) {
             Recognition::Certain(speaker) => {
                 let (proto, ruled_out) = (Some(recogniser.proto), said.ruled_out);
@@ -134,4 +145,51 @@ pub fn recognise(transport: Transport, bytes: &[u8]) -> (Said, bool) {
         }
     }
     (said, more)
+}
+
+/// The recognisers of one transport, sorted by the first byte: whoever denies that alone denies all that begin with it,
+/// and most do.
+struct Shelf {
+    open: Vec<Vec<&'static Recogniser>>,
+    denied: Vec<ProtoSet>,
+}
+
+impl Shelf {
+    fn new(transport: Transport) -> Self {
+        let own = || RECOGNISERS.iter().filter(|recogniser| recogniser.over.contains(&transport));
+        let denies =
+            |recogniser: &Recogniser, first: u8| (recogniser.recognise)(transport, &[first]) == Recognition::NotForUs;
+        let open = |first: u8| own().filter(|recogniser| !denies(recogniser, first)).collect();
+        let denied =
+            |first: u8| own().filter(|recogniser| denies(recogniser, first)).map(|denying| denying.proto).collect();
+        Self { open: (0..=u8::MAX).map(open).collect(), denied: (0..=u8::MAX).map(denied).collect() }
+    }
+
+    /// Those that do not deny this byte, in the order of the table.
+    fn open(&self, first: u8) -> &[&'static Recogniser] {
+        self.open.get(usize::from(first)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The protocols that do not begin with this byte.
+    fn denied(&self, first: u8) -> ProtoSet {
+        self.denied.get(usize::from(first)).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_are_asked_about_bytes_that_are_nobodys() {
+        for transport in [Transport::Tcp, Transport::Udp] {
+            let shelf = Shelf::new(transport);
+            let asked: usize = (0..=u8::MAX).map(|first| shelf.open(first).len()).sum();
+            let own = RECOGNISERS.iter().filter(|recogniser| recogniser.over.contains(&transport)).count();
+            assert!(asked < 256 * own * 2 / 3, "{asked} of {}", 256 * own);
+            for first in 0..=u8::MAX {
+                assert_eq!(shelf.open(first).iter().filter(|open| shelf.denied(first).contains(open.proto)).count(), 0);
+            }
+        }
+    }
 }
