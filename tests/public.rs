@@ -184,62 +184,74 @@ fn what_a_domain_controller_is_for_is_never_unexpected() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
-/// Attempts that a firewall of the recorded network swallowed: capture, what the report must find and nothing else of its
-/// kinds, client, server, port, interface, and the frames of the first and last SYN.
-const SWALLOWED: &[(&str, &str, &str, &str, u64, &str, [u64; 2])] = &[
-    (
-        "covenant_sc_query_dcerpc_smb_svcctl.zip.d/covenant_sc_query_dcerpc_smb_svcctl_2020-08-05034820.cap",
-        "rpc_blocked",
-        "172.18.39.5",
-        "172.18.38.5",
-        49_683,
-        "svcctl",
-        [59, 73],
-    ),
-    (
-        "covenant_sharpsc_create_dcerpc_smb_svcctl.zip.d/covenant_sharpsc_create_dcerpc_smb_svcctl_2020-08-06022635.cap",
-        "rpc_blocked",
-        "172.18.39.5",
-        "172.18.39.6",
-        50_115,
-        "svcctl",
-        [76, 158],
-    ),
-    (
-        "covenant_dcom_executeexcel4macro_blocked.zip.d/covenant_dcom_executeexcel4macro_blocked_2020-09-17173147.cap",
-        "epm_blocked",
-        "172.18.39.5",
-        "172.18.39.6",
-        135,
-        "",
-        [102, 118],
-    ),
+/// Attempts that a firewall of the recorded network swallowed, and all that a report may call blocked there.
+struct Swallowed {
+    capture: &'static str,
+    finding: &'static str,
+    client: &'static str,
+    server: &'static str,
+    port: u64,
+    interface: Option<&'static str>,
+    /// The first and the last SYN.
+    frames: [u64; 2],
+}
+
+const SWALLOWED: &[Swallowed] = &[
+    Swallowed {
+        capture: "covenant_sc_query_dcerpc_smb_svcctl.zip.d/covenant_sc_query_dcerpc_smb_svcctl_2020-08-05034820.cap",
+        finding: "rpc_blocked",
+        client: "172.18.39.5",
+        server: "172.18.38.5",
+        port: 49_683,
+        interface: Some("svcctl"),
+        frames: [59, 73],
+    },
+    Swallowed {
+        capture: "covenant_sharpsc_create_dcerpc_smb_svcctl.zip.d/covenant_sharpsc_create_dcerpc_smb_svcctl_2020-08-06022635.cap",
+        finding: "rpc_blocked",
+        client: "172.18.39.5",
+        server: "172.18.39.6",
+        port: 50_115,
+        interface: Some("svcctl"),
+        frames: [76, 158],
+    },
+    Swallowed {
+        capture: "covenant_dcom_executeexcel4macro_blocked.zip.d/covenant_dcom_executeexcel4macro_blocked_2020-09-17173147.cap",
+        finding: "epm_blocked",
+        client: "172.18.39.5",
+        server: "172.18.39.6",
+        port: 135,
+        interface: None,
+        frames: [102, 118],
+    },
 ];
 
 /// Services behind the endpoint mapper, and the mapper itself, really blocked and recorded.
 #[test]
 fn real_blocked_rpc_is_found_by_name() {
     let folder = "captures/public/OTRF+Security-Datasets/datasets/atomic/windows/lateral_movement/network";
-    for (capture, kind, client, server, port, interface, frames) in SWALLOWED {
-        let Some(path) = shared(&format!("{folder}/{capture}")) else { return };
+    for swallowed in SWALLOWED {
+        let Some(path) = shared(&format!("{folder}/{}", swallowed.capture)) else { return };
         for threads in ["1", "3"] {
             let report = report(&path, &["--threads", threads]);
             let kinds = ["blocked", "rpc_blocked", "epm_blocked", "rpc_not_registered"];
             let blocked = list(&report, "findings").iter().filter(|f| kinds.contains(&word(f, "finding").as_str()));
-            let blocked: Vec<_> = blocked.collect();
-            assert_eq!(blocked.len(), 1, "{capture}: {blocked:?}");
-            let finding = blocked[0];
-            let ends = (word(finding, "client"), word(finding, "server"), number(finding, "port"));
-            assert_eq!(ends, ((*client).to_owned(), (*server).to_owned(), *port), "{finding}");
-            assert_eq!((&*word(finding, "finding"), &*word(finding, "outcome")), (*kind, "dropped"), "{finding}");
+            let [finding] = blocked.collect::<Vec<_>>()[..] else {
+                unreachable!("one finding in {}", swallowed.capture)
+            };
+            assert_eq!(word(finding, "finding"), swallowed.finding, "{finding}");
+            assert_eq!(word(finding, "outcome"), "dropped", "{finding}");
+            assert_eq!(word(finding, "client"), swallowed.client, "{finding}");
+            assert_eq!(word(finding, "server"), swallowed.server, "{finding}");
+            assert_eq!(number(finding, "port"), swallowed.port, "{finding}");
             let shown = list(finding, "frames");
-            assert_eq!([shown.first(), shown.last()].map(|frame| frame.unwrap().as_u64().unwrap()), *frames);
-            if interface.is_empty() {
-                assert!(finding["interface"].is_null(), "{finding}");
-            } else {
-                let known = &finding["interface"];
-                assert_eq!((&*word(known, "name"), &*word(known, "grade")), (*interface, "B"), "{finding}");
-                assert!(number(known, "learned_frame") < frames[0], "the answer came before the attempt: {finding}");
+            let ends = [shown.first(), shown.last()].map(|frame| frame.unwrap().as_u64().unwrap());
+            assert_eq!(ends, swallowed.frames, "{finding}");
+            let interface = &finding["interface"];
+            assert_eq!(interface["name"].as_str(), swallowed.interface, "{finding}");
+            if swallowed.interface.is_some() {
+                assert_eq!(word(interface, "grade"), "B", "{finding}");
+                assert!(number(interface, "learned_frame") < ends[0], "the answer came before the attempt: {finding}");
             }
         }
     }
