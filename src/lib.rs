@@ -20,7 +20,7 @@
 //!  4th      report                               findings become pages
 //!  3rd      pipeline │ classify                  the machine │ the judgement: they do not know each other
 //!  2nd      flow │ learn                         conversations │ what one says about others
-//!  1st      capture │ decode │ catalogue         files │ headers │ documents
+//!  1st      capture │ decode │ proto │ catalogue files │ headers │ payloads │ documents
 //!  ground   model                                addresses, times, transports
 //! ```
 //!

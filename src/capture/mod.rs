@@ -3,6 +3,7 @@
 //! A [`source::Source`] is opened on paths (files, folders, `-`) and fills a [`batch::FrameBatch`] again and again. Below it
 //! `expand` lists files, `stream` undoes compression, `pcap` and `pcapng` walk records, `input` joins those for one input,
 //! and `facts` is what is known about each input afterwards.
+//! [`synthetic`] makes up traffic to measure with.
 //!
 //! Nothing here trusts a length: what cannot be read ends that input with a [`facts::Damage`], and every frame before counts.
 //!
@@ -13,6 +14,7 @@ pub mod error;
 pub mod facts;
 pub mod filter;
 pub mod source;
+pub mod synthetic;
 
 #[cfg(test)]
 mod craft;

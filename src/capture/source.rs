@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::capture::batch::Frame;
 use crate::capture::batch::FrameBatch;
@@ -22,6 +23,7 @@ use crate::capture::filter::Filter;
 use crate::capture::input::ARENA_BYTES;
 use crate::capture::input::Input;
 use crate::capture::stream;
+use crate::capture::stream::Held;
 use crate::capture::stream::Stream;
 use crate::capture::walk::BATCH_FRAMES;
 use crate::model::time::Timestamp;
@@ -125,8 +127,34 @@ impl Source {
     /// # Errors
     /// What cannot be opened or listed. An input that opens but is no capture is not an error: it is damage in its facts.
     pub fn open(inputs: &[PathBuf], options: Options) -> Result<Self, CaptureError> {
-        let paths = expand::expand(inputs)?;
-        let mut source = Self {
+        let mut source = Self::new(expand::expand(inputs)?, options);
+        for index in 0..source.paths.len() {
+            let waiting = source.look(index)?;
+            source.waiting.push(waiting);
+        }
+        source.waiting.sort_by_key(|waiting| std::cmp::Reverse(waiting.key));
+        Ok(source)
+    }
+
+    /// A capture that is in memory already, compressed or not; `name` stands for its path. The bytes are shared, so that
+    /// the same capture can be read again and again.
+    ///
+    /// # Errors
+    /// A decompressor that cannot begin. Bytes that are no capture are damage in its facts, as in a file.
+    pub fn from_bytes(name: &str, bytes: Arc<Vec<u8>>, options: Options) -> Result<Self, CaptureError> {
+        let mut source = Self::new(vec![PathBuf::from(name)], options);
+        let size = bytes.len() as u64;
+        let failed = |source| CaptureError::Open { path: name.to_owned(), source };
+        let stream = Stream::new(Held::new(bytes), Some(size)).map_err(failed)?;
+        source.bytes_total = Some(size);
+        let active = Active::new(Input::new(0, name.to_owned(), stream, ARENA_BYTES));
+        source.waiting.push(Waiting { key: (Timestamp(0), 0), active: Some(active) });
+        Ok(source)
+    }
+
+    /// Of inputs that nobody has looked at yet.
+    fn new(paths: Vec<PathBuf>, options: Options) -> Self {
+        Self {
             filter: options.filter,
             left: options.count,
             waiting: Vec::with_capacity(paths.len()),
@@ -136,13 +164,7 @@ impl Source {
             bytes_total: Some(0),
             filtered: 0,
             paths,
-        };
-        for index in 0..source.paths.len() {
-            let waiting = source.look(index)?;
-            source.waiting.push(waiting);
         }
-        source.waiting.sort_by_key(|waiting| std::cmp::Reverse(waiting.key));
-        Ok(source)
     }
 
     /// Opens an input, for its size and, if it is not alone, for the time of its first frame.
@@ -480,6 +502,7 @@ mod tests {
 
     use std::fs;
     use std::path::PathBuf;
+    use std::sync::Arc;
 
     use tempfile::TempDir;
 
@@ -605,6 +628,22 @@ mod tests {
             (c.format, c.frames, c.first, c.damage.as_ref().map(|damage| damage.frame)),
             (None, 0, None, Some(1))
         );
+    }
+
+    #[test]
+    fn bytes_in_memory_are_read_like_a_file_as_often_as_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        for bytes in [pcap(0..3_000), zstd::encode_all(&pcap(0..3_000)[..], 1).unwrap(), b"nothing".to_vec()] {
+            let paths = write(&folder, &[("a", bytes.clone())]);
+            let (seen, source) = read(&paths, Options::default());
+            let shared = Arc::new(bytes);
+            for _ in 0..2 {
+                let name = paths[0].to_str().unwrap();
+                let mut again = Source::from_bytes(name, Arc::clone(&shared), Options::default()).unwrap();
+                assert!(drain(&mut again) == seen);
+                assert_eq!((again.facts(), again.progress()), (source.facts(), source.progress()));
+            }
+        }
     }
 
     #[test]

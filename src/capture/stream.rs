@@ -118,6 +118,27 @@ impl Stream {
     }
 }
 
+/// Bytes in memory that others hold too.
+pub(super) struct Held {
+    bytes: Arc<Vec<u8>>,
+    at: usize,
+}
+
+impl Held {
+    pub(super) fn new(bytes: Arc<Vec<u8>>) -> Self {
+        Self { bytes, at: 0 }
+    }
+}
+
+impl Read for Held {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        let mut rest = self.bytes.get(self.at..).unwrap_or_default();
+        let count = rest.read(space)?;
+        self.at += count;
+        Ok(count)
+    }
+}
+
 /// Where the bytes on disk come from.
 enum Source {
     Stdin(io::Stdin),

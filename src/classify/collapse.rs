@@ -105,7 +105,7 @@ impl Collapsed {
         let one_target = |seen: &Seen<'_>| Group { client: seen.client, server: Some(seen.server), port: None };
         collapsed.scans(attempts, may_scan, one_target);
         let one_port = |seen: &Seen<'_>| {
-            let port = Some((seen.flow.key.transport, seen.port));
+            let port = Some((seen.stored.transport(), seen.port));
             Group { client: seen.client, server: None, port }
         };
         collapsed.scans(attempts, may_scan, one_port);
@@ -156,7 +156,7 @@ impl Collapsed {
         }
         let mut suspects: Map<(HostId, u16), Vec<u32>> = Map::default();
         for (number, seen, _) in attempts.all() {
-            if seen.flow.key.transport == Transport::Tcp && sieve.may_reach(&service(seen), limit::FLOOD_PER_SECOND) {
+            if seen.stored.transport() == Transport::Tcp && sieve.may_reach(&service(seen), limit::FLOOD_PER_SECOND) {
                 suspects.entry(service(seen)).or_default().push(number);
             }
         }
@@ -164,7 +164,7 @@ impl Collapsed {
         suspects.sort_unstable_by_key(|((server, port), _)| (attempts.hosts.addr(*server), *port));
         for (_, all) in suspects {
             let Some((first, last)) = crowded(attempts, &all) else { continue };
-            let during = |seen: &Seen<'_>| first <= seen.flow.first && seen.flow.first <= last;
+            let during = |seen: &Seen<'_>| (first..=last).contains(&seen.stored.first());
             let total = attempts.of(&all).filter(|(seen, _)| during(seen)).count();
             let is_member =
                 |number: &u32| attempts.at(*number).is_some_and(|(seen, ruling)| ruling.half_open && during(seen));
@@ -216,7 +216,7 @@ impl Collapsed {
 fn crowded(attempts: Attempts<'_>, members: &[u32]) -> Option<(Timestamp, Timestamp)> {
     const SECOND: u64 = 1_000_000_000;
     let half_open = attempts.of(members).filter(|(_, ruling)| ruling.half_open);
-    let times: Vec<u64> = half_open.map(|(seen, _)| seen.flow.first.0).collect();
+    let times: Vec<u64> = half_open.map(|(seen, _)| seen.stored.first().0).collect();
     let dense = times.windows(limit::FLOOD_PER_SECOND).filter_map(|window| {
         let (first, last) = (*window.first()?, *window.last()?);
         (last.saturating_sub(first) < SECOND).then_some((first, last))
@@ -229,11 +229,12 @@ fn crowded(attempts: Attempts<'_>, members: &[u32]) -> Option<(Timestamp, Timest
 fn dense(attempts: Attempts<'_>, members: &[u32], by_port: bool) -> bool {
     let window = u64::try_from(limit::SCAN_WINDOW.as_nanos()).unwrap_or(u64::MAX);
     let mut inside: Map<(HostId, Transport, u16), usize> = Map::default();
-    let what = |seen: &Seen<'_>| (seen.server, seen.flow.key.transport, if by_port { seen.port } else { 0 });
+    let what = |seen: &Seen<'_>| (seen.server, seen.stored.transport(), if by_port { seen.port } else { 0 });
     let mut oldest = attempts.of(members).peekable();
     for (seen, _) in attempts.of(members) {
         *inside.entry(what(seen)).or_default() += 1;
-        let left = |(old, _): &(&Seen<'_>, &Ruling)| seen.flow.first.0.saturating_sub(old.flow.first.0) > window;
+        let left =
+            |(old, _): &(&Seen<'_>, &Ruling)| seen.stored.first().0.saturating_sub(old.stored.first().0) > window;
         while let Some((old, _)) = oldest.next_if(left) {
             if let Some(count) = inside.get_mut(&what(old)) {
                 *count -= 1;
@@ -253,7 +254,7 @@ fn summary(kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) -> Collap
     let chosen = || attempts.of(members).map(|(seen, _)| seen);
     let clients = distinct(chosen().map(|seen| seen.client));
     let servers = distinct(chosen().map(|seen| seen.server));
-    let ports = distinct(chosen().map(|seen| (seen.flow.key.transport, seen.port)));
+    let ports = distinct(chosen().map(|seen| (seen.stored.transport(), seen.port)));
     let mut outcomes: Vec<(Outcome, u64)> = Vec::new();
     for (_, ruling) in attempts.of(members) {
         match outcomes.iter_mut().find(|(outcome, _)| *outcome == ruling.outcome) {
@@ -264,20 +265,20 @@ fn summary(kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) -> Collap
     let outcome = outcomes.iter().max_by_key(|(outcome, count)| (*count, std::cmp::Reverse(*outcome)));
     let mut frames = Frames::default();
     for seen in chosen().take(5).chain(members.last().and_then(|last| attempts.at(*last)).map(|(seen, _)| seen)) {
-        frames.add(seen.flow.first_frame);
+        frames.add(seen.stored.order().1);
     }
-    let times = || chosen().map(|seen| seen.flow.first);
+    let times = || chosen().map(|seen| seen.stored.first());
     Collapse {
         kind,
         client: only(&clients).map(|host| attempts.hosts.addr(host)),
         server: only(&servers).map(|host| attempts.hosts.addr(host)),
-        transport: chosen().next().map_or(Transport::Tcp, |seen| seen.flow.key.transport),
+        transport: chosen().next().map_or(Transport::Tcp, |seen| seen.stored.transport()),
         port: only(&ports).map(|(_, port)| port),
         outcome: outcome.map_or(Outcome::Unknown, |(outcome, _)| *outcome),
         confidence: Confidence::Probable,
         flows: members.len() as u64,
         folded: 0,
-        attempts: chosen().map(|seen| tries(seen.flow, seen.orig)).sum(),
+        attempts: chosen().map(|seen| tries(&seen.stored.flow(), seen.orig)).sum(),
         sources: clients.len() as u64,
         targets: servers.len() as u64,
         ports: ports.len() as u64,

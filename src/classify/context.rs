@@ -27,7 +27,7 @@ use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Began;
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
-use crate::flow::table::Table;
+use crate::flow::table::Stored;
 use crate::learn::knowledge::Answered;
 use crate::learn::knowledge::Listener;
 use crate::model::addr::Side;
@@ -41,15 +41,13 @@ type Set<K> = HashSet<K, RandomState>;
 /// A flow with its direction, and where to find what is known of its ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen<'a> {
-    pub(crate) flow: &'a Flow,
+    pub(crate) stored: Stored<'a>,
     pub(crate) client: HostId,
     pub(crate) server: HostId,
     /// That of the server's port.
     pub(crate) class: PortClass,
     /// The server's port.
     pub(crate) port: u16,
-    /// Which table it stands in.
-    pub(crate) table: u16,
     pub(crate) orig: Side,
     pub(crate) dir_basis: DirBasis,
 }
@@ -57,19 +55,16 @@ pub(crate) struct Seen<'a> {
 // A scan makes millions of them.
 const _: () = assert!(size_of::<Seen<'_>>() <= 32);
 
-impl Seen<'_> {
+impl<'a> Seen<'a> {
     /// The host at one end.
     pub(crate) fn host(&self, side: Side) -> HostId {
         if side == self.orig { self.client } else { self.server }
     }
 
     /// The ICMP error that says the client's packets did not arrive.
-    pub(crate) fn icmp<'t>(&self, tables: &'t [Table]) -> Option<&'t IcmpSeen> {
-        if self.flow.icmp == 0 {
-            return None;
-        }
-        let table = tables.get(usize::from(self.table))?;
-        table.icmp_of(self.flow).filter(|icmp| icmp.about == self.orig)
+    #[inline]
+    pub(crate) fn icmp(&self) -> Option<&'a IcmpSeen> {
+        self.stored.icmp().filter(|icmp| icmp.about == self.orig)
     }
 }
 
@@ -231,7 +226,6 @@ impl Context {
     /// Looks over all flows. `answers` is what the shared knowledge holds.
     pub(crate) fn new(
         flows: &[Seen<'_>],
-        tables: &[Table],
         facts: CaptureFacts,
         answers: Vec<(Listener, Answered)>,
         about: &About<'_>,
@@ -240,18 +234,19 @@ impl Context {
         let mut context = Self { facts, hosts, answers, ..Self::default() };
         let mut shares = Shares::default();
         for seen in flows {
-            context.ask(seen, tables, about);
-            shares.count(seen.flow);
-            if untold(seen.flow, seen.orig) {
-                let answered = Answered { first: seen.flow.first, frame: seen.flow.first_frame, flows: 1 };
-                context.answers.push((listener_of(seen.flow, seen.orig), answered));
+            let flow = &seen.stored.flow();
+            context.ask(seen, flow, about);
+            shares.count(flow);
+            if untold(flow, seen.orig) {
+                let answered = Answered { first: flow.first, frame: flow.first_frame, flows: 1 };
+                context.answers.push((listener_of(flow, seen.orig), answered));
             }
         }
         context.one_way_share = shares.one_way();
         context.asymmetric = context.one_way_share > ASYMMETRIC_SHARE;
         if context.has_questions() {
             for seen in flows {
-                context.reply(seen);
+                context.reply(seen, &seen.stored.flow());
             }
         }
         context.merge_answers();
@@ -263,20 +258,20 @@ impl Context {
     }
 
     /// Notes who speaks, and what this flow needs to know of others.
-    fn ask(&mut self, seen: &Seen<'_>, tables: &[Table], about: &About<'_>) {
-        let (flow, orig) = (seen.flow, seen.orig);
+    fn ask(&mut self, seen: &Seen<'_>, flow: &Flow, about: &About<'_>) {
+        let orig = seen.orig;
         let (client, server) = (seen.client, seen.server);
         if flow.packets[orig.index()] > 0
             && let Some(host) = self.hosts.get_mut(client.index())
         {
             host.spoke = true;
         }
-        if let Some(icmp) = seen.icmp(tables).filter(|_| !both_ways(flow) && !flow.acked(orig)) {
+        if let Some(icmp) = seen.icmp().filter(|_| !both_ways(flow) && !flow.acked(orig)) {
             let entry = Unreachable { client, target: listener_of(flow, orig), at: icmp.ts, icmp: *icmp };
             self.unreachable.push(entry);
         }
         if flow.packets[orig.other().index()] == 0 {
-            self.ask_unanswered(seen, about);
+            self.ask_unanswered(seen, flow, about);
         } else if let Some(host) = self.hosts.get_mut(server.index()) {
             host.spoke = true;
         }
@@ -297,8 +292,8 @@ impl Context {
     }
 
     /// What a flow without any packet of the server needs to know.
-    fn ask_unanswered(&mut self, seen: &Seen<'_>, about: &About<'_>) {
-        let Seen { flow, client, server, orig, port, .. } = *seen;
+    fn ask_unanswered(&mut self, seen: &Seen<'_>, flow: &Flow, about: &About<'_>) {
+        let Seen { client, server, orig, port, .. } = *seen;
         match flow.key.transport {
             Transport::Tcp if proves_reply(flow, orig) => {
                 self.invisible_pairs.insert((client, server));
@@ -333,8 +328,8 @@ impl Context {
     }
 
     /// Answers what others asked.
-    fn reply(&mut self, seen: &Seen<'_>) {
-        let Seen { flow, client, server, orig, port, .. } = *seen;
+    fn reply(&mut self, seen: &Seen<'_>, flow: &Flow) {
+        let Seen { client, server, orig, port, .. } = *seen;
         for side in [Side::Low, Side::High] {
             if flow.packets[side.index()] == 0 {
                 continue;
@@ -365,7 +360,7 @@ impl Context {
                 if both && let Some(newest) = self.answers_me.get_mut(&(client, server, port)) {
                     *newest = (*newest).max(flow.last[orig.other().index()]);
                 }
-                self.come_from_elsewhere(seen);
+                self.come_from_elsewhere(seen, flow);
             }
             _ => {}
         }
@@ -377,14 +372,14 @@ impl Context {
         }
     }
 
-    fn come_from_elsewhere(&mut self, seen: &Seen<'_>) {
+    fn come_from_elsewhere(&mut self, seen: &Seen<'_>, flow: &Flow) {
         if self.elsewhere.is_empty() {
             return;
         }
         for side in [Side::Low, Side::High] {
             let to = side.other();
-            let request = (seen.host(to), seen.host(side), seen.flow.key.end(to).port);
-            if seen.flow.packets[side.index()] > 0
+            let request = (seen.host(to), seen.host(side), flow.key.end(to).port);
+            if flow.packets[side.index()] > 0
                 && let Some(came) = self.elsewhere.get_mut(&request)
             {
                 *came = true;

@@ -19,6 +19,7 @@ use crate::classify::judged::Host;
 use crate::classify::judged::Judged;
 use crate::classify::judged::Options;
 use crate::classify::judged::Ruled;
+use crate::classify::judged::Sums;
 use crate::classify::outcome::outcome;
 use crate::classify::payload::Rpc;
 use crate::classify::payload::recognised;
@@ -36,7 +37,7 @@ use crate::classify::verdict::Verdict;
 use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
-use crate::flow::speech::Speech;
+use crate::flow::table::Stored;
 use crate::flow::table::Table;
 use crate::learn::grade::Endpoints;
 use crate::learn::knowledge::Knowledge;
@@ -48,7 +49,6 @@ use crate::model::transport::Transport;
 #[derive(Debug)]
 pub struct Judge<'a> {
     catalogue: &'a Catalogue,
-    tables: &'a [Table],
     classes: PortClasses,
     hosts: Hosts,
     /// So many of the hosts are ends of flows; the others are known from totals only.
@@ -78,14 +78,16 @@ impl<'a> Judge<'a> {
         let flows = see(tables, &Directions { catalogue, classes: &classes, listeners: &listeners }, &mut hosts);
         let hosts_of_flows = hosts.len();
         let about = About { catalogue, hosts: &hosts, classes: &classes };
-        let context = Context::new(&flows, tables, facts, listeners, &about);
+        let context = Context::new(&flows, facts, listeners, &about);
         let roles = Roles::new(&flows, &context, &about, &knowledge.names().controllers(), options.infer);
-        let known = Known { about: &about, context: &context, roles: &roles, tables, strict: options.strict };
+        let known = Known { about: &about, context: &context, roles: &roles, strict: options.strict };
         let mut answers = Answers::default();
         let mut rpc = Rpc::new(knowledge.endpoints());
         let rule = |seen: &Seen<'a>| {
-            let verdict = outcome(seen, seen.icmp(tables), &context, &about);
-            Ruling::new(seen, verdict.outcome, answers.of(seen, verdict.reason, &known, &mut rpc))
+            let flow = &seen.stored.flow();
+            let verdict = outcome(seen, flow, &context, &about);
+            let answer = answers.of(seen, flow, verdict.reason, &known, &mut rpc);
+            Ruling::new(flow, seen.orig, verdict.outcome, answer)
         };
         let rulings: Vec<Ruling> = flows.iter().map(rule).collect();
         let may_scan = |addr: Addr| catalogue.is_scanner(addr.ip());
@@ -99,7 +101,6 @@ impl<'a> Judge<'a> {
         }
         Self {
             catalogue,
-            tables,
             classes,
             hosts,
             hosts_of_flows,
@@ -162,24 +163,24 @@ impl<'a> Judge<'a> {
     /// Everything that is to be said of a flow of this judge.
     pub fn judged(&self, ruled: &Ruled<'_>) -> Option<Judged<'a>> {
         let seen = self.flows.get(ruled.number)?;
-        let Seen { flow, orig, dir_basis, .. } = *seen;
-        let icmp = seen.icmp(self.tables);
+        let Seen { stored, orig, dir_basis, .. } = *seen;
+        let (flow, icmp) = (stored.flow(), seen.icmp());
         let about = About { catalogue: self.catalogue, hosts: &self.hosts, classes: &self.classes };
-        let verdict = outcome(seen, icmp, &self.context, &about);
+        let verdict = outcome(seen, &flow, &self.context, &about);
         Some(Judged {
-            flow,
             icmp,
             orig,
             dir_basis,
-            notes: notes(flow, icmp, &verdict),
+            notes: notes(&flow, icmp, &verdict),
             verdict,
             service: ruled.service,
             standing: ruled.standing.clone(),
             finding: ruled.finding,
             collapse: ruled.collapse,
             roles_inferred: self.answers.get(self.rulings.get(ruled.number)?.answer)?.roles_inferred,
-            app: self.speech(seen).and_then(recognised),
-            rpc: self.rpc.guess(seen, &self.hosts),
+            app: stored.speech().and_then(recognised),
+            rpc: self.rpc.guess(seen, &flow, &self.hosts),
+            flow,
         })
     }
 
@@ -193,10 +194,6 @@ impl<'a> Judge<'a> {
         &self.names
     }
 
-    fn speech(&self, seen: &Seen<'_>) -> Option<&Speech> {
-        self.tables.get(usize::from(seen.table))?.speech_of(seen.flow)
-    }
-
     fn ruled(&self, number: usize) -> Option<Ruled<'_>> {
         let (seen, ruling) = (self.flows.get(number)?, self.rulings.get(number)?);
         let answer = self.answers.get(ruling.answer)?;
@@ -204,8 +201,7 @@ impl<'a> Judge<'a> {
         let finding = if collapse.is_some() { None } else { self.finding(answer, ruling.outcome, seen.client) };
         Some(Ruled {
             number,
-            flow: seen.flow,
-            orig: seen.orig,
+            sums: Sums::of(&seen.stored.flow(), seen.orig),
             client: seen.client,
             server: seen.server,
             outcome: ruling.outcome,
@@ -232,24 +228,22 @@ impl<'a> Judge<'a> {
 /// The flows of all tables in the order they began, with the numbers of their hosts.
 fn see<'a>(tables: &'a [Table], directions: &Directions<'_>, hosts: &mut Hosts) -> Vec<Seen<'a>> {
     // Each table has its flows nearly in order already: the sort finds these runs and merges them.
-    let of_table = |(number, table): (u16, &'a Table)| table.flows().map(move |flow| (flow.first, flow, number));
-    let mut order: Vec<(_, &'a Flow, u16)> = (0..).zip(tables).flat_map(of_table).collect();
-    order.sort_by(|(first, flow, _), (other_first, other, _)| {
-        let key = |flow: &Flow| (flow.first_frame, flow.last_frame);
-        first.cmp(other_first).then_with(|| key(flow).cmp(&key(other)))
+    let dated = |stored: Stored<'a>| (stored.first(), stored);
+    let mut order: Vec<(_, Stored<'a>)> = tables.iter().flat_map(Table::flows).map(dated).collect();
+    order.sort_by(|(first, stored), (other_first, other)| {
+        first.cmp(other_first).then_with(|| stored.order().cmp(&other.order()))
     });
     let mut flows = Vec::with_capacity(order.len());
-    for (_, flow, table) in order {
-        let speech = tables.get(usize::from(table)).and_then(|table| table.speech_of(flow));
-        let (orig, dir_basis) = directions.of(flow, speech);
+    for (_, stored) in order {
+        let flow = stored.flow();
+        let (orig, dir_basis) = directions.of(&flow, stored.speech());
         let ends = flow.five_tuple(orig);
         flows.push(Seen {
-            flow,
+            stored,
             client: hosts.number(ends.orig.addr),
             server: hosts.number(ends.resp.addr),
             class: directions.classes.of(ends.transport, ends.resp.port),
             port: ends.resp.port,
-            table,
             orig,
             dir_basis,
         });

@@ -55,7 +55,7 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct Judged<'a> {
     /// The flow.
-    pub flow: &'a Flow,
+    pub flow: Flow,
     /// The ICMP error it met.
     pub icmp: Option<&'a IcmpSeen>,
     /// Which end is the client.
@@ -94,10 +94,8 @@ impl Judged<'_> {
 pub struct Ruled<'a> {
     /// Its place in the order they began.
     pub number: usize,
-    /// The flow.
-    pub flow: &'a Flow,
-    /// Which end is the client.
-    pub orig: Side,
+    /// What is added up of it.
+    pub sums: Sums,
     /// The client.
     pub client: HostId,
     /// The server.
@@ -112,6 +110,42 @@ pub struct Ruled<'a> {
     pub finding: Option<FindingKind>,
     /// See [`Judged::collapse`].
     pub collapse: Option<usize>,
+}
+
+/// What the sums of host pairs need of a flow. Arrays have the client's place, then the server's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sums {
+    /// The transport.
+    pub transport: Transport,
+    /// The server's port.
+    pub port: u16,
+    /// See [`Flow::handshake_us`].
+    pub handshake_us: u32,
+    /// Packets sent.
+    pub packets: [u64; 2],
+    /// Payload sent, bytes.
+    pub payload: [u64; 2],
+    /// When the first packet was seen.
+    pub first: Timestamp,
+    /// When the last packet was seen.
+    pub last: Timestamp,
+}
+
+impl Sums {
+    /// Of a flow whose client is at `orig`.
+    #[inline]
+    pub fn of(flow: &Flow, orig: Side) -> Self {
+        let ways = [orig.index(), orig.other().index()];
+        Self {
+            transport: flow.key.transport,
+            port: flow.key.end(orig.other()).port,
+            handshake_us: flow.handshake_us,
+            packets: ways.map(|side| flow.packets[side]),
+            payload: ways.map(|side| flow.payload[side]),
+            first: flow.first,
+            last: flow.last_seen(),
+        }
+    }
 }
 
 /// Many failed attempts that are one thing.

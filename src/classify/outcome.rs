@@ -27,11 +27,11 @@ use crate::model::ids::FrameId;
 use crate::model::transport::Transport;
 use std::time::Duration;
 
-/// Judges what the wire shows of a flow; `icmp` is the error that the client's packets met.
-pub(crate) fn outcome(seen: &Seen<'_>, icmp: Option<&IcmpSeen>, context: &Context, about: &About<'_>) -> Verdict {
+/// Judges what the wire shows of `flow`, which is `seen` unfolded.
+pub(crate) fn outcome(seen: &Seen<'_>, flow: &Flow, context: &Context, about: &About<'_>) -> Verdict {
     let (orig, resp) = (seen.orig, seen.orig.other());
-    let case = Case { flow: seen.flow, seen, icmp, orig, resp, context, about };
-    let verdict = match seen.flow.key.transport {
+    let case = Case { flow, seen, icmp: seen.icmp(), orig, resp, context, about };
+    let verdict = match flow.key.transport {
         Transport::Tcp => case.tcp(),
         Transport::Udp => case.udp(),
         Transport::Icmp => case.echo(),

@@ -6,6 +6,7 @@ use foldhash::quality::RandomState;
 
 use crate::classify::context::Seen;
 use crate::classify::hosts::Hosts;
+use crate::flow::record::Flow;
 use crate::flow::speech::Speech;
 use crate::learn::grade::Attempt;
 use crate::learn::grade::Endpoints;
@@ -83,19 +84,18 @@ impl Rpc {
     }
 
     /// For which interface a flow is, with everything that tells so.
-    pub(crate) fn guess(&self, seen: &Seen<'_>, hosts: &Hosts) -> Option<Guess> {
+    pub(crate) fn guess(&self, seen: &Seen<'_>, flow: &Flow, hosts: &Hosts) -> Option<Guess> {
         if self.endpoints.is_empty() {
             return None;
         }
-        let flow = seen.flow;
         let id = FlowId { key: flow.key, first_frame: flow.first_frame };
         let server = flow.key.end(seen.orig.other());
         self.endpoints.grade(&Attempt { flow: id, server, client: hosts.addr(seen.client), began: flow.first })
     }
 
     /// The same, as far as the documents ask.
-    pub(crate) fn likeness(&mut self, seen: &Seen<'_>, hosts: &Hosts) -> Option<LikenessId> {
-        let guess = self.guess(seen, hosts)?;
+    pub(crate) fn likeness(&mut self, seen: &Seen<'_>, flow: &Flow, hosts: &Hosts) -> Option<LikenessId> {
+        let guess = self.guess(seen, flow, hosts)?;
         let asked = match guess.grade {
             // The one that was asked for last.
             Grade::B => guess.interfaces.get(..1).unwrap_or_default(),

@@ -13,7 +13,6 @@ use crate::catalogue::service::ServiceId;
 use crate::classify::context::About;
 use crate::classify::context::Context;
 use crate::classify::context::Seen;
-use crate::classify::context::both_ways;
 use crate::classify::hosts::HostId;
 use crate::classify::judged::Host;
 use crate::classify::judged::HostRole;
@@ -245,8 +244,9 @@ impl Roles {
                 {
                     continue;
                 }
-                let (flow, transport) = (seen.flow, seen.flow.key.transport);
-                if !both_ways(flow) || (transport == Transport::Tcp && flow.marks.has(Mark::Refused)) {
+                let transport = seen.stored.transport();
+                let refused = transport == Transport::Tcp && seen.stored.has(Mark::Refused);
+                if refused || !seen.stored.both_ways() {
                     continue;
                 }
                 let server = about.hosts.addr(seen.server);
@@ -256,7 +256,7 @@ impl Roles {
                 };
                 let title = &catalogue.service(*service).title;
                 let because = format!("asked {title} of {} {server}", catalogue.role_name(*of));
-                let frames = vec![flow.first_frame];
+                let frames = vec![seen.stored.order().1];
                 let row = HostRole { role: inference.role, by_site: false, because, frames };
                 self.give(seen.client, row, catalogue);
             }
@@ -267,7 +267,7 @@ impl Roles {
 /// Hosts that answer several others on ports of the catalogue: servers of a kind that nothing tells.
 fn serving_many(flows: &[Seen<'_>], about: &About<'_>) -> Set<HostId> {
     let mut clients: Map<HostId, Vec<HostId>> = Map::default();
-    for seen in flows.iter().filter(|seen| seen.flow.marks.has(Mark::Established)) {
+    for seen in flows.iter().filter(|seen| seen.stored.has(Mark::Established)) {
         if about.meaning(seen).is_some_and(|meaning| meaning.named.is_some()) {
             let known = clients.entry(seen.server).or_default();
             if known.len() < CLIENTS_OF_A_SERVER && !known.contains(&seen.client) {

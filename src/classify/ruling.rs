@@ -1,9 +1,10 @@
 //! What is kept of the judgement of a flow. The whole verdict is found again where somebody asks for it.
 
-use crate::classify::context::Seen;
 use crate::classify::standing::AnswerId;
 use crate::classify::verdict::Outcome;
+use crate::flow::record::Flow;
 use crate::flow::record::Mark;
+use crate::model::addr::Side;
 use crate::model::transport::Transport;
 
 /// Eight bytes for each flow.
@@ -22,8 +23,7 @@ pub(crate) struct Ruling {
 const _: () = assert!(size_of::<Ruling>() == 8);
 
 impl Ruling {
-    pub(crate) fn new(seen: &Seen<'_>, outcome: Outcome, answer: AnswerId) -> Self {
-        let (flow, orig) = (seen.flow, seen.orig);
+    pub(crate) fn new(flow: &Flow, orig: Side, outcome: Outcome, answer: AnswerId) -> Self {
         let tcp = flow.key.transport == Transport::Tcp;
         let half_open = tcp && flow.syns[orig.index()] > 0 && !flow.marks.has(Mark::Established);
         // A flood or a scan is told by what the source does; that the capture ends early changes nothing.

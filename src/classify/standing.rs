@@ -27,7 +27,7 @@ use crate::classify::verdict::Reason;
 use crate::classify::verdict::Standing;
 use crate::classify::verdict::Why;
 use crate::classify::verdict::WhyNot;
-use crate::flow::table::Table;
+use crate::flow::record::Flow;
 use crate::learn::grade::Grade;
 use crate::model::app::AppProto;
 use crate::model::transport::Transport;
@@ -79,7 +79,6 @@ pub(crate) struct Known<'a> {
     pub(crate) about: &'a About<'a>,
     pub(crate) context: &'a Context,
     pub(crate) roles: &'a Roles,
-    pub(crate) tables: &'a [Table],
     pub(crate) strict: bool,
 }
 
@@ -92,7 +91,14 @@ pub(crate) struct Answers {
 
 impl Answers {
     /// What the documents say of a flow whose outcome has this reason.
-    pub(crate) fn of(&mut self, seen: &Seen<'_>, reason: Reason, known: &Known<'_>, rpc: &mut Rpc) -> AnswerId {
+    pub(crate) fn of(
+        &mut self,
+        seen: &Seen<'_>,
+        flow: &Flow,
+        reason: Reason,
+        known: &Known<'_>,
+        rpc: &mut Rpc,
+    ) -> AnswerId {
         let (from, to) = (known.roles.kind_of(seen.client), known.roles.kind_of(seen.server));
         let question = Question {
             from,
@@ -107,7 +113,7 @@ impl Answers {
                 _ => CompanionsId::default(),
             },
             payload: known.payload(seen),
-            rpc: rpc.likeness(seen, known.about.hosts),
+            rpc: rpc.likeness(seen, flow, known.about.hosts),
             internal: [seen.client, seen.server]
                 .map(|host| known.about.hosts.addr(host))
                 .iter()
@@ -135,19 +141,18 @@ impl Known<'_> {
         if catalogue.exceptions().is_empty() {
             return false;
         }
-        let transport = seen.flow.key.transport;
+        let transport = seen.stored.transport();
         let port = if transport.has_ports() { seen.port } else { 0 };
         let (client, server) = (hosts.addr(seen.client).ip(), hosts.addr(seen.server).ip());
         let (from, to) = (self.roles.held(from).set, self.roles.held(to).set);
-        catalogue.exception(client, server, from, to, transport, port, seen.flow.first).is_some()
+        catalogue.exception(client, server, from, to, transport, port, seen.stored.first()).is_some()
     }
 
     /// What the payload says, where the port may speak something known.
     fn payload(&self, seen: &Seen<'_>) -> Payload {
-        let speech = self.tables.get(usize::from(seen.table)).and_then(|table| table.speech_of(seen.flow));
         let named = self.about.meaning(seen).and_then(|meaning| meaning.named);
         Payload::of(
-            speech,
+            seen.stored.speech(),
             seen.orig,
             named.map(|service| self.about.catalogue.service(service).speaks).unwrap_or_default(),
         )
@@ -157,7 +162,7 @@ impl Known<'_> {
         let meaning = self.about.classes.meaning(question.class);
         let likeness = question.rpc.and_then(|id| rpc.get(id));
         let standing = self.standing(question, likeness);
-        let in_range = matches!(standing, Standing::ExpectedRange(_));
+        let in_range = matches!(standing, Standing::ExpectedRpc(_) | Standing::ExpectedRange(_));
         let service = meaning.and_then(|meaning| if in_range { meaning.service } else { meaning.named });
         let [from, to] = [question.from, question.to].map(|kind| self.roles.held(kind));
         let mapper =

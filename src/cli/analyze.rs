@@ -118,11 +118,7 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
         return Err(Stop::usage("no capture given: name a file, a folder, or - for standard input"));
     }
     let catalogue = catalogue(&args.judge)?;
-    let chosen = catalogue.settings();
-    let judge = JudgeOptions {
-        infer: !args.judge.no_infer && chosen.infer.unwrap_or(true),
-        strict: args.judge.strict || chosen.strict.unwrap_or(false),
-    };
+    let judge = judge_options(&args.judge, &catalogue);
     let threads = args.threads.map_or_else(default_threads, usize::from);
     let flows_max = match args.max_flows {
         Some(flows) => usize::try_from(flows).unwrap_or(usize::MAX),
@@ -145,8 +141,17 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
     })
 }
 
+/// How to judge: as the options say, else as the site file says.
+pub(super) fn judge_options(args: &JudgeArgs, catalogue: &Catalogue) -> JudgeOptions {
+    let chosen = catalogue.settings();
+    JudgeOptions {
+        infer: !args.no_infer && chosen.infer.unwrap_or(true),
+        strict: args.strict || chosen.strict.unwrap_or(false),
+    }
+}
+
 /// The rules as the options say, or every fault at once.
-fn catalogue(args: &JudgeArgs) -> Result<Catalogue, Stop> {
+pub(super) fn catalogue(args: &JudgeArgs) -> Result<Catalogue, Stop> {
     load(&args.load_options()).map_err(|faults| {
         let code = if faults.is_unreadable() { exit::IO } else { exit::USAGE };
         Stop { code, message: faults.to_string() }
@@ -165,7 +170,8 @@ fn filter_text(args: &AnalyzeArgs) -> Result<Option<String>, Stop> {
     Ok(args.filter.clone())
 }
 
-fn default_threads() -> usize {
+/// All cores but the one that reads.
+pub(super) fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
@@ -206,8 +212,9 @@ fn interrupt_flag() -> Result<Arc<AtomicBool>, Stop> {
     Ok(stop)
 }
 
+/// What the capture as a whole tells the judge.
 #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
-fn capture_facts(captured: &Captured, facts: &[InputFacts]) -> CaptureFacts {
+pub(super) fn capture_facts(captured: &Captured, facts: &[InputFacts]) -> CaptureFacts {
     let lost = facts.iter().map(|input| input.dropped).sum::<u64>() + captured.counters().acked_unseen;
     let seen = facts.iter().map(|input| input.frames).sum::<u64>();
     CaptureFacts {
@@ -220,7 +227,8 @@ fn capture_facts(captured: &Captured, facts: &[InputFacts]) -> CaptureFacts {
     }
 }
 
-fn health(captured: &Captured, source: &Source, knowledge: &Knowledge) -> Health {
+/// How far the report can be trusted.
+pub(super) fn health(captured: &Captured, source: &Source, knowledge: &Knowledge) -> Health {
     let facts = source.facts();
     let counters = captured.counters();
     let sum = |count: fn(&InputFacts) -> u64| facts.iter().map(count).sum::<u64>();
@@ -233,6 +241,9 @@ fn health(captured: &Captured, source: &Source, knowledge: &Knowledge) -> Health
             "{} answers came when no place was left to remember who answers",
             knowledge.forgotten()
         )));
+    }
+    if knowledge.names().is_full() {
+        notes.push(Shown::text("more names of hosts were heard than there is room for"));
     }
     Health {
         frames: sum(|input| input.frames),
@@ -253,6 +264,10 @@ fn health(captured: &Captured, source: &Source, knowledge: &Knowledge) -> Health
         bad_replies: counters.bad_replies,
         acked_unseen: counters.acked_unseen,
         folds_collapsed: counters.folds_collapsed,
+        payloads_given_up: captured.ears.given_up,
+        payload_holes: captured.ears.holes,
+        rpc_sealed: knowledge.rpc().sealed(),
+        rpc_not_kept: knowledge.rpc().not_kept(),
         ..Health::default()
     }
 }

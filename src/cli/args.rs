@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
 
+use crate::capture::synthetic::Workload;
 use crate::catalogue::LoadOptions;
 use crate::report::findings::FailOn;
 
@@ -35,6 +36,9 @@ pub enum Command {
     /// Read captures and report per host pair what was blocked, what was unexpected, and why
     #[command(after_help = EXIT_CODES)]
     Analyze(AnalyzeArgs),
+    /// Measure how fast this machine reads, decodes, tracks and judges, stage by stage
+    #[command(after_help = EXIT_CODES)]
+    Bench(BenchArgs),
     /// List, check and explain the rules that flows are judged by
     Rules(RulesArgs),
 }
@@ -119,6 +123,58 @@ impl JudgeArgs {
     }
 }
 
+/// `portolan bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// A capture to measure with, held in memory as it is (default: traffic made in memory)
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// What traffic to make
+    #[arg(long, value_name = "NAME", default_value = "min64", value_parser = workload_names())]
+    #[arg(conflicts_with = "file")]
+    workload: String,
+    /// Frames to make
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, conflicts_with = "file")]
+    pub frames: u64,
+    /// Conversations under way at the same time (scan: every frame is one)
+    #[arg(long, value_name = "N", default_value_t = 50_000, conflicts_with = "file")]
+    pub flows: u32,
+    /// Other traffic of the same kind for each number
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "file")]
+    pub seed: u64,
+    /// Passes of each kind; the quickest counts
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub rounds: u16,
+    /// Decode only frames that match this tcpdump expression
+    #[arg(short = 'f', long, value_name = "EXPR")]
+    pub filter: Option<String>,
+    /// What to judge by
+    #[command(flatten)]
+    pub judge: JudgeArgs,
+    /// What goes to standard output; json is one line
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    pub format: String,
+    /// Worker threads of the whole run (default: cores - 1, at least 1); stages are measured in one thread
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Flows kept with all their detail (default: as many as fit into --max-memory beside the capture)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_flows: Option<u64>,
+    /// Memory for the capture, flows and their judgement, such as 512M or 4G
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = size)]
+    pub max_memory: u64,
+    /// Say less: no warnings
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+impl BenchArgs {
+    /// The traffic to make.
+    pub fn workload(&self) -> Option<Workload> {
+        Workload::ALL.into_iter().find(|workload| workload.name() == self.workload)
+    }
+}
+
 /// `portolan rules`.
 #[derive(Debug, Args)]
 pub struct RulesArgs {
@@ -179,6 +235,10 @@ pub enum ColorWhen {
 fn fail_kinds() -> impl TypedValueParser<Value = FailOn> {
     PossibleValuesParser::new(FailOn::ALL.iter().map(|(name, _)| *name))
         .map(|name| FailOn::by_name(&name).unwrap_or(FailOn::Any))
+}
+
+fn workload_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(Workload::ALL.map(Workload::name))
 }
 
 fn format_names() -> PossibleValuesParser {

@@ -2,6 +2,7 @@
 
 pub mod analyze;
 pub mod args;
+pub mod bench;
 pub mod exit;
 pub mod output;
 mod progress;
@@ -56,6 +57,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let done = match &cli.command {
         Command::Analyze(args) => analyze::analyze(args),
+        Command::Bench(args) => bench::bench(args),
         Command::Rules(args) => rules(args),
     };
     match done {

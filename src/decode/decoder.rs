@@ -19,6 +19,7 @@ use crate::decode::packet::Decoded;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
+use crate::decode::plain;
 use crate::decode::transport;
 use crate::decode::tunnel;
 use crate::decode::tunnel::Opening;
@@ -80,16 +81,25 @@ impl Decoder {
     // Inlined into a loop, it makes its answer on the stack and copies it from there: a third slower.
     #[inline(never)]
     pub fn decode(&mut self, frame: &Frame, bytes: &[u8]) -> Decoded {
-        let Some(packet) = plain(frame, bytes) else {
+        let Some(packet) = plain::v4(frame, bytes) else {
+            return self.decode_usual(frame, bytes);
+        };
+        self.counts.note_packet(&packet);
+        Decoded::Packet(packet)
+    }
+
+    #[inline(never)]
+    fn decode_usual(&mut self, frame: &Frame, bytes: &[u8]) -> Decoded {
+        let Some(packet) = usual(frame, bytes) else {
             return self.decode_any(frame, bytes);
         };
         self.counts.note_packet(&packet);
         Decoded::Packet(packet)
     }
 
-    /// The general way, which [`plain`] is a short cut of.
+    /// The general way, which [`plain`] and [`usual`] are short cuts of.
     #[inline(never)]
-    fn decode_any(&mut self, frame: &Frame, bytes: &[u8]) -> Decoded {
+    pub(super) fn decode_any(&mut self, frame: &Frame, bytes: &[u8]) -> Decoded {
         let decoded = match link::strip(frame.link, bytes) {
             Ok(place) => self.below_ip(Walk::new(frame, bytes), place),
             Err(reason) => Decoded::Skip(reason),
@@ -240,11 +250,11 @@ impl Decoder {
 /// The packet of a frame without surprises: Ethernet, at most one tag, IP without extension or fragment, a whole TCP or
 /// UDP header, no tunnel. `None` says nothing of the frame.
 ///
-/// Most frames are such, and nothing of them is kept in memory on the way but the packet itself. By the general way,
+/// Of those that [`plain`] leaves, most are such, and nothing of them is kept in memory on the way but the packet itself. By the general way,
 /// whose steps hand each other large values, they take twice as long.
 #[expect(clippy::inline_always, reason = "its answer is built where the caller wants it, not copied there")]
 #[inline(always)]
-fn plain(frame: &Frame, bytes: &[u8]) -> Option<Packet> {
+fn usual(frame: &Frame, bytes: &[u8]) -> Option<Packet> {
     if frame.link != link::ETHERNET {
         return None;
     }

@@ -2,44 +2,56 @@
 
 use crate::model::addr::Side;
 
-/// Up to fifteen letters, each once per direction, in the order first seen (Zeek `conn.log` field `history`).
+/// Every letter that a flow may have. A letter's code is its place here, from 1.
+const LETTERS: &[u8] = b"shadfr";
+
+/// Set in the code of a letter of the high end.
+const HIGH_SIDE: u64 = 8;
+
+/// Up to twelve letters, each once per direction, in the order first seen (Zeek `conn.log` field `history`).
 ///
 /// Kept by side, since who the originator is may be decided only later: [`History::text`] gives Zeek's case.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct History {
-    /// One letter in the low seven bits, the side in the high one.
-    marks: [u8; 15],
-    len: u8,
+    /// Codes of four bits, the first in the lowest; 0 behind the last.
+    codes: [u8; 6],
 }
-
-const HIGH_SIDE: u8 = 0x80;
 
 impl History {
     /// Adds a lower-case letter unless this side already has it.
-    #[inline]
-    pub fn add(&mut self, letter: u8, side: Side) {
-        let mark = if side == Side::High { letter | HIGH_SIDE } else { letter };
-        let used = self.marks.get(..usize::from(self.len)).unwrap_or_default();
-        if used.contains(&mark) {
+    pub(crate) fn add(&mut self, letter: u8, side: Side) {
+        let Some(place) = (1..).zip(LETTERS).find_map(|(code, known)| (*known == letter).then_some(code)) else {
             return;
-        }
-        if let Some(place) = self.marks.get_mut(usize::from(self.len)) {
-            *place = mark;
-            self.len += 1;
+        };
+        let code: u64 = if side == Side::High { place | HIGH_SIDE } else { place };
+        let known = self.codes();
+        let used = known.clone().count();
+        if known.into_iter().all(|other| other != code) {
+            let word = (self.word() | code << (4 * used)).to_le_bytes();
+            if let Some(codes) = word.first_chunk() {
+                self.codes = *codes;
+            }
         }
     }
 
     /// The letters, upper case for the side of the originator.
     pub fn text(&self, originator: Side) -> String {
-        self.marks
-            .iter()
-            .take(usize::from(self.len))
-            .map(|mark| {
-                let side = if mark & HIGH_SIDE == 0 { Side::Low } else { Side::High };
-                let letter = char::from(mark & !HIGH_SIDE);
-                if side == originator { letter.to_ascii_uppercase() } else { letter }
-            })
-            .collect()
+        let letter = |code: u64| {
+            let side = if code & HIGH_SIDE == 0 { Side::Low } else { Side::High };
+            let letter = LETTERS.iter().zip(1..).find(|(_, known)| *known == code & !HIGH_SIDE)?;
+            let letter = char::from(*letter.0);
+            Some(if side == originator { letter.to_ascii_uppercase() } else { letter })
+        };
+        self.codes().filter_map(letter).collect()
+    }
+
+    fn word(self) -> u64 {
+        self.codes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+    }
+
+    fn codes(self) -> impl Iterator<Item = u64> + Clone {
+        let word = self.word();
+        (0..12).map(move |place| word >> (4 * place) & 0xf).take_while(|code| *code != 0)
     }
 }
 
@@ -57,5 +69,15 @@ mod tests {
         }
         assert_eq!(history.text(Side::High), "ShAD");
         assert_eq!(history.text(Side::Low), "sHad");
+    }
+
+    #[test]
+    fn every_letter_of_both_sides_has_room() {
+        let mut history = History::default();
+        for letter in b"rfdahs" {
+            history.add(*letter, Side::Low);
+            history.add(*letter, Side::High);
+        }
+        assert_eq!(history.text(Side::Low), "RrFfDdAaHhSs");
     }
 }

@@ -1,9 +1,15 @@
 //! What the tables may hold, and what it cost when they were full.
 
+/// A UDP or other connectionless flow that was silent this long has ended; the next packet begins another.
+pub(crate) const IDLE_NS: u64 = 300 * 1_000_000_000;
+
+/// A datagram that follows another sooner belongs to the same try: two questions at once, or a copy.
+pub(crate) const TRY_GAP_NS: u64 = 400_000_000;
+
 /// Bounds of one table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Flows kept with all their detail.
+    /// Flows kept with all their detail; more than 16,777,215 are not.
     pub flows_max: usize,
     /// Rows that evicted flows are added up into.
     pub folds_max: usize,

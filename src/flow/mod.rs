@@ -2,12 +2,16 @@
 //!
 //! This room must never know services, roles or verdicts, nor that there are other tables or threads.
 
+mod arena;
 pub mod duplicate;
+mod entry;
 pub mod fold;
 pub mod history;
+mod hosts;
 pub mod icmp;
 pub mod limits;
 pub mod record;
+mod slots;
 pub mod speech;
 pub mod state;
 pub mod stream;

@@ -30,12 +30,10 @@ pub fn rst(flags: u8) -> bool {
     flags & RST != 0
 }
 
-/// A flow as it stands in the table and as it is judged: the entry is the record, nothing is copied at the end.
+/// A flow as it is changed and judged. The table keeps it in less room.
 ///
-/// Arrays of two have one place for each [`Side`] of the key. Every packet touches the first three cache lines and no
-/// other, and the table loads just these ahead of time; what only handshakes, resets and reports need stands behind.
-#[derive(Clone, Debug)]
-#[repr(C, align(64))]
+/// Arrays of two have one place for each [`Side`] of the key.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Flow {
     /// Both ends.
     pub key: FlowKey,
@@ -79,8 +77,6 @@ pub struct Flow {
     pub isn: [u32; 2],
     /// Zeek's history.
     pub history: History,
-    /// The low half of the key's hash: where its slot is.
-    pub(crate) tag: u32,
     /// Place of its ICMP error in the table, from 1; 0 = none.
     pub icmp: u32,
     /// Place of what was recognised in its payload, from 1; 0 = nothing was looked at.
@@ -141,7 +137,7 @@ pub enum Began {
     FirstPacket,
 }
 
-/// One thing that happened to a flow.
+/// One thing that happened to a flow. An entry of the table has room for 24 of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Mark {
@@ -198,6 +194,18 @@ pub enum Mark {
 pub struct Marks(u32);
 
 impl Marks {
+    /// The set of these bits.
+    #[inline]
+    pub(crate) fn of(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// Its bits, of [`Mark`]'s numbers.
+    #[inline]
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+
     /// Whether the set has `mark`.
     #[inline]
     pub fn has(self, mark: Mark) -> bool {
@@ -218,8 +226,8 @@ impl Marks {
 }
 
 impl Flow {
-    /// A flow that begins with `packet`, whose key hashes to `tag`; the packet itself is not yet counted.
-    pub(crate) fn begin(packet: &Packet, tag: u32) -> Self {
+    /// A flow that begins with `packet`; the packet itself is not yet counted.
+    pub(crate) fn begin(packet: &Packet) -> Self {
         Self {
             key: packet.key,
             last: [Timestamp::default(); 2],
@@ -257,7 +265,6 @@ impl Flow {
             reset: Reset::default(),
             icmp: 0,
             speech: 0,
-            tag,
         }
     }
 

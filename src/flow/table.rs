@@ -1,62 +1,50 @@
 //! The flow table: one writer, no lock, bounded, entries that never move.
 //!
-//! Small slots (tag, index) lead to dense entries, so that growing moves eight bytes a flow and a scan of millions
-//! of flows costs little. Entries stay where they are until the end of the capture: the entry is the record.
+//! Small slots lead to dense entries. Entries stay where they are until the end of the capture: the entry is the record.
 
 use prefetch_index::prefetch_index;
 
 use crate::decode::packet::IcmpError;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
+use crate::flow::arena::Arena;
 use crate::flow::duplicate::Recent;
+use crate::flow::entry::Beside;
+use crate::flow::entry::Entry;
 use crate::flow::fold::Folds;
 use crate::flow::icmp::IcmpMeaning;
 use crate::flow::icmp::IcmpSeen;
 use crate::flow::limits::Counters;
+use crate::flow::limits::IDLE_NS;
 use crate::flow::limits::Limits;
+use crate::flow::limits::TRY_GAP_NS;
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
 use crate::flow::record::rst;
+use crate::flow::slots::Slots;
 use crate::flow::speech::Speech;
 use crate::flow::tcp;
+use crate::model::ids::FrameId;
+use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
-
-/// A UDP or other connectionless flow that was silent this long has ended; the next packet begins another.
-const IDLE_NS: u64 = 300 * 1_000_000_000;
-
-/// A datagram that follows another sooner belongs to the same try: two questions at once, or a copy.
-const TRY_GAP_NS: u64 = 400_000_000;
 
 /// How many entries the search for one to give up looks at.
 const EVICTION_SAMPLE: usize = 16;
 
-const CHUNK_BITS: usize = 10;
-const CHUNK: usize = 1 << CHUNK_BITS;
-
 /// One table. Owned by one thread.
 #[derive(Debug)]
 pub struct Table {
-    slots: Vec<Slot>,
-    used: usize,
-    chunks: Vec<Vec<Flow>>,
-    len: usize,
-    icmps: Vec<IcmpSeen>,
-    icmps_free: Vec<u32>,
-    speeches: Vec<Speech>,
-    speeches_free: Vec<u32>,
+    slots: Slots,
+    entries: Arena<Entry>,
+    beside: Beside,
+    icmps: Arena<IcmpSeen>,
+    speeches: Arena<Speech>,
     recent: Recent,
     folds: Folds,
     limits: Limits,
     hand: usize,
     /// What was counted.
     pub counters: Counters,
-}
-
-/// `index` is the entry's number from 1; 0 = empty. `tag` is the low half of the key's hash: the home of the slot.
-#[derive(Clone, Copy, Default, Debug)]
-struct Slot {
-    tag: u32,
-    index: u32,
 }
 
 /// What an update may tell others.
@@ -80,17 +68,17 @@ impl Event {
 pub struct FlowIndex(u32);
 
 impl Table {
+    /// The most bytes that one flow takes, apart from its slot and an ICMP error.
+    pub const FLOW_BYTES_MAX: usize = Entry::BYTES_MAX;
+
     /// An empty table with these bounds.
     pub fn new(limits: Limits) -> Self {
         Self {
-            slots: vec![Slot::default(); 1 << 10],
-            used: 0,
-            chunks: Vec::new(),
-            len: 0,
-            icmps: Vec::new(),
-            icmps_free: Vec::new(),
-            speeches: Vec::new(),
-            speeches_free: Vec::new(),
+            slots: Slots::default(),
+            entries: Arena::default(),
+            beside: Beside::default(),
+            icmps: Arena::default(),
+            speeches: Arena::default(),
             recent: Recent::default(),
             folds: Folds::default(),
             limits,
@@ -103,17 +91,15 @@ impl Table {
     #[inline]
     pub fn prefetch_slot(&self, signature: u64, hash: u64) {
         self.recent.prefetch(signature);
-        prefetch_index(&self.slots, self.home(hash));
+        self.slots.prefetch(tag_of(hash));
     }
 
-    /// Asks for the three cache lines that every packet changes, of the entry that the slot of a hash leads to.
+    /// Asks for the two cache lines of the entry that the slot of a hash leads to.
     #[inline]
     pub fn prefetch_flow(&self, hash: u64) {
-        let slot = self.slots.get(self.home(hash));
-        if let Some(flow) = slot.and_then(|slot| self.entry(slot.index)) {
-            prefetch_index(flow.next_seq.as_slice(), 0);
-            prefetch_index(flow.last.as_slice(), 0);
-            prefetch_index(flow.last_frame.as_slice(), 0);
+        if let Some(entry) = self.slots.candidates(tag_of(hash)).next().and_then(|index| self.entries.get(index)) {
+            prefetch_index(entry.next_seq.as_slice(), 0);
+            prefetch_index(entry.last.as_slice(), 0);
         }
     }
 
@@ -131,72 +117,68 @@ impl Table {
             }
             return Event::QUIET;
         }
-        let found = self.find(packet, hash);
+        let Some(index) = self.find(packet, hash) else {
+            if copy {
+                self.counters.duplicates += 1;
+                return Event::QUIET;
+            }
+            return self.begin(packet, hash);
+        };
+        let Some(entry) = self.entries.get_mut(index) else { return Event::QUIET };
         if copy {
             self.counters.duplicates += 1;
-            if let Some(flow) = found.and_then(|index| self.entry_mut(index)) {
-                flow.marks.set(Mark::Copied);
-                if matches!(packet.layer, Layer::Tcp(tcp) if rst(tcp.flags)) {
-                    flow.marks.set(Mark::ResetCopied);
-                }
+            entry.set(Mark::Copied);
+            if matches!(packet.layer, Layer::Tcp(tcp) if rst(tcp.flags)) {
+                entry.set(Mark::ResetCopied);
             }
             return Event::QUIET;
         }
-        let index = if let Some(index) = found {
-            if let Some(event) = self.continues(index, packet) {
-                return event;
-            }
-            self.supersede(index, packet, hash)
+        if entry.take(packet) {
+            Event { flow: FlowIndex(index), answered: false, speaks: speaks(packet, entry.has(Mark::Heard)) }
         } else {
-            let fresh = self.insert_entry(packet, hash);
-            self.link(fresh, hash);
-            fresh
-        };
-        match entry_mut(&mut self.chunks, index) {
-            Some(flow) => count(flow, FlowIndex(index), packet, &mut self.counters),
-            None => Event::QUIET,
+            self.count_unfolded(index, packet, hash)
         }
     }
 
     /// All flows, in the order they began (an evicted flow's place goes to a later one).
-    pub fn flows(&self) -> impl Iterator<Item = &Flow> {
-        self.chunks.iter().flatten()
+    pub fn flows(&self) -> impl Iterator<Item = Stored<'_>> {
+        self.entries.iter().map(|entry| Stored { table: self, entry })
     }
 
     /// The flow at an index that this table gave.
-    pub fn flow(&self, index: FlowIndex) -> Option<&Flow> {
-        self.entry(index.0)
+    pub fn flow(&self, index: FlowIndex) -> Option<Flow> {
+        Some(self.entries.get(index.0)?.unfold(&self.beside))
     }
 
-    /// The ICMP error that a flow of this table met.
-    pub fn icmp_of(&self, flow: &Flow) -> Option<&IcmpSeen> {
-        self.icmps.get((flow.icmp as usize).checked_sub(1)?)
+    /// What tells a flow from an earlier one at the same index, without the rest of it: its first frame.
+    #[inline]
+    pub fn first_frame(&self, index: FlowIndex) -> Option<FrameId> {
+        Some(self.entries.get(index.0)?.order().1)
     }
 
-    /// What was recognised in the payload of a flow of this table.
-    pub fn speech_of(&self, flow: &Flow) -> Option<&Speech> {
-        self.speeches.get((flow.speech as usize).checked_sub(1)?)
+    /// How many packets of both ends were counted into a flow; no more than 32 bits of each are looked at.
+    #[inline]
+    pub fn packets(&self, index: FlowIndex) -> Option<u64> {
+        Some(self.entries.get(index.0)?.packets())
     }
 
     /// The place for what is recognised in the payload of a flow.
     pub fn speech_mut(&mut self, index: FlowIndex) -> Option<&mut Speech> {
-        let flow = entry_mut(&mut self.chunks, index.0)?;
-        if flow.speech == 0 {
-            if let Some(free) = self.speeches_free.pop() {
-                flow.speech = free;
-                *self.speeches.get_mut(free as usize - 1)? = Speech::default();
-            } else {
-                self.speeches.push(Speech::default());
-                flow.speech = u32::try_from(self.speeches.len()).ok()?;
-            }
+        let entry = self.entries.get_mut(index.0)?;
+        let mut number = entry.speech(&self.beside);
+        if number == 0 {
+            let mut flow = entry.unfold(&self.beside);
+            number = self.speeches.put(Speech::default());
+            flow.speech = number;
+            entry.fold(&flow, &mut self.beside);
         }
-        self.speeches.get_mut(flow.speech as usize - 1)
+        self.speeches.get_mut(number)
     }
 
     /// Ends listening to a flow: no further [`Event`] tells of its payload.
     pub fn end_listening(&mut self, index: FlowIndex) {
-        if let Some(flow) = self.entry_mut(index.0) {
-            flow.marks.set(Mark::Heard);
+        if let Some(entry) = self.entries.get_mut(index.0) {
+            entry.set(Mark::Heard);
         }
     }
 
@@ -206,227 +188,117 @@ impl Table {
     }
 
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
-    fn home(&self, hash: u64) -> usize {
-        hash as usize & (self.slots.len() - 1)
-    }
-
-    #[inline]
-    fn entry(&self, index: u32) -> Option<&Flow> {
-        let place = (index as usize).checked_sub(1)?;
-        self.chunks.get(place >> CHUNK_BITS)?.get(place & (CHUNK - 1))
-    }
-
-    #[inline]
-    fn entry_mut(&mut self, index: u32) -> Option<&mut Flow> {
-        entry_mut(&mut self.chunks, index)
-    }
-
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the tag is the low half of the hash")]
     fn find(&self, packet: &Packet, hash: u64) -> Option<u32> {
-        let mask = self.slots.len() - 1;
-        let mut at = self.home(hash);
-        loop {
-            let slot = self.slots.get(at)?;
-            if slot.index == 0 {
-                return None;
-            }
-            if slot.tag == hash as u32 && self.entry(slot.index).is_some_and(|flow| flow.key == packet.key) {
-                return Some(slot.index);
-            }
-            at = (at + 1) & mask;
-        }
+        self.slots.candidates(tag_of(hash)).find(|index| {
+            let entry = self.entries.get(*index);
+            entry.is_some_and(|entry| entry.key(&self.beside.hosts) == packet.key)
+        })
     }
 
-    /// Counts a packet into the flow that its key leads to; `None` if that flow has ended and another one begins.
-    #[inline]
-    fn continues(&mut self, index: u32, packet: &Packet) -> Option<Event> {
-        let flow = entry_mut(&mut self.chunks, index)?;
+    /// Counts a packet that may change anything, or begin another flow on the same key.
+    #[inline(never)]
+    fn count_unfolded(&mut self, index: u32, packet: &Packet, hash: u64) -> Event {
+        let Some(entry) = self.entries.get_mut(index) else { return Event::QUIET };
+        let mut flow = entry.unfold(&self.beside);
         let over = match packet.layer {
-            Layer::Tcp(tcp) => tcp::begins_anew(flow, packet, &tcp),
+            Layer::Tcp(tcp) => tcp::begins_anew(&flow, packet, &tcp),
             _ => packet.ts.0.saturating_sub(flow.last_seen().0) > IDLE_NS,
         };
-        if over { None } else { Some(count(flow, FlowIndex(index), packet, &mut self.counters)) }
-    }
-
-    /// Begins a new flow in the place of one that has ended.
-    #[cold]
-    fn supersede(&mut self, old: u32, packet: &Packet, hash: u64) -> u32 {
-        if let Some(flow) = self.entry_mut(old) {
-            flow.marks.set(Mark::Superseded);
-            let waited = packet.ts.since(flow.last_seen()).as_millis();
-            flow.superseded_after_ms = u32::try_from(waited).unwrap_or(u32::MAX - 1);
+        if !over {
+            let answered = count(&mut flow, packet, &mut self.counters);
+            entry.fold(&flow, &mut self.beside);
+            return Event { flow: FlowIndex(index), answered, speaks: speaks(packet, flow.marks.has(Mark::Heard)) };
         }
-        let fresh = self.insert_entry(packet, hash);
-        self.relink(old, fresh, hash);
-        fresh
+        flow.marks.set(Mark::Superseded);
+        let waited = packet.ts.since(flow.last_seen()).as_millis();
+        flow.superseded_after_ms = u32::try_from(waited).unwrap_or(u32::MAX - 1);
+        entry.fold(&flow, &mut self.beside);
+        let (fresh, event) = self.insert(packet, hash);
+        // If the old flow was given up to make room, there is no slot of it left.
+        if !self.slots.replace(tag_of(hash), index, fresh) {
+            self.link(fresh, hash);
+        }
+        event
     }
 
-    /// A place for a new flow: a fresh one, or that of a flow which is given up.
-    #[expect(clippy::cast_possible_truncation, reason = "the tag is the low half of the hash")]
-    fn insert_entry(&mut self, packet: &Packet, hash: u64) -> u32 {
+    /// Begins a flow on a key that has none.
+    #[inline(never)]
+    fn begin(&mut self, packet: &Packet, hash: u64) -> Event {
+        let (fresh, event) = self.insert(packet, hash);
+        self.link(fresh, hash);
+        event
+    }
+
+    /// A new flow with its first packet, in a fresh place or in that of a flow which is given up.
+    fn insert(&mut self, packet: &Packet, hash: u64) -> (u32, Event) {
         self.counters.flows += 1;
-        let flow = Flow::begin(packet, hash as u32);
-        if self.len < self.limits.flows_max.max(1) {
-            if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-                self.chunks.push(Vec::with_capacity(CHUNK));
-            }
-            if let Some(chunk) = self.chunks.last_mut() {
-                chunk.push(flow);
-            }
-            self.len += 1;
-            return u32::try_from(self.len).unwrap_or(u32::MAX);
+        if self.entries.len() >= self.limits.flows_max.clamp(1, Slots::NUMBER_MAX) {
+            let given_up = self.evict();
+            self.entries.release(given_up);
         }
-        let index = self.evict();
-        if let Some(place) = self.entry_mut(index) {
-            *place = flow;
-        }
-        index
+        let mut flow = Flow::begin(packet);
+        let answered = count(&mut flow, packet, &mut self.counters);
+        let index = self.entries.put(Entry::of(&flow, tag_of(hash), &mut self.beside));
+        (index, Event { flow: FlowIndex(index), answered, speaks: speaks(packet, false) })
     }
 
     /// Gives up the flow that tells least, of a few: superseded before closed before half-open before live, then the
     /// longest silent. The hand goes round, so each is looked at once a turn, and the choice depends on packets only.
     fn evict(&mut self) -> u32 {
+        let len = self.entries.len();
         let mut best = (u8::MAX, u64::MAX, 1);
-        for step in 0..EVICTION_SAMPLE.min(self.len) {
-            let index = u32::try_from((self.hand + step) % self.len + 1).unwrap_or(1);
-            let Some(flow) = self.entry(index) else { continue };
-            let candidate = (worth(flow), flow.last_seen().0, index);
+        for step in 0..EVICTION_SAMPLE.min(len) {
+            let index = u32::try_from((self.hand + step) % len + 1).unwrap_or(1);
+            let Some(entry) = self.entries.get(index) else { continue };
+            let candidate = (entry.worth(), entry.last_seen().0, index);
             best = best.min(candidate);
         }
-        self.hand = (self.hand + EVICTION_SAMPLE) % self.len;
+        self.hand = (self.hand + EVICTION_SAMPLE) % len;
         let index = best.2;
-        self.unlink(index);
-        let place = (index as usize).wrapping_sub(1);
-        if let Some(flow) = self.chunks.get(place >> CHUNK_BITS).and_then(|chunk| chunk.get(place & (CHUNK - 1))) {
+        if let Some(entry) = self.entries.get(index) {
+            if !entry.has(Mark::Superseded) {
+                self.slots.remove(entry.tag, index, |other| self.entries.get(other).map_or(0, |entry| entry.tag));
+            }
+            let flow = entry.unfold(&self.beside);
+            entry.release(&mut self.beside);
+            self.icmps.release(flow.icmp);
+            self.speeches.release(flow.speech);
             self.counters.flows_evicted += 1;
-            if flow.icmp != 0 {
-                self.icmps_free.push(flow.icmp);
-            }
-            if flow.speech != 0 {
-                self.speeches_free.push(flow.speech);
-            }
-            if self.folds.take(flow, self.limits.folds_max) {
+            if self.folds.take(&flow, self.limits.folds_max) {
                 self.counters.folds_collapsed += 1;
             }
         }
         index
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the tag is the low half of the hash")]
-    fn link(&mut self, index: u32, hash: u64) {
-        if (self.used + 1) * 2 > self.slots.len() {
-            self.grow();
+    fn link(&mut self, fresh: u32, hash: u64) {
+        if self.slots.is_full() {
+            let linked = |(entry, index): (&Entry, u32)| {
+                (index != fresh && !entry.has(Mark::Superseded)).then_some((entry.tag, index))
+            };
+            self.slots.rebuild(self.entries.iter().zip(1..).filter_map(linked));
         }
-        self.place(Slot { tag: hash as u32, index });
-        self.used += 1;
+        self.slots.insert(tag_of(hash), fresh);
     }
 
-    fn place(&mut self, slot: Slot) {
-        let mask = self.slots.len() - 1;
-        let mut at = slot.tag as usize & mask;
-        loop {
-            match self.slots.get_mut(at) {
-                Some(place) if place.index == 0 => {
-                    *place = slot;
-                    return;
-                }
-                Some(_) => at = (at + 1) & mask,
-                None => return,
-            }
-        }
-    }
-
-    fn grow(&mut self) {
-        let bigger = vec![Slot::default(); self.slots.len() * 2];
-        let old = std::mem::replace(&mut self.slots, bigger);
-        for slot in old.into_iter().filter(|slot| slot.index != 0) {
-            self.place(slot);
-        }
-    }
-
-    /// Lets the slot that led to `old` lead to `fresh`. If `old` was evicted to make room, `fresh` is linked anew.
-    #[expect(clippy::cast_possible_truncation, reason = "the tag is the low half of the hash")]
-    fn relink(&mut self, old: u32, fresh: u32, hash: u64) {
-        let mask = self.slots.len() - 1;
-        let mut at = self.home(hash);
-        while let Some(slot) = self.slots.get_mut(at) {
-            if slot.index == 0 {
-                break;
-            }
-            if slot.index == old && slot.tag == hash as u32 {
-                slot.index = fresh;
-                return;
-            }
-            at = (at + 1) & mask;
-        }
-        self.link(fresh, hash);
-    }
-
-    /// Takes the slot of an entry out, if it has one, and closes the gap (Knuth 6.4, algorithm R).
-    fn unlink(&mut self, index: u32) {
-        let mask = self.slots.len() - 1;
-        let Some(mut gap) = self.slot_of(index) else { return };
-        let mut at = gap;
-        loop {
-            at = (at + 1) & mask;
-            let Some(slot) = self.slots.get(at).copied() else { return };
-            if slot.index == 0 {
-                break;
-            }
-            let home = slot.tag as usize & mask;
-            let stays = if gap <= at { gap < home && home <= at } else { gap < home || home <= at };
-            if !stays {
-                if let Some(place) = self.slots.get_mut(gap) {
-                    *place = slot;
-                }
-                gap = at;
-            }
-        }
-        if let Some(place) = self.slots.get_mut(gap) {
-            *place = Slot::default();
-        }
-        self.used -= 1;
-    }
-
-    fn slot_of(&self, index: u32) -> Option<usize> {
-        let flow = self.entry(index)?;
-        if flow.marks.has(Mark::Superseded) {
-            return None;
-        }
-        let mask = self.slots.len() - 1;
-        let mut at = flow.tag as usize & mask;
-        loop {
-            let slot = self.slots.get(at)?;
-            if slot.index == index {
-                return Some(at);
-            }
-            if slot.index == 0 {
-                return None;
-            }
-            at = (at + 1) & mask;
-        }
-    }
-
+    #[inline(never)]
     fn icmp(&mut self, packet: &Packet, error: &IcmpError, hash: u64) {
-        let Some(index) = self.find(packet, hash).filter(|index| {
-            let flow = self.entry(*index);
-            flow.is_some_and(|flow| quote_fits(flow, packet, error))
-        }) else {
+        let Some(entry) = self.find(packet, hash).and_then(|index| self.entries.get_mut(index)) else {
             self.counters.icmp_unmatched += 1;
             return;
         };
-        let fresh = self.icmps_free.last().copied().or(u32::try_from(self.icmps.len() + 1).ok()).unwrap_or(0);
-        let Some(flow) = self.entry_mut(index) else { return };
+        let mut flow = entry.unfold(&self.beside);
+        if !quote_fits(&flow, packet, error) {
+            self.counters.icmp_unmatched += 1;
+            return;
+        }
         let meaning = IcmpMeaning::of(error.v6, error.kind, error.code);
         if meaning == IcmpMeaning::Mtu {
-            flow.marks.set(Mark::Mtu);
+            entry.set(Mark::Mtu);
         }
         if !meaning.is_hard() {
             return;
         }
-        let (known, began) = (flow.icmp, flow.began);
         let seen = IcmpSeen {
             sender: error.sender,
             about: packet.from,
@@ -437,34 +309,88 @@ impl Table {
             frame: packet.frame,
             count: 1,
         };
-        if known == 0 {
-            flow.icmp = fresh;
-            if self.icmps_free.pop().is_none() {
-                self.icmps.push(seen);
-            } else if let Some(place) = self.icmps.get_mut(fresh as usize - 1) {
-                *place = seen;
-            }
-        } else if let Some(place) = self.icmps.get_mut(known as usize - 1) {
+        if let Some(place) = self.icmps.get_mut(flow.icmp) {
             // The first error about the originator's packets is the one that tells.
             let count = place.count.saturating_add(1);
-            if place.about != began && packet.from == began {
+            if place.about != flow.began && packet.from == flow.began {
                 *place = seen;
             }
             place.count = count;
+        } else {
+            flow.icmp = self.icmps.put(seen);
+            entry.fold(&flow, &mut self.beside);
         }
     }
 }
 
-/// The entry of an index. Borrows the entries only, so that the counters stay free.
+/// What slots and entries keep of a hash.
 #[inline]
-fn entry_mut(chunks: &mut [Vec<Flow>], index: u32) -> Option<&mut Flow> {
-    let place = (index as usize).checked_sub(1)?;
-    chunks.get_mut(place >> CHUNK_BITS)?.get_mut(place & (CHUNK - 1))
+#[expect(clippy::cast_possible_truncation, reason = "the low half")]
+fn tag_of(hash: u64) -> u32 {
+    hash as u32
 }
 
-/// Counts a packet into its flow.
-#[inline]
-fn count(flow: &mut Flow, index: FlowIndex, packet: &Packet, counters: &mut Counters) -> Event {
+/// A flow where the table keeps it.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored<'a> {
+    table: &'a Table,
+    entry: &'a Entry,
+}
+
+impl<'a> Stored<'a> {
+    /// The whole flow, made anew at each call.
+    #[inline]
+    pub fn flow(self) -> Flow {
+        self.entry.unfold(&self.table.beside)
+    }
+
+    /// The ICMP error that it met.
+    #[inline]
+    pub fn icmp(self) -> Option<&'a IcmpSeen> {
+        self.table.icmps.get(self.entry.icmp(&self.table.beside))
+    }
+
+    /// What was recognised in its payload.
+    #[inline]
+    pub fn speech(self) -> Option<&'a Speech> {
+        self.table.speeches.get(self.entry.speech(&self.table.beside))
+    }
+
+    /// See [`Flow::marks`].
+    #[inline]
+    pub fn has(self, mark: Mark) -> bool {
+        self.entry.has(mark)
+    }
+
+    /// See [`FlowKey::transport`](crate::model::addr::FlowKey::transport).
+    #[inline]
+    pub fn transport(self) -> Transport {
+        self.entry.transport()
+    }
+
+    /// Whether packets of both ends were captured.
+    #[inline]
+    pub fn both_ways(self) -> bool {
+        self.entry.both_ways()
+    }
+
+    /// See [`Flow::first`].
+    #[inline]
+    pub fn first(self) -> Timestamp {
+        self.entry.order().0
+    }
+
+    /// When its first packet was seen, that packet's frame, and the newest frame of each end: what flows are sorted by.
+    #[inline]
+    pub fn order(self) -> (Timestamp, FrameId, [FrameId; 2]) {
+        self.entry.order()
+    }
+}
+
+/// Counts a packet into its flow; true if the responder answered with it for the first time.
+///
+/// [`Entry::take`] does the same where nothing can happen but counting.
+fn count(flow: &mut Flow, packet: &Packet, counters: &mut Counters) -> bool {
     let me = packet.from.index();
     let pause = packet.ts.0.saturating_sub(flow.last[me].0);
     flow.packets[me] += 1;
@@ -482,24 +408,13 @@ fn count(flow: &mut Flow, index: FlowIndex, packet: &Packet, counters: &mut Coun
         Layer::Tcp(tcp) => tcp::update(flow, packet, &tcp, counters),
         _ => datagram(flow, packet, pause),
     };
-    let speaks = packet.payload_captured > 0 && !flow.marks.has(Mark::Heard) && packet.layer != Layer::Fragment;
-    Event { flow: index, answered: step == tcp::Step::Answered, speaks }
+    step == tcp::Step::Answered
 }
 
-/// How much a flow tells: what is given up last has the highest worth.
-fn worth(flow: &Flow) -> u8 {
-    let both = flow.packets[0] > 0 && flow.packets[1] > 0;
-    if flow.marks.has(Mark::Superseded) {
-        0
-    } else if !both && flow.packets[0] + flow.packets[1] == 1 {
-        1
-    } else if !both {
-        2
-    } else if flow.flags[0] & flow.flags[1] & crate::flow::record::FIN != 0 || flow.reset.frame.is_some() {
-        3
-    } else {
-        4
-    }
+/// Whether a packet has captured payload of a flow that is still listened to.
+#[inline]
+fn speaks(packet: &Packet, heard: bool) -> bool {
+    packet.payload_captured > 0 && !heard && packet.layer != Layer::Fragment
 }
 
 /// A datagram, echo, fragment or packet without ports: a reply is a packet of the end that did not begin.
@@ -538,4 +453,141 @@ fn quote_fits(flow: &Flow, packet: &Packet, error: &IcmpError) -> bool {
     let only_syns = u64::from(flow.syns[me]) + u64::from(flow.synacks[me]) == flow.packets[me];
     let place = seq.wrapping_sub(flow.isn[me]);
     if only_syns { place == 0 } else { place <= sent.wrapping_sub(flow.isn[me]) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::unwrap_used,
+        clippy::cast_possible_truncation,
+        reason = "a test may stop here, and draws numbers"
+    )]
+
+    use super::*;
+    use crate::decode::packet::Tcp;
+    use crate::model::addr::Addr;
+    use crate::model::addr::FlowKey;
+
+    /// Numbers that are the same in every run.
+    struct Draw(u64);
+
+    impl Draw {
+        fn below(&mut self, bound: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % bound
+        }
+
+        fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+            *all.get(self.below(all.len() as u64) as usize).unwrap()
+        }
+    }
+
+    /// Packet `number` of a conversation of one kind that goes as it may: handshakes, data, repeats, holes, resets.
+    fn packet(draw: &mut Draw, v6: bool, transport: Transport, number: u64) -> Packet {
+        let [client, server] =
+            if v6 { [Addr::v6([1; 16]), Addr::v6([2; 16])] } else { [Addr::v4([1; 4]), Addr::v4([2; 4])] };
+        let back = draw.below(2) == 1;
+        let (from, to) = if back { ((server, 443), (client, 50_000)) } else { ((client, 50_000), (server, 443)) };
+        let (key, from) = FlowKey::of(from.0, from.1, to.0, to.1, transport);
+        let payload_len: u32 = draw.one_of(&[0, 0, 1, 100, 100, 1_000, if number > 60 { 3_000_000_000 } else { 7 }]);
+        let step = number as u32 / 4 * 50;
+        let tcp = Tcp {
+            seq: 1_000 + step + draw.below(60) as u32,
+            ack: 1_000 + step + draw.below(70) as u32,
+            flags: draw.one_of(if number < 6 {
+                &[0x02, 0x02, 0x12, 0x10, 0x14]
+            } else {
+                &[0x10, 0x18, 0x18, 0x11, 0x02, 0x14]
+            }),
+            window: draw.below(9) as u16,
+            checksum: 0,
+        };
+        let plain = if transport == Transport::Udp { Layer::Udp { checksum: 0 } } else { Layer::Tcp(tcp) };
+        Packet {
+            frame: FrameId::new(0, number + 1),
+            ts: Timestamp(1_000_000_000 + number * draw.one_of(&[1_000, 100_000_000])),
+            key,
+            from,
+            ttl: draw.one_of(&[64, 64, 64, 63]),
+            ip_id: draw.below(3) as u16,
+            ip_len: payload_len.saturating_add(40),
+            wire_len: payload_len.saturating_add(60),
+            payload_len,
+            payload_at: 54,
+            payload_captured: 0,
+            lead: draw.below(3) as u8,
+            layer: if draw.below(40) == 0 { Layer::Fragment } else { plain },
+            link_group: draw.below(50) == 0,
+            tunnels: 0,
+        }
+    }
+
+    /// Counted in place or folded and unfolded after every packet, a flow is what it is when it lies open all the time.
+    #[test]
+    fn a_folded_flow_is_the_open_flow() {
+        let (mut in_place, mut sizes) = (0, [0; 2]);
+        for seed in 0..4_000 {
+            let mut draw = Draw(seed);
+            let (v6, transport) = (seed % 5 == 0, draw.one_of(&[Transport::Tcp, Transport::Tcp, Transport::Udp]));
+            let (mut counters, mut open_counters, mut beside) =
+                (Counters::default(), Counters::default(), Beside::default());
+            let first = packet(&mut draw, v6, transport, 0);
+            let mut open = Flow::begin(&first);
+            count(&mut open, &first, &mut open_counters);
+            let mut flow = Flow::begin(&first);
+            count(&mut flow, &first, &mut counters);
+            let mut entry = Entry::of(&flow, 0, &mut beside);
+            for number in 1..=draw.below(90) {
+                let packet = packet(&mut draw, v6, transport, number);
+                let said = count(&mut open, &packet, &mut open_counters);
+                if entry.take(&packet) {
+                    in_place += 1;
+                    assert!(!said);
+                } else {
+                    let mut flow = entry.unfold(&beside);
+                    assert_eq!(count(&mut flow, &packet, &mut counters), said);
+                    entry.fold(&flow, &mut beside);
+                }
+                if draw.below(60) == 0 {
+                    open.speech = number as u32;
+                    let mut flow = entry.unfold(&beside);
+                    flow.speech = open.speech;
+                    entry.fold(&flow, &mut beside);
+                }
+                assert_eq!((entry.unfold(&beside), counters), (open.clone(), open_counters), "{seed} {number}");
+                assert_eq!(entry.speech(&beside), open.speech);
+            }
+            sizes[usize::from(beside.details() > 0)] += 1;
+            entry.release(&mut beside);
+        }
+        assert!(in_place > 10_000 && sizes.into_iter().all(|flows| flows > 200), "{in_place} {sizes:?}");
+    }
+
+    /// What must fit into an entry alone: a SYN sent again and again, and its RST; datagrams of both ends.
+    #[test]
+    fn attempts_and_datagrams_need_no_detail() {
+        let mut draw = Draw(1);
+        for (transport, flags) in [(Transport::Tcp, vec![0x02, 0x02, 0x02, 0x14]), (Transport::Udp, vec![0; 6])] {
+            let mut table = Table::new(Limits::default());
+            for (number, flags) in (0..).zip(flags) {
+                let mut packet = packet(&mut draw, false, transport, number);
+                let client = number % 2 == 0 || flags == 0x02;
+                let ends = [(Addr::v4([1; 4]), 50_000), (Addr::v4([2; 4]), 443)];
+                let [from, to] = if client { ends } else { [ends[1], ends[0]] };
+                packet.from = FlowKey::of(from.0, from.1, to.0, to.1, transport).1;
+                packet.ts = Timestamp(1_000_000_000 * (number + 1));
+                (packet.payload_len, packet.link_group) = (0, false);
+                let tcp = Tcp { seq: 7, ack: if client { 0 } else { 8 }, flags, window: 3, checksum: 0 };
+                packet.layer = if transport == Transport::Tcp { Layer::Tcp(tcp) } else { Layer::Udp { checksum: 0 } };
+                table.update(&packet, number << 32, 5);
+            }
+            let flow = table.flows().next().unwrap().flow();
+            assert_eq!((table.flows().count(), table.beside.details()), (1, 0));
+            assert_eq!(flow.packets.iter().sum::<u64>(), if transport == Transport::Tcp { 4 } else { 6 });
+            assert_eq!(
+                (flow.syns.iter().sum::<u16>(), flow.reset.window),
+                if transport == Transport::Tcp { (3, 3) } else { (0, 0) }
+            );
+        }
+    }
 }

@@ -25,7 +25,7 @@ const TRY_GAP_MIN: Duration = Duration::from_millis(100);
 /// Whether `a` comes after `b` in sequence space (RFC 9293 section 3.4).
 #[inline]
 #[expect(clippy::cast_possible_wrap, reason = "sequence numbers are compared modulo 2^32")]
-fn after(a: u32, b: u32) -> bool {
+pub(crate) fn after(a: u32, b: u32) -> bool {
     (a.wrapping_sub(b) as i32) > 0
 }
 
@@ -73,7 +73,6 @@ pub(crate) enum Step {
 }
 
 /// Applies one segment that is no copy; its packet and byte counts are already added.
-#[inline]
 pub(crate) fn update(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counters) -> Step {
     let me = packet.from.index();
     let other = packet.from.other().index();

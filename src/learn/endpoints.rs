@@ -277,6 +277,28 @@ impl RpcBook {
         }
     }
 
+    /// How many flows asked the endpoint mapper or DCOM under encryption.
+    pub fn sealed(&self) -> u64 {
+        self.counted(&[Count::MapperSealed, Count::DcomSealed])
+    }
+
+    /// How much did not fit.
+    pub fn not_kept(&self) -> u64 {
+        self.counted(&[
+            Count::CallsOver,
+            Count::CallsCut,
+            Count::FlowFull,
+            Count::ServersOver,
+            Count::FlowsOver,
+            Count::UnregisteredOver,
+        ])
+    }
+
+    fn counted(&self, counts: &[Count]) -> u64 {
+        let place = |count: &Count| self.counts.get(*count as usize);
+        counts.iter().filter_map(place).map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
     /// Adds to a count.
     pub fn count(&self, count: Count, by: u64) {
         if let Some(place) = self.counts.get(count as usize) {

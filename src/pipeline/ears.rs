@@ -134,9 +134,8 @@ impl Ears {
         payload: &[u8],
         knowledge: &Knowledge,
     ) {
-        let Some(flow) = table.flow(index) else { return };
         let Layer::Tcp(_) = packet.layer else {
-            if flow.packets[0] + flow.packets[1] > DATAGRAMS_MAX {
+            if table.packets(index).is_none_or(|packets| packets > DATAGRAMS_MAX) {
                 self.forget(index);
                 return table.end_listening(index);
             }
@@ -165,12 +164,12 @@ impl Ears {
 
     /// What is held of the flow at `index`, made anew if that is nothing or of an earlier flow.
     fn talk(&mut self, table: &mut Table, index: FlowIndex) -> Option<&mut Talk> {
-        let first_frame = table.flow(index)?.first_frame;
+        let first_frame = table.first_frame(index)?;
         if self.talks.get(&index).is_none_or(|talk| talk.id.first_frame != first_frame) {
             self.forget(index);
             self.make_room(table);
             self.order.push_back((index, first_frame));
-            self.talks.insert(index, Talk::new(table.flow(index)?));
+            self.talks.insert(index, Talk::new(&table.flow(index)?));
         }
         self.talks.get_mut(&index)
     }
@@ -188,7 +187,7 @@ impl Ears {
             if self.talks.get(&index).is_some_and(|talk| talk.id.first_frame == first_frame) {
                 self.forget(index);
                 self.counts.given_up += 1;
-                if table.flow(index).is_some_and(|flow| flow.first_frame == first_frame) {
+                if table.first_frame(index) == Some(first_frame) {
                     table.end_listening(index);
                 }
             }

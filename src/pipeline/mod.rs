@@ -5,6 +5,7 @@
 //! terminal.
 
 pub mod ears;
+pub mod observe;
 pub mod run;
 mod shard;
 mod worker;

@@ -25,12 +25,12 @@ use crate::flow::duplicate::signature;
 use crate::flow::fold::Folds;
 use crate::flow::limits::Counters;
 use crate::flow::limits::Limits;
-use crate::flow::record::Flow;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::pipeline::ears::EarCounts;
+use crate::pipeline::observe::Observer;
 use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
 use crate::pipeline::shard::mix_of;
@@ -66,8 +66,8 @@ impl Settings {
         /// Slots of the table, twice as many as flows at least, the old ones while it grows included.
         const INDEX: u64 = 32;
         /// What judge and report hold of a flow, its row among the pairs included.
-        const JUDGING: u64 = 920;
-        let each = size_of::<Flow>() as u64 + INDEX + JUDGING;
+        const JUDGING: u64 = 480;
+        let each = Table::FLOW_BYTES_MAX as u64 + INDEX + JUDGING;
         usize::try_from(bytes.saturating_sub(FIXED) / each).unwrap_or(usize::MAX).max(SHARDS)
     }
 }
@@ -144,19 +144,49 @@ pub fn run(
     stop: &AtomicBool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Captured, RunError> {
+    let (captured, _) = run_observed::<()>(source, settings, knowledge, stop, progress)?;
+    Ok(captured)
+}
+
+/// Reads and decodes `source` to its end and makes what finds the flow of each packet, but counts nothing into tables:
+/// how many packets there were. What that takes is the share of the one reading thread in a run.
+///
+/// # Errors
+/// When the input cannot be read at all.
+pub fn decode_only(source: &mut Source) -> Result<u64, RunError> {
+    let mut silent = |_: Progress| {};
+    let mut reader = Reader::new(source, &NEVER, &mut silent);
+    let mut arena = FrameBatch::default();
+    let mut packets = 0;
+    while reader.next(&mut arena)? {
+        reader.decode(&arena, |packet, handle| {
+            std::hint::black_box((packet, handle));
+            packets += 1;
+        });
+    }
+    Ok(packets)
+}
+
+/// Nobody stops it.
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// [`run`], with an observer in each worker; they are handed back in no order.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_observed<O: Observer>(
+    source: &mut Source,
+    settings: Settings,
+    knowledge: &Knowledge,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Captured, Vec<O>), RunError> {
     let workers = settings.threads.clamp(1, SHARDS);
     let limits = Limits { flows_max: (settings.flows_max / SHARDS).max(1), ..Limits::default() };
-    let mut reader = Reader {
-        source,
-        stop,
-        progress,
-        decoder: Decoder::new(),
-        hash: KeyHash::default(),
-        first: None,
-        gaps: Gaps::default(),
-        interrupted: false,
-    };
+    let mut reader = Reader::new(source, stop, progress);
     if workers == 1 {
+        let mut observer = O::default();
+        let mut asked = O::now();
         let mut worker = Worker::new(0, 1, limits, knowledge);
         let mut arena = FrameBatch::default();
         let mut batch = PacketBatch::with_capacity(BATCH);
@@ -166,12 +196,15 @@ pub fn run(
                 if batch.len() == BATCH {
                     worker.take(&batch, &arena.arena);
                     batch.clear();
+                    observer.counted(asked);
                 }
             });
             worker.take(&batch, &arena.arena);
             batch.clear();
+            observer.counted(asked);
+            asked = O::now();
         }
-        return Ok(reader.captured(worker.into_shards()));
+        return Ok((reader.captured(worker.into_shards()), vec![observer]));
     }
     thread::scope(|scope| {
         // No worker waits to give back: what can be under way is bounded by the ways to them.
@@ -183,54 +216,66 @@ pub fn run(
             let worker = Worker::new(number, workers, limits, knowledge);
             let back = back.clone();
             lanes.push(Lane { filling: PacketBatch::with_capacity(BATCH), work: sender });
-            handles.push(scope.spawn(move || work_off(worker, &work, &back)));
+            handles.push(scope.spawn(move || work_off::<O>(worker, &work, &back)));
         }
         drop(back);
-        let read = Dispatch { lanes, returned, batches: Vec::new(), arenas: Vec::new() }.run(&mut reader);
+        let dispatch = Dispatch::<O> { lanes, returned, batches: Vec::new(), arenas: Vec::new(), asked: O::now() };
+        let read = dispatch.run(&mut reader);
         let mut shards: [Option<Shard>; SHARDS] = std::array::from_fn(|_| None);
+        let mut observers = Vec::with_capacity(workers);
         for handle in handles {
-            let own = handle.join().map_err(|_| RunError::Worker)?;
+            let (own, observer) = handle.join().map_err(|_| RunError::Worker)?;
+            observers.push(observer);
             for (place, shard) in shards.iter_mut().zip(own) {
                 *place = place.take().or(shard);
             }
         }
         read?;
-        Ok(reader.captured(shards))
+        Ok((reader.captured(shards), observers))
     })
 }
 
 /// Packets for one worker, and the memory that their payload lies in.
-struct Work {
+struct Work<M> {
     packets: PacketBatch,
     arena: Arc<FrameBatch>,
+    /// When the bytes were asked for, if anybody wants to know.
+    asked: M,
 }
 
-fn work_off(mut worker: Worker<'_>, work: &Receiver<Work>, back: &Sender<Work>) -> [Option<Shard>; SHARDS] {
+fn work_off<O: Observer>(
+    mut worker: Worker<'_>,
+    work: &Receiver<Work<O::Moment>>,
+    back: &Sender<Work<O::Moment>>,
+) -> ([Option<Shard>; SHARDS], O) {
+    let mut observer = O::default();
     for mut work in work {
         worker.take(&work.packets, &work.arena.arena);
+        observer.counted(work.asked);
         work.packets.clear();
         // The reader may be gone already; then nobody needs the memory.
         back.send(work).ok();
     }
-    worker.into_shards()
+    (worker.into_shards(), observer)
 }
 
 /// The reader's side of the channels: full batches go to their workers, empty ones and arenas come back and are used
 /// again.
-struct Dispatch {
-    lanes: Vec<Lane>,
-    returned: Receiver<Work>,
+struct Dispatch<O: Observer> {
+    lanes: Vec<Lane<O::Moment>>,
+    returned: Receiver<Work<O::Moment>>,
     batches: Vec<PacketBatch>,
     arenas: Vec<FrameBatch>,
+    asked: O::Moment,
 }
 
 /// The way to one worker.
-struct Lane {
+struct Lane<M> {
     filling: PacketBatch,
-    work: Sender<Work>,
+    work: Sender<Work<M>>,
 }
 
-impl Dispatch {
+impl<O: Observer> Dispatch<O> {
     /// Reads to the end. Closes the channels when it returns.
     fn run(mut self, reader: &mut Reader<'_>) -> Result<(), RunError> {
         let mut arena = FrameBatch::default();
@@ -252,6 +297,7 @@ impl Dispatch {
                 self.arenas.extend(Arc::into_inner(work.arena));
             }
             arena = self.arenas.pop().unwrap_or_default();
+            self.asked = O::now();
         }
         Ok(())
     }
@@ -268,7 +314,8 @@ impl Dispatch {
         let Some(lane) = self.lanes.get_mut(number).filter(|lane| lane.filling.len() > 0) else { return Ok(()) };
         let empty = self.batches.pop().unwrap_or_else(|| PacketBatch::with_capacity(BATCH));
         let packets = std::mem::replace(&mut lane.filling, empty);
-        lane.work.send(Work { packets, arena: Arc::clone(arena) }).map_err(|_| RunError::Worker)
+        let (arena, asked) = (Arc::clone(arena), self.asked);
+        lane.work.send(Work { packets, arena, asked }).map_err(|_| RunError::Worker)
     }
 }
 
@@ -308,7 +355,12 @@ impl Gaps {
     }
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(source: &'a mut Source, stop: &'a AtomicBool, progress: &'a mut dyn FnMut(Progress)) -> Self {
+        let (decoder, hash, gaps) = (Decoder::new(), KeyHash::default(), Gaps::default());
+        Self { source, stop, progress, decoder, hash, first: None, gaps, interrupted: false }
+    }
+
     /// Reads the next frames; false at the end, or when told to stop.
     fn next(&mut self, batch: &mut FrameBatch) -> Result<bool, RunError> {
         if self.first.is_some() {

@@ -41,10 +41,15 @@ impl KeyHash {
         let mut hasher = self.0.build_hasher();
         let [a, b] = key.low.halves();
         let [c, d] = key.high.halves();
-        hasher.write_u64(a);
-        hasher.write_u64(b);
-        hasher.write_u64(c);
-        hasher.write_u64(d);
+        if key.low.is_v4() && key.high.is_v4() {
+            // All that tells two of these apart are the lower halves' lower halves.
+            hasher.write_u64((b << 32) | (d & 0xffff_ffff));
+        } else {
+            hasher.write_u64(a);
+            hasher.write_u64(b);
+            hasher.write_u64(c);
+            hasher.write_u64(d);
+        }
         let ports = (u64::from(key.low_port) << 32) | (u64::from(key.high_port) << 8) | key.transport as u64;
         hasher.write_u64(ports);
         hasher.finish()

@@ -137,7 +137,7 @@ impl<'a> Worker<'a> {
         if event.answered
             && let Some(flow) = table.flow(event.flow)
         {
-            tell(self.knowledge, flow, packet);
+            tell(self.knowledge, &flow, packet);
         }
         if event.speaks {
             let at = handle.payload_at as usize;

@@ -54,7 +54,7 @@ fn message(bytes: &[u8]) -> Read<Recognition> {
             }
         }
         0x20..=0x2f => {
-            must((IKE_SA_INIT..=44).contains(&exchange) && matches!(payload, 0 | 33..=60 | 128..=255))?;
+            must((IKE_SA_INIT..=44).contains(&exchange) && matches!(payload, 0 | 33..=255))?;
             must(flags & !(INITIATOR_2 | VERSION_2 | RESPONSE_2) == 0)?;
             match (exchange, flags & RESPONSE_2 != 0) {
                 (IKE_SA_INIT, false) => Speaker::Client,

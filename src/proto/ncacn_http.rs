@@ -1,20 +1,18 @@
 //! The greeting of RPC over HTTP version 1 (MS-RPCH section 2.1.1): a server says its protocol's name before a word of
 //! DCE/RPC.
 //!
-//! It must never know what follows: that is DCE/RPC, and `GREETING` bytes further on.
+//! It must never know what follows: that is DCE/RPC.
 
 use crate::model::app::Speaker;
 use crate::model::transport::Transport;
 use crate::proto::Recognition;
 use crate::proto::cursor::Cursor;
 use crate::proto::cursor::answer;
-
-/// All that the server says before DCE/RPC, without an end of line.
-pub const GREETING: &[u8] = b"ncacn_http/1.0";
+use crate::proto::dcerpc::HTTP_GREETING;
 
 /// Says whether these bytes begin with the greeting.
 pub fn recognise(_: Transport, bytes: &[u8]) -> Recognition {
-    answer(Cursor(bytes).literal(GREETING).map(|()| Recognition::Certain(Speaker::Server)))
+    answer(Cursor(bytes).literal(HTTP_GREETING).map(|()| Recognition::Certain(Speaker::Server)))
 }
 
 #[cfg(test)]

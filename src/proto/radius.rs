@@ -34,8 +34,10 @@ fn packet(bytes: &[u8]) -> Read<Recognition> {
     };
     let _identifier = cursor.u8()?;
     let length = usize::from(cursor.be16()?);
-    // Bytes behind the length are padding by the document; none was seen to pad, and other formats would pass.
-    must(LENGTHS.contains(&length) && bytes.len() <= length)?;
+    must(LENGTHS.contains(&length))?;
+    // Bytes behind the length are padding (section 3), but a length that is not the datagram's is no proof.
+    let padded = bytes.len() > length;
+    cursor.0 = cursor.0.get(..length - 4).unwrap_or(cursor.0);
     let _authenticator = cursor.take(16)?;
     let mut seen = 0;
     while cursor.left() > 0 {
@@ -48,8 +50,8 @@ fn packet(bytes: &[u8]) -> Read<Recognition> {
     if bytes.len() < length {
         return Err(Recognition::NeedMore);
     }
-    // An answer may have no attributes; its length alone is no proof.
-    Ok(if seen > 0 { Recognition::Certain(speaker) } else { Recognition::Likely(speaker) })
+    // An answer may have no attributes; its length alone is no proof either.
+    Ok(if seen > 0 && !padded { Recognition::Certain(speaker) } else { Recognition::Likely(speaker) })
 }
 
 #[cfg(test)]
@@ -70,7 +72,7 @@ mod tests {
         let request = with(1, b"\x01\x06user\x04\x06\x0a\x00\x00\x01");
         assert_eq!(say(&request), Recognition::Certain(Speaker::Client));
         assert_eq!(say(&request[..30]), Recognition::NeedMore);
-        assert_eq!(say(&[&request[..], &[0]].concat()), Recognition::NotForUs);
+        assert_eq!(say(&[&request[..], &[0]].concat()), Recognition::Likely(Speaker::Client));
         assert_eq!(say(&with(2, b"\x04\x05\x0a\x00\x00")), Recognition::NotForUs);
         assert_eq!(say(&with(5, b"")), Recognition::Likely(Speaker::Server));
         assert_eq!(say(&with(99, b"")), Recognition::NotForUs);

@@ -103,6 +103,14 @@ pub struct Health {
     pub acked_unseen: u64,
     /// Evicted flows of which not even the host pair is known.
     pub folds_collapsed: u64,
+    /// Flows whose payload was not followed to its end, for lack of room.
+    pub payloads_given_up: u64,
+    /// Places where bytes of a followed stream were not captured.
+    pub payload_holes: u64,
+    /// Flows whose questions to the endpoint mapper or to DCOM are encrypted: the ports they were told are not known.
+    pub rpc_sealed: u64,
+    /// Calls, interfaces, servers and questions of RPC for which there was no room.
+    pub rpc_not_kept: u64,
 }
 
 impl RunFacts {

@@ -215,7 +215,7 @@ impl Gathered {
             kind,
             interface: interface(kind, judged),
         };
-        let flow = judged.flow;
+        let flow = &judged.flow;
         let place = *self.places.entry(story).or_insert(self.groups.len());
         if place == self.groups.len() {
             let group = Group {
@@ -397,7 +397,7 @@ fn add_all<T: Copy + Ord>(known: &mut Vec<T>, more: impl Iterator<Item = T>, ite
 
 impl Group {
     fn add(&mut self, kind: FindingKind, judged: &Judged<'_>) {
-        let (flow, verdict) = (judged.flow, &judged.verdict);
+        let (flow, verdict) = (&judged.flow, &judged.verdict);
         self.flows += 1;
         self.attempts += tries(flow, judged.orig);
         // What rests on inferred roles is never confirmed; that something expected failed is a fact of the wire.

@@ -140,7 +140,7 @@ pub struct IcmpRecord {
 impl FlowRecord {
     /// The record of a flow.
     pub fn of(judged: &Judged<'_>, collapses: &[Collapse], names: &Names<'_>) -> Self {
-        let flow = judged.flow;
+        let flow = &judged.flow;
         let ends = judged.ends();
         let (orig, resp) = (judged.orig.index(), judged.orig.other().index());
         let ports = ends.transport.has_ports();

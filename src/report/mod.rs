@@ -77,6 +77,18 @@ pub struct Tool {
     pub version: &'static str,
 }
 
+/// What there is beside flows.
+struct Beside<'b> {
+    /// What the numbers of hosts stand for.
+    numbered: &'b Hosts,
+    /// Scans and floods.
+    collapses: &'b [Collapse],
+    /// What RPC sessions learned.
+    endpoints: &'b Endpoints,
+    /// Totals of flows that were given up.
+    folds: &'b Folds,
+}
+
 impl<'a> Report<'a> {
     /// Goes once over all flows. Memory grows with pairs and findings, not with flows.
     pub fn build(
@@ -94,7 +106,9 @@ impl<'a> Report<'a> {
             let whole = ruled.finding.and_then(|_| judge.judged(&ruled));
             (ruled, whole)
         });
-        Self::of(run, health, flows, judge.numbered(), judge.collapses(), judge.endpoints(), names, folds)
+        let beside =
+            Beside { numbered: judge.numbered(), collapses: judge.collapses(), endpoints: judge.endpoints(), folds };
+        Self::of(run, health, flows, &beside, names)
     }
 
     /// A flow comes with all that is to be said of it where it has a finding.
@@ -102,12 +116,10 @@ impl<'a> Report<'a> {
         run: RunFacts,
         mut health: Health,
         flows: impl Iterator<Item = (Ruled<'f>, Option<Judged<'f>>)>,
-        numbered: &Hosts,
-        collapses: &[Collapse],
-        endpoints: &Endpoints,
+        beside: &Beside<'_>,
         names: Names<'a>,
-        folds: &Folds,
     ) -> Self {
+        let Beside { numbered, collapses, endpoints, folds } = *beside;
         let mut pairs = Pairs::new(collapses, numbered);
         let mut findings = Gathered::default();
         for (ruled, judged) in flows {

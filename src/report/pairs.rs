@@ -11,6 +11,7 @@ use crate::classify::hosts::HostId;
 use crate::classify::hosts::Hosts;
 use crate::classify::judged::Collapse;
 use crate::classify::judged::Ruled;
+use crate::classify::judged::Sums;
 use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Outcome;
 use crate::classify::verdict::Standing;
@@ -381,8 +382,7 @@ impl Pairs {
 
     /// Adds a flow to the row that it belongs to, which for part of a scan or flood is that of the whole.
     pub(crate) fn add(&mut self, ruled: &Ruled<'_>) -> RowPlace {
-        let (flow, transport) = (ruled.flow, ruled.flow.key.transport);
-        let port = flow.key.end(ruled.orig.other()).port;
+        let Sums { transport, port, .. } = ruled.sums;
         let service = ServiceKey::of(ruled.service, transport, port);
         let key = match ruled.collapse.and_then(|index| self.wholes.get(index)) {
             Some(whole) => whole.row(transport, service),
@@ -393,16 +393,15 @@ impl Pairs {
                 row.used(port);
             }
             row.count(ruled.outcome.name(), ruled.standing.name(), 1);
-            let ways = [ruled.orig.index(), ruled.orig.other().index()];
-            for (way, side) in ways.into_iter().enumerate() {
-                row.packets[way] += flow.packets[side];
-                row.bytes[way] += flow.payload[side];
+            for way in [0, 1] {
+                row.packets[way] += ruled.sums.packets[way];
+                row.bytes[way] += ruled.sums.payload[way];
             }
-            row.spread(Some(flow.first), Some(flow.last_seen()));
-            row.shook_hands(flow.handshake_us);
+            row.spread(Some(ruled.sums.first), Some(ruled.sums.last));
+            row.shook_hands(ruled.sums.handshake_us);
             row.worst = row.worst.min(Worst::of(ruled));
             if ruled.outcome == Outcome::Open {
-                row.worked = row.worked.max(flow.first);
+                row.worked = row.worked.max(ruled.sums.first);
                 row.works = true;
             }
         })

@@ -16,6 +16,7 @@ use crate::classify::judged::Host;
 use crate::classify::judged::HostRole;
 use crate::classify::judged::Judged;
 use crate::classify::judged::Ruled;
+use crate::classify::judged::Sums;
 use crate::classify::verdict::By;
 use crate::classify::verdict::Confidence;
 use crate::classify::verdict::DirBasis;
@@ -39,6 +40,7 @@ use crate::model::addr::Side;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
+use crate::report::Beside;
 use crate::report::Report;
 use crate::report::facts::Health;
 use crate::report::facts::InputError;
@@ -135,7 +137,7 @@ pub(crate) fn open(client: &str, server: &str, transport: Transport, port: u16, 
         link_group: false,
         tunnels: 0,
     };
-    let mut flow = Flow::begin(&packet, 0);
+    let mut flow = Flow::begin(&packet);
     flow.last = [packet.ts, at(frame * 100 + 50)];
     flow.packets = [3, 3];
     flow.payload[orig.index()] = 100;
@@ -194,7 +196,7 @@ impl Made {
 
     pub(crate) fn judged(&self, catalogue: &Catalogue) -> Judged<'_> {
         Judged {
-            flow: &self.flow,
+            flow: self.flow.clone(),
             icmp: self.icmp.as_ref(),
             orig: self.orig,
             dir_basis: DirBasis::Syn,
@@ -215,8 +217,7 @@ impl Made {
         let ends = self.flow.five_tuple(self.orig);
         Ruled {
             number: 0,
-            flow: &self.flow,
-            orig: self.orig,
+            sums: Sums::of(&self.flow, self.orig),
             client: hosts.number(ends.orig.addr),
             server: hosts.number(ends.resp.addr),
             outcome: self.verdict.outcome,
@@ -391,7 +392,9 @@ pub(crate) fn report_with<'a>(
         }
     }
     let judged = made.iter().map(|made| made.finding.map(|_| made.judged(catalogue)));
-    Report::of(run, health, ruled.into_iter().zip(judged), &hosts, collapses, &Endpoints::default(), names, folds)
+    let endpoints = Endpoints::default();
+    let beside = Beside { numbered: &hosts, collapses, endpoints: &endpoints, folds };
+    Report::of(run, health, ruled.into_iter().zip(judged), &beside, names)
 }
 
 /// The report on the sample capture.

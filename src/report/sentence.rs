@@ -86,7 +86,7 @@ impl<'a> Sentence<'a> {
         let name = called(*first, self.names);
         match guess.grade {
             Grade::B => format!("{client} asked {server} for {name} and was told port {port} (frame {frame}). "),
-            _ => format!("{server} has {name} at port {port}, as frame {frame} shows. "),
+            _ => format!("{server} has {name} at port {port}, as frame {frame} shows, and {client} wanted it. "),
         }
     }
 
@@ -140,7 +140,11 @@ impl<'a> Sentence<'a> {
         let tries = count(group.attempts, if story.transport == Transport::Tcp { "attempt" } else { "request" });
         let when = self.when(group.first, group.last);
         let flows = count(group.flows, "flow");
-        let tried = format!("{client} tried {what} on {server} {when}: {tries} in {flows}");
+        let tried = if story.kind == FindingKind::RpcBlocked && group.rpc.is_some() {
+            format!("It tried the port {when}: {tries} in {flows}")
+        } else {
+            format!("{client} tried {what} on {server} {when}: {tries} in {flows}")
+        };
         match story.outcome {
             Outcome::Dropped => format!("{tried}, and no answer was seen at this capture point ({SILENCE})."),
             Outcome::Unanswered => format!("{tried}, and no reply was seen at this capture point ({SILENCE})."),

@@ -13,6 +13,7 @@ use portolan::decode::packet::Packet;
 use portolan::decode::packet::Tcp;
 use portolan::flow::limits::Limits;
 use portolan::flow::record::Mark;
+use portolan::flow::table::Stored;
 use portolan::flow::table::Table;
 use portolan::learn::knowledge::Knowledge;
 use portolan::model::addr::Addr;
@@ -33,7 +34,7 @@ use crate::script::with_catalogue;
 /// Packets and payload bytes of everything that the table kept or folded.
 fn totals(table: &Table) -> (u64, u64, u64) {
     let mut sum = (0, 0, 0);
-    for flow in table.flows() {
+    for flow in table.flows().map(Stored::flow) {
         sum.0 += 1;
         sum.1 += flow.packets.iter().sum::<u64>();
         sum.2 += flow.payload.iter().sum::<u64>();
@@ -254,7 +255,7 @@ fn throw(seed: u64, packets: u64, flows_max: usize) -> BTreeSet<&'static str> {
 }
 
 fn agrees(judged: &portolan::classify::judged::Judged<'_>, packets: u64) {
-    let flow = judged.flow;
+    let flow = &judged.flow;
     let (me, server) = (judged.orig.index(), judged.orig.other().index());
     let outcome = judged.verdict.outcome;
     assert!(judged.verdict.frames.iter().count() > 0, "{judged:#?}");

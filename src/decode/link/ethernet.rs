@@ -19,7 +19,7 @@ pub(in crate::decode) const MPLS_UPSTREAM: u16 = 0x8848;
 pub(in crate::decode) const BRIDGED: u16 = 0x6558;
 pub(in crate::decode) const ARP: u16 = 0x0806;
 /// 802.1Q.
-const VIRTUAL_LAN: u16 = 0x8100;
+pub(in crate::decode) const VIRTUAL_LAN: u16 = 0x8100;
 const RARP: u16 = 0x8035;
 const PPP: u16 = 0x880b;
 const PPPOE_SESSION: u16 = 0x8864;

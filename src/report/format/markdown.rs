@@ -42,6 +42,7 @@ pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "\n## {heading}\n\n{}", escape(&summary::silence(report)))?;
     }
     list(out, "Failed, not judged", &summary::failed_unjudged(report))?;
+    list(out, "RPC ports learned", &summary::rpc_ports(report))?;
     if report.pairs.is_empty() {
         return Ok(());
     }

@@ -12,12 +12,17 @@ use crate::report::format::text::ports;
 use crate::report::moment::span;
 use crate::report::names::Party;
 use crate::report::pairs::PairService;
+use crate::report::rpc::EndpointRow;
 use crate::report::words::count;
 use crate::report::words::shares;
+use crate::report::words::some;
 use crate::report::words::thousands;
 
 /// Rows that a page for people shows of one list; the machine formats have all of them.
 pub(crate) const ROWS_MAX: usize = 200;
+
+/// Interfaces of a port that a page for people names.
+const INTERFACES_MAX: usize = 6;
 
 /// Captures that a page for people lists.
 const INPUTS_MAX: usize = 20;
@@ -49,6 +54,13 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
         (health.cut_frames, "frame", "cut short by the snaplen."),
         (health.out_of_order, "frame", "earlier than the one before."),
         (health.flows_evicted, "flow", "given up for lack of room: their totals are kept, not their verdicts."),
+        (health.payloads_given_up, "flow", "whose payload was not followed to its end, for lack of room."),
+        (
+            health.rpc_sealed,
+            "flow",
+            "with encrypted questions to the endpoint mapper: what they were told is not known.",
+        ),
+        (health.rpc_not_kept, "RPC fact", "for which there was no room."),
         (health.bad_replies, "reply", "with numbers that fit no request: ignored."),
     ];
     for (number, noun, rest) in counted.into_iter().filter(|(number, ..)| *number > 0) {
@@ -86,6 +98,28 @@ pub(crate) fn failed_unjudged(report: &Report<'_>) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// Which RPC interfaces were learned at which ports, a line for each port. An interface counts once, however often it
+/// was told.
+pub(crate) fn rpc_ports(report: &Report<'_>) -> Vec<String> {
+    let line = |row: &EndpointRow| {
+        let mut told: Vec<String> = Vec::new();
+        for interface in &row.interfaces {
+            let name = match (&interface.name, &interface.uuid) {
+                (Some(name), _) => name.to_string(),
+                (None, Some(uuid)) => uuid.clone(),
+                (None, None) => "a DCOM object".to_owned(),
+            };
+            if !told.contains(&name) {
+                told.push(name);
+            }
+        }
+        let frame = row.interfaces.iter().map(|interface| &interface.frame).min();
+        let frame = frame.map(|frame| format!(" (frame {frame})")).unwrap_or_default();
+        format!("{} {}/{}: {}{frame}", row.server, row.transport, row.port, some(&told, INTERFACES_MAX))
+    };
+    report.rpc_endpoints.iter().map(line).collect()
 }
 
 /// What was read, and how it was judged.

@@ -51,7 +51,8 @@ pub fn write(report: &Report<'_>, style: Style, out: &mut dyn Write) -> io::Resu
         page.paragraph("  ", "  ", &summary::silence(report))?;
     }
     page.unjudged(report)?;
-    page.pairs(report)
+    page.pairs(report)?;
+    page.rpc_ports(report)
 }
 
 struct Page<'a> {
@@ -90,6 +91,18 @@ impl Page<'_> {
         summary::facts(report).iter().try_for_each(|fact| self.paragraph("  ", "    ", fact))
     }
 
+    fn rpc_ports(&mut self, report: &Report<'_>) -> io::Result<()> {
+        let rows = summary::rpc_ports(report);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.heading(&format!("RPC PORTS LEARNED: {}", thousands(rows.len() as u64)), BOLD)?;
+        for row in rows.iter().take(ROWS_MAX) {
+            self.paragraph("  ", "      ", row)?;
+        }
+        self.remainder(rows.len())
+    }
+
     fn findings(&mut self, report: &Report<'_>, kind: FindingKind) -> io::Result<()> {
         let total = summary::of_kind(report, kind);
         if total == 0 {
@@ -98,8 +111,7 @@ impl Page<'_> {
         let (color, brief) = match kind {
             FindingKind::Blocked | FindingKind::RpcBlocked | FindingKind::EpmBlocked => (RED, false),
             FindingKind::Unexpected => (YELLOW, false),
-            FindingKind::Scan | FindingKind::Flood => (BOLD, false),
-            FindingKind::RpcNotRegistered => (BOLD, false),
+            FindingKind::Scan | FindingKind::Flood | FindingKind::RpcNotRegistered => (BOLD, false),
             FindingKind::Attempt | FindingKind::RangeOnly => (BOLD, true),
         };
         let title = kind.name().to_uppercase().replace('_', " ");
@@ -202,10 +214,12 @@ impl Page<'_> {
 /// `10.0.1.20 -> 10.0.0.10 Kerberos, tcp/88: dropped`
 fn headline(finding: &Finding) -> String {
     let port = finding.port.map(|port| format!("{}/{port}", finding.transport));
-    let place = match port {
-        Some(port) if port == finding.title.as_str() => port,
-        Some(port) => format!("{}, {port}", finding.title),
-        None => finding.title.to_string(),
+    let interface = finding.interface.as_ref().and_then(|interface| interface.name.as_ref());
+    let place = match (port, interface) {
+        (Some(port), Some(name)) => format!("{name}, {port}"),
+        (Some(port), None) if port == finding.title.as_str() => port,
+        (Some(port), None) => format!("{}, {port}", finding.title),
+        (None, _) => finding.title.to_string(),
     };
     format!("{} -> {} {place}: {}", finding.client, finding.server, finding.outcome)
 }

@@ -11,11 +11,10 @@ const ORDERS: [[u8; 4]; 2] = [[0x4d, 0x3c, 0x2b, 0x1a], [0x1a, 0x2b, 0x3c, 0x4d]
 fuzz_target!(|data: &[u8]| {
     let mut bytes = data.to_vec();
     let Some((head, _)) = bytes.split_first_chunk_mut::<12>() else { return };
-    let (kind, order) = (&mut [0; 4], [head[8], head[9], head[10], head[11]]);
-    kind.copy_from_slice(&head[..4]);
-    if *kind != SECTION || !ORDERS.contains(&order) {
+    let [k0, k1, k2, k3, _, _, _, _, o0, o1, o2, o3] = *head;
+    if [k0, k1, k2, k3] != SECTION || !ORDERS.contains(&[o0, o1, o2, o3]) {
         head[..4].copy_from_slice(&SECTION);
-        head[8..].copy_from_slice(&ORDERS[usize::from(head[8]) % ORDERS.len()]);
+        head[8..].copy_from_slice(&ORDERS[usize::from(o0) % ORDERS.len()]);
     }
     read_capture("input.pcapng", &bytes);
 });

@@ -1,0 +1,459 @@
+//! `portolan bench`: how fast the very same pipeline is, on traffic made in memory or on any capture held there.
+//!
+//! Stages are measured by passes over the same bytes in one thread: reading alone, then with decoding, then with
+//! flows; what a pass takes beyond the one before it is its stage. Judging and reporting are measured for themselves.
+//! A last pass does all of it with the threads asked for, and a watcher in each worker. Every pass must give the
+//! answer of the first, and of several rounds the quickest counts: what disturbs a measurement only makes it longer.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use std::time::Instant;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::capture::batch::FrameBatch;
+use crate::capture::facts::InputFacts;
+use crate::capture::filter::Filter;
+use crate::capture::source::Options as SourceOptions;
+use crate::capture::source::Source;
+use crate::capture::synthetic::Recipe;
+use crate::capture::synthetic::image;
+use crate::catalogue::Catalogue;
+use crate::classify::judge::Judge;
+use crate::classify::judged::Options as JudgeOptions;
+use crate::cli::analyze::capture_facts;
+use crate::cli::analyze::catalogue;
+use crate::cli::analyze::default_threads;
+use crate::cli::analyze::health;
+use crate::cli::analyze::judge_options;
+use crate::cli::args::BenchArgs;
+use crate::cli::exit;
+use crate::cli::exit::Stop;
+use crate::cli::output::to_stdout;
+use crate::learn::knowledge::Knowledge;
+use crate::pipeline::observe::Observer;
+use crate::pipeline::run::Captured;
+use crate::pipeline::run::Settings;
+use crate::pipeline::run::decode_only;
+use crate::pipeline::run::run_observed;
+use crate::report::Report;
+use crate::report::facts::RunFacts;
+use crate::report::format::Format;
+use crate::report::format::Pages;
+use crate::report::format::Style;
+use crate::report::format::by_name;
+use crate::report::sanitise::Shown;
+
+/// Runs the command and says how the program ends.
+///
+/// # Errors
+/// [`Stop`] when it could not start, read or write.
+pub fn bench(args: &BenchArgs) -> Result<u8, Stop> {
+    let bench = prepare(args)?;
+    let result = bench.measure(args)?;
+    to_stdout(|out| if args.format == "json" { result.line(out) } else { result.text(out) })?;
+    Ok(if result.damaged { exit::DAMAGED } else { exit::CLEAN })
+}
+
+/// What every pass needs.
+struct Bench {
+    name: String,
+    image: Arc<Vec<u8>>,
+    filter: Option<String>,
+    catalogue: Catalogue,
+    judge: JudgeOptions,
+    settings: Settings,
+    /// The report is written so, and thrown away.
+    json: &'static Format,
+}
+
+fn prepare(args: &BenchArgs) -> Result<Bench, Stop> {
+    let catalogue = catalogue(&args.judge)?;
+    let judge = judge_options(&args.judge, &catalogue);
+    if let Some(filter) = &args.filter {
+        Filter::compile(filter).map_err(Stop::usage)?;
+    }
+    let (name, image) = capture(args)?;
+    let left = args.max_memory.saturating_sub(image.len() as u64);
+    let flows_max = match args.max_flows {
+        Some(flows) => usize::try_from(flows).unwrap_or(usize::MAX),
+        None => Settings::flows_within(left),
+    };
+    let threads = args.threads.map_or_else(default_threads, usize::from);
+    Ok(Bench {
+        name,
+        image: Arc::new(image),
+        filter: args.filter.clone(),
+        catalogue,
+        judge,
+        settings: Settings { threads, flows_max },
+        json: by_name("json").ok_or_else(|| Stop::usage("no format \"json\""))?,
+    })
+}
+
+/// The bytes to measure with, and what they are called.
+fn capture(args: &BenchArgs) -> Result<(String, Vec<u8>), Stop> {
+    let too_large = |what: &str| {
+        Stop::usage(format!(
+            "{what} does not fit into --max-memory ({} MiB), and bench holds the capture in memory: allow more, or \
+             measure with analyze -v, which does not",
+            args.max_memory >> 20
+        ))
+    };
+    let Some(path) = &args.file else {
+        let Some(workload) = args.workload() else { return Err(Stop::usage("no such workload")) };
+        let recipe = Recipe { workload, frames: args.frames, flows: args.flows, seed: args.seed };
+        let made = image(&recipe, args.max_memory);
+        return made.map(|image| (workload.name().to_owned(), image)).ok_or_else(|| too_large("the traffic asked for"));
+    };
+    let name = path.display().to_string();
+    let failed = |error| Stop::io(format!("cannot read {name}: {error}"));
+    let size = std::fs::metadata(path).map_err(failed)?.len();
+    if size > args.max_memory {
+        return Err(too_large(&format!("{name} ({} MiB)", size >> 20)));
+    }
+    let image = std::fs::read(path).map_err(failed)?;
+    Ok((name, image))
+}
+
+/// What a pass took.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Spent {
+    /// Of the processor, where the system says so: others who share the machine do not count. Nanoseconds.
+    cpu: Option<u64>,
+    wall: Duration,
+}
+
+/// Times `pass`, which runs in this thread alone.
+fn timed<T>(pass: impl FnOnce() -> Result<T, Stop>) -> Result<(T, Spent), Stop> {
+    let (cpu, began) = (thread_cpu(), Instant::now());
+    let answer = pass()?;
+    let wall = began.elapsed();
+    Ok((answer, Spent { cpu: thread_cpu().zip(cpu).map(|(now, then)| now.saturating_sub(then)), wall }))
+}
+
+/// Processor time of this thread so far in nanoseconds, on Linux.
+fn thread_cpu() -> Option<u64> {
+    std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
+}
+
+/// The most memory that this process ever had, in KiB, on Linux.
+fn resident_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// What each pass must come to.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Answer {
+    frames: u64,
+    flows: u64,
+}
+
+/// One pass of each kind.
+struct Round {
+    read: Spent,
+    decode: Spent,
+    flow: Spent,
+    judge: Spent,
+    /// Until the tables are full, and until the report is written.
+    tables: Duration,
+    whole: Duration,
+}
+
+impl Bench {
+    fn measure(&self, args: &BenchArgs) -> Result<Measured, Stop> {
+        let mut rounds = Vec::new();
+        let mut expected = None;
+        let mut latencies = Latencies::default();
+        let mut facts = InputFacts::default();
+        for _ in 0..args.rounds {
+            let (round, answer) = self.round(&mut latencies, &mut facts)?;
+            if *expected.get_or_insert(answer) != answer {
+                return Err(differs());
+            }
+            rounds.push(round);
+        }
+        complain(args, &facts);
+        let best = |of: fn(&Round) -> Spent| rounds.iter().map(of).min_by_key(|spent| (spent.cpu, spent.wall));
+        let [read, decode, flow, judge] = [
+            best(|round| round.read),
+            best(|round| round.decode),
+            best(|round| round.flow),
+            best(|round| round.judge),
+        ];
+        let Answer { frames, flows } = expected.unwrap_or_default();
+        let shortest = |of: fn(&Round) -> Duration| rounds.iter().map(of).min().unwrap_or_default();
+        let (tables, whole) = (shortest(|round| round.tables), shortest(|round| round.whole));
+        Ok(Measured {
+            workload: self.name.clone(),
+            seed: args.file.is_none().then_some(args.seed),
+            frames,
+            flows,
+            wire_bytes: facts.bytes,
+            seconds: whole.as_secs_f64(),
+            mpps: rate(frames, whole),
+            ns_per_frame: each(frames, whole),
+            threads: self.settings.threads,
+            rounds: args.rounds,
+            tables: Whole { seconds: tables.as_secs_f64(), mpps: rate(frames, tables), ns_per_frame: each(frames, tables) },
+            stages: Stages {
+                read: Stage::of(read, None, frames),
+                decode: Stage::of(decode, read, frames),
+                flow: Stage::of(flow, decode, frames),
+                judge: Stage::of(judge, None, frames),
+            },
+            batch_latency_us: latencies.summary(),
+            rss_mib: resident_kib().map(|kib| kib / 1024),
+            image_mib: self.image.len() as u64 >> 20,
+            damaged: facts.damage.is_some(),
+        })
+    }
+
+    fn round(&self, latencies: &mut Latencies, facts: &mut InputFacts) -> Result<(Round, Answer), Stop> {
+        let (frames, read) = timed(|| self.read())?;
+        let (_, decode) = timed(|| decode_only(&mut self.source()?).map_err(Stop::io))?;
+        let mut source = self.source()?;
+        let knowledge = Knowledge::new();
+        let one = Settings { threads: 1, ..self.settings };
+        let (captured, flow) = timed(|| run_one::<()>(&mut source, one, &knowledge).map(|(captured, _)| captured))?;
+        let ((), judge) = timed(|| self.judge(&captured, &source, &knowledge))?;
+        let answer = Answer { frames, flows: captured.counters().flows };
+        drop((captured, knowledge));
+
+        let mut source = self.source()?;
+        let knowledge = Knowledge::new();
+        let began = Instant::now();
+        let (captured, watchers) = run_one::<Latencies>(&mut source, self.settings, &knowledge)?;
+        let tables = began.elapsed();
+        self.judge(&captured, &source, &knowledge)?;
+        let whole = began.elapsed();
+        for watcher in &watchers {
+            latencies.add(watcher);
+        }
+        if let Some(read) = source.facts().first() {
+            facts.clone_from(read);
+        }
+        if (Answer { frames: facts.frames, flows: captured.counters().flows }) != answer {
+            return Err(differs());
+        }
+        Ok((Round { read, decode, flow, judge, tables, whole }, answer))
+    }
+
+    fn source(&self) -> Result<Source, Stop> {
+        let filter = self.filter.as_deref().map(Filter::compile).transpose().map_err(Stop::usage)?;
+        let options = SourceOptions { filter, count: None };
+        Source::from_bytes(&self.name, Arc::clone(&self.image), options).map_err(Stop::io)
+    }
+
+    /// Frames of the capture.
+    fn read(&self) -> Result<u64, Stop> {
+        let mut source = self.source()?;
+        let mut batch = FrameBatch::default();
+        while source.next_batch(&mut batch).map_err(Stop::io)? {
+            std::hint::black_box(&batch);
+        }
+        Ok(source.progress().frames)
+    }
+
+    /// Judges and reports, and lets nobody see it.
+    fn judge(&self, captured: &Captured, source: &Source, knowledge: &Knowledge) -> Result<(), Stop> {
+        let whole = capture_facts(captured, source.facts());
+        let judge = Judge::new(&captured.tables, whole, knowledge, &self.catalogue, self.judge);
+        let health = health(captured, source, knowledge);
+        let report = Report::build(RunFacts::default(), health, &judge, &self.catalogue, &captured.folds());
+        let pages =
+            Pages { report: &report, judge: &judge, catalogue: &self.catalogue, style: Style { color: false } };
+        let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::sink());
+        (self.json.write)(&pages, &mut out).map_err(Stop::io)
+    }
+}
+
+fn run_one<O: Observer>(
+    source: &mut Source,
+    settings: Settings,
+    knowledge: &Knowledge,
+) -> Result<(Captured, Vec<O>), Stop> {
+    run_observed(source, settings, knowledge, &AtomicBool::new(false), &mut |_| {}).map_err(Stop::io)
+}
+
+fn differs() -> Stop {
+    Stop::io("two passes over the same bytes gave different answers; this is a fault in portolan, please report it")
+}
+
+#[expect(clippy::print_stderr, reason = "the command speaks to the person")]
+fn complain(args: &BenchArgs, facts: &InputFacts) {
+    if let Some(damage) = facts.damage.as_ref().filter(|_| !args.quiet) {
+        let (path, message) = (Shown::text(&facts.path), Shown::text(&damage.message));
+        eprintln!(
+            "portolan: {}: damaged at frame {}, byte {}: {}",
+            path.as_str(),
+            damage.frame,
+            damage.offset,
+            message.as_str()
+        );
+    }
+}
+
+/// Times of batches, in nanoseconds, with three digits.
+struct Latencies(Option<Histogram<u64>>);
+
+/// Whatever takes longer counts as this.
+const LATENCY_NS_MAX: u64 = 60_000_000_000;
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self(Histogram::new_with_max(LATENCY_NS_MAX, 3).ok())
+    }
+}
+
+impl Observer for Latencies {
+    type Moment = Instant;
+
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    fn counted(&mut self, asked: Instant) {
+        if let Some(histogram) = &mut self.0 {
+            histogram.saturating_record(u64::try_from(asked.elapsed().as_nanos()).unwrap_or(LATENCY_NS_MAX));
+        }
+    }
+}
+
+impl Latencies {
+    fn add(&mut self, other: &Self) {
+        if let (Some(all), Some(more)) = (&mut self.0, &other.0) {
+            // Both have the same bounds, so nothing can be out of them.
+            all.add(more).ok();
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a minute in nanoseconds is well below 2^52")]
+    fn summary(&self) -> Percentiles {
+        let us = |quantile: f64| {
+            let ns = self.0.as_ref().map_or(0, |histogram| histogram.value_at_quantile(quantile));
+            digits(ns as f64 / 1e3, 1)
+        };
+        Percentiles { p50: us(0.5), p99: us(0.99), p999: us(0.999), max: us(1.0) }
+    }
+}
+
+/// What is told of a run: one line of JSON, or a page.
+#[derive(Serialize)]
+struct Measured {
+    workload: String,
+    seed: Option<u64>,
+    frames: u64,
+    flows: u64,
+    wire_bytes: u64,
+    /// From the first byte to the written report.
+    seconds: f64,
+    mpps: f64,
+    ns_per_frame: f64,
+    threads: usize,
+    rounds: u16,
+    /// From the first byte to the last flow update: what a live link asks for.
+    tables: Whole,
+    stages: Stages,
+    batch_latency_us: Percentiles,
+    rss_mib: Option<u64>,
+    image_mib: u64,
+    #[serde(skip)]
+    damaged: bool,
+}
+
+#[derive(Serialize)]
+struct Whole {
+    seconds: f64,
+    mpps: f64,
+    ns_per_frame: f64,
+}
+
+#[derive(Serialize)]
+struct Stages {
+    read: Stage,
+    decode: Stage,
+    flow: Stage,
+    judge: Stage,
+}
+
+#[derive(Serialize)]
+struct Stage {
+    seconds: f64,
+    ns_per_frame: f64,
+    cpu_ns_per_frame: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Percentiles {
+    p50: f64,
+    p99: f64,
+    p999: f64,
+    max: f64,
+}
+
+impl Stage {
+    /// What `with` took beyond `without`.
+    fn of(with: Option<Spent>, without: Option<Spent>, frames: u64) -> Self {
+        let wall = |spent: Option<Spent>| spent.map(|spent| spent.wall).unwrap_or_default();
+        let cpu = |spent: Option<Spent>| spent.and_then(|spent| spent.cpu);
+        let took = wall(with).saturating_sub(wall(without));
+        let on_cpu = cpu(with).map(|ns| Duration::from_nanos(ns.saturating_sub(cpu(without).unwrap_or_default())));
+        Self {
+            seconds: digits(took.as_secs_f64(), 6),
+            ns_per_frame: each(frames, took),
+            cpu_ns_per_frame: on_cpu.map(|took| each(frames, took)),
+        }
+    }
+}
+
+/// Nanoseconds for one of so many; 0 if there are none.
+#[expect(clippy::cast_precision_loss, reason = "a measurement has few digits")]
+fn each(frames: u64, took: Duration) -> f64 {
+    if frames == 0 { 0.0 } else { digits(took.as_secs_f64() * 1e9 / frames as f64, 1) }
+}
+
+/// Millions a second.
+#[expect(clippy::cast_precision_loss, reason = "a measurement has few digits")]
+fn rate(frames: u64, took: Duration) -> f64 {
+    digits(frames as f64 / took.as_secs_f64().max(1e-9) / 1e6, 3)
+}
+
+fn digits(value: f64, behind_point: i32) -> f64 {
+    let scale = 10_f64.powi(behind_point);
+    (value * scale).round() / scale
+}
+
+impl Measured {
+    fn line(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        serde_json::to_writer(&mut *out, self)?;
+        writeln!(out)
+    }
+
+    fn text(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let Self { frames, flows, threads, tables, stages, batch_latency_us: batch, .. } = self;
+        let name = Shown::text(&self.workload);
+        writeln!(out, "{}: {frames} frames, {flows} flows, {} bytes on the wire", name.as_str(), self.wire_bytes)?;
+        writeln!(out, "best of {} rounds over the same bytes in memory\n", self.rounds)?;
+        writeln!(out, "{threads} worker{}        seconds      Mpps  ns/frame", if *threads == 1 { " " } else { "s" })?;
+        writeln!(out, "to flow tables {:>9.3} {:>9.3} {:>9.1}", tables.seconds, tables.mpps, tables.ns_per_frame)?;
+        writeln!(out, "to the report  {:>9.3} {:>9.3} {:>9.1}\n", self.seconds, self.mpps, self.ns_per_frame)?;
+        writeln!(out, "one thread       seconds    CPU ns  ns/frame")?;
+        let Stages { read, decode, flow, judge } = stages;
+        for (name, stage) in [("read", read), ("decode", decode), ("flow", flow), ("judge, report", judge)] {
+            let cpu = stage.cpu_ns_per_frame.map_or_else(|| "-".to_owned(), |ns| format!("{ns:.1}"));
+            writeln!(out, "{name:14} {:>9.3} {cpu:>9} {:>9.1}", stage.seconds, stage.ns_per_frame)?;
+        }
+        let Percentiles { p50, p99, p999, max } = batch;
+        writeln!(out, "\nbatch, read to flow update: p50 {p50} us, p99 {p99} us, p99.9 {p999} us, max {max} us")?;
+        if let Some(rss) = self.rss_mib {
+            writeln!(out, "resident at most {rss} MiB, {} MiB of it the capture", self.image_mib)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,645 @@
+//! How a flow lies in the table: what every packet changes in two cache lines, the rest beside it and only if there is
+//! something to say.
+//!
+//! [`Entry::unfold`] makes the whole [`Flow`] of it and [`Entry::fold`] takes it back, so that nobody else knows this
+//! form. Most packets of a conversation need neither: [`Entry::take`] counts them in place.
+
+use crate::decode::packet::Layer;
+use crate::decode::packet::Packet;
+use crate::decode::packet::Tcp;
+use crate::flow::arena::Arena;
+use crate::flow::history::History;
+use crate::flow::hosts::Hosts;
+use crate::flow::limits::IDLE_NS;
+use crate::flow::limits::TRY_GAP_NS;
+use crate::flow::record::ACK;
+use crate::flow::record::Began;
+use crate::flow::record::FIN;
+use crate::flow::record::Flow;
+use crate::flow::record::Mark;
+use crate::flow::record::Marks;
+use crate::flow::record::RST;
+use crate::flow::record::Reset;
+use crate::flow::record::SYN;
+use crate::flow::tcp::after;
+use crate::model::addr::Addr;
+use crate::model::addr::FlowKey;
+use crate::model::addr::Side;
+use crate::model::ids::FrameId;
+use crate::model::time::Timestamp;
+use crate::model::transport::Transport;
+
+/// What is kept of every flow; arrays have one place for each [`Side`]. See [`Flow`] for what the fields mean.
+///
+/// An attempt that met no answer, or a RST, needs no [`Detail`]: while `syns` is not 0, `more` holds IP-ID and window
+/// of the newest SYN, `max_ack` the two gaps between SYNs, `next_seq` and `unheard` of the other end its RST. Of what
+/// has no TCP header, `max_ack` holds the tries and `next_seq` the number of its speech.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(128))]
+pub(crate) struct Entry {
+    low: u32,
+    high: u32,
+    low_port: u16,
+    high_port: u16,
+    /// [`Marks`] in the low 24 bits, above them what only this file knows.
+    marks: u32,
+    transport: Transport,
+    syns: u8,
+    flags: [u8; 2],
+    unheard: [u8; 2],
+    ttl: [u8; 2],
+    lead: [u8; 2],
+    history: History,
+    /// The number of its [`Detail`], if it has one.
+    more: u32,
+    pub(crate) next_seq: [u32; 2],
+    max_ack: [u32; 2],
+    packets: [u32; 2],
+    payload: [u32; 2],
+    ip_bytes: [u32; 2],
+    /// The low half of the key's hash: where its slot is.
+    pub(crate) tag: u32,
+    pub(crate) last: [Timestamp; 2],
+    last_frame: [FrameId; 2],
+    first: Timestamp,
+    first_frame: FrameId,
+}
+
+const _: () = assert!(size_of::<Entry>() == 128);
+
+/// The addresses are numbers of [`Hosts`].
+const V6: u32 = 1 << 24;
+const BEGAN_HIGH: u32 = 1 << 25;
+const BY_SYN: u32 = 1 << 26;
+const BY_SYN_ACK: u32 = 1 << 27;
+/// It has a [`Detail`].
+const DETAILED: u32 = 1 << 28;
+/// No acknowledgement can complete a handshake any more.
+const SETTLED: u32 = 1 << 29;
+const MARKS: u32 = V6 - 1;
+
+/// What few flows need.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Detail {
+    syns: [u16; 2],
+    synacks: [u16; 2],
+    retransmits: [u16; 2],
+    tries: [u16; 2],
+    isn: [u32; 2],
+    icmp: u32,
+    speech: u32,
+    /// The number of its [`Carry`], if it has one.
+    carry: u32,
+    syn_gap_ms: u32,
+    syn_first_gap_ms: u32,
+    superseded_after_ms: u32,
+    handshake_us: u32,
+    syn_ip_id: u16,
+    syn_window: u16,
+    reset_ip_id: u16,
+    reset_window: u16,
+    reset_ttl: u8,
+    reset_by_high: bool,
+    syn_last: Timestamp,
+    syn_frame: FrameId,
+    synack_at: Timestamp,
+    synack_frame: FrameId,
+    reset_at: Timestamp,
+    reset_frame: FrameId,
+}
+
+const _: () = assert!(size_of::<Detail>() <= 128);
+
+/// The upper halves of counters that grew beyond 32 bits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Carry {
+    packets: [u32; 2],
+    payload: [u32; 2],
+    ip_bytes: [u32; 2],
+}
+
+/// What lies beside the entries of one table.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    pub(crate) hosts: Hosts,
+    details: Arena<Detail>,
+    carries: Arena<Carry>,
+}
+
+#[cfg(test)]
+impl Beside {
+    /// How many details there are.
+    pub(crate) fn details(&self) -> usize {
+        self.details.len()
+    }
+}
+
+impl Entry {
+    /// The most bytes that one flow takes, its address among the [`Hosts`] included.
+    pub(crate) const BYTES_MAX: usize = size_of::<Self>() + size_of::<Detail>() + 2 * Hosts::BYTES;
+
+    /// The entry of a new flow, which its first packet has been counted into.
+    pub(crate) fn of(flow: &Flow, tag: u32, beside: &mut Beside) -> Self {
+        let v6 = !(flow.key.low.is_v4() && flow.key.high.is_v4());
+        let mut host = |addr: Addr| if v6 { beside.hosts.hold(addr) } else { v4_bits(addr) };
+        let mut entry = Self {
+            low: host(flow.key.low),
+            high: host(flow.key.high),
+            low_port: flow.key.low_port,
+            high_port: flow.key.high_port,
+            marks: if v6 { V6 } else { 0 },
+            transport: flow.key.transport,
+            syns: 0,
+            flags: [0; 2],
+            unheard: [0; 2],
+            ttl: [0; 2],
+            lead: [0; 2],
+            history: History::default(),
+            more: 0,
+            next_seq: [0; 2],
+            max_ack: [0; 2],
+            packets: [0; 2],
+            payload: [0; 2],
+            ip_bytes: [0; 2],
+            tag,
+            last: [Timestamp::default(); 2],
+            last_frame: [FrameId::NONE; 2],
+            first: flow.first,
+            first_frame: flow.first_frame,
+        };
+        entry.fold(flow, beside);
+        entry
+    }
+
+    /// Both ends.
+    #[inline]
+    pub(crate) fn key(&self, hosts: &Hosts) -> FlowKey {
+        let [low, high] = if self.marks & V6 == 0 {
+            [self.low, self.high].map(|bits| Addr::v4(bits.to_be_bytes()))
+        } else {
+            [self.low, self.high].map(|number| hosts.addr(number))
+        };
+        FlowKey { low, high, low_port: self.low_port, high_port: self.high_port, transport: self.transport }
+    }
+
+    /// Adds a mark.
+    #[inline]
+    pub(crate) fn set(&mut self, mark: Mark) {
+        self.marks |= mark as u32;
+    }
+
+    /// Whether it has a mark.
+    #[inline]
+    pub(crate) fn has(&self, mark: Mark) -> bool {
+        self.marks & mark as u32 != 0
+    }
+
+    /// When the first packet was seen, and its frame, and the newest frames: the order of flows.
+    #[inline]
+    pub(crate) fn order(&self) -> (Timestamp, FrameId, [FrameId; 2]) {
+        (self.first, self.first_frame, self.last_frame)
+    }
+
+    /// When anything of it was last seen.
+    #[inline]
+    pub(crate) fn last_seen(&self) -> Timestamp {
+        self.last[0].max(self.last[1])
+    }
+
+    /// The transport of its key.
+    #[inline]
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// Whether packets of both ends were counted.
+    #[inline]
+    pub(crate) fn both_ways(&self) -> bool {
+        self.last_frame[0].is_some() && self.last_frame[1].is_some()
+    }
+
+    /// Packets of both ends, carries apart.
+    #[inline]
+    pub(crate) fn packets(&self) -> u64 {
+        self.packets.into_iter().map(u64::from).sum()
+    }
+
+    /// See [`Flow::icmp`].
+    #[inline]
+    pub(crate) fn icmp(&self, beside: &Beside) -> u32 {
+        self.kept(beside).map_or(0, |detail| detail.icmp)
+    }
+
+    /// See [`Flow::speech`].
+    #[inline]
+    pub(crate) fn speech(&self, beside: &Beside) -> u32 {
+        match self.kept(beside) {
+            Some(detail) => detail.speech,
+            None if self.transport == Transport::Tcp => 0,
+            None => self.next_seq[0],
+        }
+    }
+
+    /// Its detail, if that is kept beside it.
+    #[inline]
+    fn kept<'b>(&self, beside: &'b Beside) -> Option<&'b Detail> {
+        if self.marks & DETAILED == 0 { None } else { beside.details.get(self.more) }
+    }
+
+    /// How much a flow tells: what is given up last has the highest worth.
+    pub(crate) fn worth(&self) -> u8 {
+        let both = self.both_ways();
+        if self.has(Mark::Superseded) {
+            0
+        } else if !both && self.first_frame == self.last_frame[0].max(self.last_frame[1]) {
+            1
+        } else if !both {
+            2
+        } else if self.flags[0] & self.flags[1] & FIN != 0 || (self.flags[0] | self.flags[1]) & RST != 0 {
+            3
+        } else {
+            4
+        }
+    }
+
+    /// The whole flow.
+    pub(crate) fn unfold(&self, beside: &Beside) -> Flow {
+        let detail = self.detail(beside);
+        let carry = beside.carries.get(detail.carry).copied().unwrap_or_default();
+        let join = |high: [u32; 2], low: [u32; 2]| {
+            [0, 1].map(|side: usize| u64::from(high[side]) << 32 | u64::from(low[side]))
+        };
+        let opening = self.syns > 0;
+        let began = if self.marks & BEGAN_HIGH == 0 { Side::Low } else { Side::High };
+        let tcp = self.transport == Transport::Tcp;
+        let mut next_seq = if tcp { self.next_seq } else { [0; 2] };
+        let mut unheard = self.unheard;
+        if opening {
+            next_seq[began.other().index()] = 0;
+            unheard[began.other().index()] = 0;
+        }
+        Flow {
+            key: self.key(&beside.hosts),
+            next_seq,
+            max_ack: if opening || !tcp { [0; 2] } else { self.max_ack },
+            marks: Marks::of(self.marks & MARKS),
+            flags: self.flags,
+            unheard,
+            last: self.last,
+            packets: join(carry.packets, self.packets),
+            payload: join(carry.payload, self.payload),
+            ip_bytes: join(carry.ip_bytes, self.ip_bytes),
+            last_frame: self.last_frame,
+            ttl: self.ttl,
+            lead: self.lead,
+            began,
+            began_by: match self.marks & (BY_SYN | BY_SYN_ACK) {
+                0 => Began::FirstPacket,
+                BY_SYN => Began::Syn,
+                _ => Began::SynAck,
+            },
+            syns: detail.syns,
+            synacks: detail.synacks,
+            retransmits: detail.retransmits,
+            tries: detail.tries,
+            isn: detail.isn,
+            history: self.history,
+            icmp: detail.icmp,
+            speech: detail.speech,
+            first: self.first,
+            first_frame: self.first_frame,
+            syn_last: detail.syn_last,
+            syn_frame: detail.syn_frame,
+            syn_gap_ms: detail.syn_gap_ms,
+            syn_first_gap_ms: detail.syn_first_gap_ms,
+            superseded_after_ms: detail.superseded_after_ms,
+            handshake_us: detail.handshake_us,
+            syn_ip_id: detail.syn_ip_id,
+            syn_window: detail.syn_window,
+            synack_frame: detail.synack_frame,
+            synack_at: detail.synack_at,
+            reset: Reset {
+                ts: detail.reset_at,
+                frame: detail.reset_frame,
+                ttl: detail.reset_ttl,
+                ip_id: detail.reset_ip_id,
+                window: detail.reset_window,
+                by_high: detail.reset_by_high,
+            },
+        }
+    }
+
+    /// Takes back a flow that was unfolded and changed.
+    pub(crate) fn fold(&mut self, flow: &Flow, beside: &mut Beside) {
+        let mut detail = Detail::of(flow);
+        detail.carry = self.kept(beside).map_or(0, |known| known.carry);
+        let carry = Carry::of(flow);
+        if carry.is_some() || detail.carry != 0 {
+            match beside.carries.get_mut(detail.carry) {
+                Some(place) => *place = carry,
+                None => detail.carry = beside.carries.put(carry),
+            }
+        }
+        let handshake_possible = flow.synacks != [0; 2] && flow.syns != [0; 2];
+        let settled = flow.marks.has(Mark::Established) || !handshake_possible;
+        let by = match flow.began_by {
+            Began::Syn => BY_SYN,
+            Began::SynAck => BY_SYN_ACK,
+            Began::FirstPacket => 0,
+        };
+        self.marks = flow.marks.bits()
+            | self.marks & (V6 | DETAILED)
+            | if flow.began == Side::High { BEGAN_HIGH } else { 0 }
+            | by
+            | if settled { SETTLED } else { 0 };
+        self.syns = 0;
+        self.flags = flow.flags;
+        self.unheard = flow.unheard;
+        self.ttl = flow.ttl;
+        self.lead = flow.lead;
+        self.history = flow.history;
+        self.next_seq = flow.next_seq;
+        self.max_ack = flow.max_ack;
+        self.packets = flow.packets.map(lower);
+        self.payload = flow.payload.map(lower);
+        self.ip_bytes = flow.ip_bytes.map(lower);
+        self.last = flow.last;
+        self.last_frame = flow.last_frame;
+        if self.marks & DETAILED != 0 {
+            if let Some(place) = beside.details.get_mut(self.more) {
+                *place = detail;
+            }
+            return;
+        }
+        let plain = *self;
+        self.overlay(flow, &detail);
+        if self.detail(beside) != detail {
+            *self = plain;
+            self.marks |= DETAILED;
+            self.more = beside.details.put(detail);
+        }
+    }
+
+    /// Lets go of what belongs to a flow that is given up.
+    pub(crate) fn release(&self, beside: &mut Beside) {
+        if self.marks & V6 != 0 {
+            beside.hosts.release(self.low);
+            beside.hosts.release(self.high);
+        }
+        if self.marks & DETAILED != 0 {
+            let carry = self.kept(beside).map_or(0, |detail| detail.carry);
+            beside.carries.release(carry);
+            beside.details.release(self.more);
+        }
+    }
+
+    /// Tries to say the detail with fields that an unanswered attempt, or a datagram, does not need otherwise.
+    fn overlay(&mut self, flow: &Flow, detail: &Detail) {
+        self.more = 0;
+        if self.transport != Transport::Tcp {
+            self.max_ack = detail.tries.map(u32::from);
+            self.next_seq = [detail.speech, 0];
+            return;
+        }
+        let (me, other) = (flow.began.index(), flow.began.other().index());
+        let Ok(syns) = u8::try_from(detail.syns[me]) else { return };
+        let free = flow.max_ack == [0; 2] && flow.next_seq[other] == 0 && flow.unheard[other] == 0;
+        if syns == 0 || !free {
+            return;
+        }
+        self.syns = syns;
+        self.marks &= !SETTLED;
+        self.more = u32::from(detail.syn_ip_id) << 16 | u32::from(detail.syn_window);
+        self.max_ack = [detail.syn_gap_ms, detail.syn_first_gap_ms];
+        self.next_seq[other] = u32::from(detail.reset_ip_id) << 16 | u32::from(detail.reset_window);
+        self.unheard[other] = detail.reset_ttl;
+    }
+
+    /// The detail, kept or overlaid.
+    #[expect(clippy::cast_possible_truncation, reason = "halves are taken apart, and tries were 16 bits before")]
+    fn detail(&self, beside: &Beside) -> Detail {
+        if self.marks & DETAILED != 0 {
+            return beside.details.get(self.more).copied().unwrap_or(Detail::NONE);
+        }
+        let mut detail = Detail::NONE;
+        if self.transport != Transport::Tcp {
+            detail.tries = self.max_ack.map(|tries| tries as u16);
+            [detail.speech, _] = self.next_seq;
+            return detail;
+        }
+        if self.syns == 0 {
+            return detail;
+        }
+        let (me, other) = if self.marks & BEGAN_HIGH == 0 { (0, 1) } else { (1, 0) };
+        detail.syns[me] = u16::from(self.syns);
+        detail.isn[me] = self.next_seq[me].wrapping_sub(1);
+        detail.syn_last = self.last[me];
+        detail.syn_frame = self.last_frame[me];
+        [detail.syn_gap_ms, detail.syn_first_gap_ms] = self.max_ack;
+        [detail.syn_ip_id, detail.syn_window] = [(self.more >> 16) as u16, self.more as u16];
+        if self.last_frame[other].is_some() {
+            let numbers = self.next_seq[other];
+            detail.reset_at = self.last[other];
+            detail.reset_frame = self.last_frame[other];
+            detail.reset_ttl = self.unheard[other];
+            [detail.reset_ip_id, detail.reset_window] = [(numbers >> 16) as u16, numbers as u16];
+            detail.reset_by_high = other == 1;
+        }
+        detail
+    }
+
+    /// Counts a packet that goes on where its end stood; false if it may mean more, and then it was not counted.
+    ///
+    /// It does what counting does with such a packet of the unfolded flow.
+    #[inline]
+    pub(crate) fn take(&mut self, packet: &Packet) -> bool {
+        let me = packet.from.index();
+        // Its first packet of each end may begin or answer.
+        if !self.last_frame[me].is_some() || (packet.link_group && !self.has(Mark::Group)) {
+            return false;
+        }
+        let (Some(packets), Some(payload), Some(ip_bytes)) = (
+            self.packets[me].checked_add(1),
+            self.payload[me].checked_add(packet.payload_len),
+            self.ip_bytes[me].checked_add(packet.ip_len),
+        ) else {
+            return false;
+        };
+        if let Layer::Tcp(tcp) = packet.layer {
+            if !self.in_sequence(packet, &tcp) {
+                return false;
+            }
+        } else {
+            let fragment = packet.layer == Layer::Fragment || self.transport == Transport::Tcp;
+            let pause = packet.ts.0.saturating_sub(self.last_seen().0);
+            let said_data = mark_of(Mark::SaidDataLow, Mark::SaidDataHigh, packet.from);
+            if self.marks & said_data == 0 || fragment || pause > IDLE_NS || self.marks & DETAILED != 0 {
+                return false;
+            }
+            if self.max_ack[me] == 0 || packet.ts.0.saturating_sub(self.last[me].0) >= TRY_GAP_NS {
+                self.max_ack[me] = (self.max_ack[me] + 1).min(u32::from(u16::MAX));
+            }
+        }
+        self.packets[me] = packets;
+        self.payload[me] = payload;
+        self.ip_bytes[me] = ip_bytes;
+        self.last[me] = packet.ts;
+        self.last_frame[me] = packet.frame;
+        if self.lead[me] == 0 {
+            self.lead[me] = packet.lead;
+        }
+        if self.ttl[me] != packet.ttl {
+            if self.ttl[me] == 0 {
+                self.ttl[me] = packet.ttl;
+            } else {
+                self.marks |= mark_of(Mark::TtlVariesLow, Mark::TtlVariesHigh, packet.from);
+            }
+        }
+        true
+    }
+
+    /// Moves the numbers of a segment forward, if it is an acknowledgement that repeats nothing, tells of no hole and
+    /// completes no handshake; else changes nothing.
+    #[inline]
+    fn in_sequence(&mut self, packet: &Packet, tcp: &Tcp) -> bool {
+        let (me, other) = (packet.from.index(), packet.from.other().index());
+        if tcp.flags & (SYN | RST | ACK) != ACK || self.marks & SETTLED == 0 {
+            return false;
+        }
+        let hole = self.last_frame[other].is_some()
+            && self.flags[other] & RST == 0
+            && after(tcp.ack, self.next_seq[other].wrapping_add(1));
+        let end = tcp.seq.wrapping_add(packet.payload_len).wrapping_add(u32::from(tcp.flags & FIN));
+        let moves = after(end, self.next_seq[me]);
+        let keeps_alive = packet.payload_len == 1 && tcp.seq == self.next_seq[me].wrapping_sub(1);
+        if hole || (!moves && packet.payload_len > 0 && !keeps_alive) {
+            return false;
+        }
+        let acked = mark_of(Mark::AckedLow, Mark::AckedHigh, packet.from);
+        let usual = acked
+            | mark_of(Mark::SaidAckLow, Mark::SaidAckHigh, packet.from)
+            | mark_of(Mark::SaidDataLow, Mark::SaidDataHigh, packet.from);
+        // Which end speaks, and whether it tells anything new, is as good as random: nothing here may be a jump.
+        let advances = after(tcp.ack, self.max_ack[me]) && self.marks & acked != 0;
+        let advanced = mark_of(Mark::AckAdvancedLow, Mark::AckAdvancedHigh, packet.from);
+        self.next_seq[me] = if moves { end } else { self.next_seq[me] };
+        self.max_ack[me] = if advances { tcp.ack } else { self.max_ack[me] };
+        self.unheard[me] = if advances { 0 } else { self.unheard[me] };
+        self.marks |= if advances { advanced } else { 0 };
+        self.flags[me] |= tcp.flags;
+        self.unheard[other] = 0;
+        if self.marks & usual != usual || tcp.flags & FIN != 0 {
+            self.say(packet, tcp);
+        }
+        true
+    }
+
+    /// Notes what an end does for the first time: acknowledge, send data, close.
+    #[inline(never)]
+    fn say(&mut self, packet: &Packet, tcp: &Tcp) {
+        let acked = mark_of(Mark::AckedLow, Mark::AckedHigh, packet.from);
+        if self.marks & acked == 0 {
+            self.max_ack[packet.from.index()] = tcp.ack;
+        }
+        self.history.add(b'a', packet.from);
+        self.marks |= acked | mark_of(Mark::SaidAckLow, Mark::SaidAckHigh, packet.from);
+        if packet.payload_len > 0 {
+            self.history.add(b'd', packet.from);
+            self.marks |= mark_of(Mark::SaidDataLow, Mark::SaidDataHigh, packet.from);
+        }
+        if tcp.flags & FIN != 0 {
+            self.history.add(b'f', packet.from);
+        }
+    }
+}
+
+/// The mark of one end, of a pair of neighbouring bits.
+#[inline]
+fn mark_of(low: Mark, high: Mark, side: Side) -> u32 {
+    debug_assert_eq!((low as u32) << 1, high as u32);
+    (low as u32) << side.index()
+}
+
+impl Detail {
+    /// Of a flow that has nothing to say here.
+    const NONE: Self = Self {
+        syns: [0; 2],
+        synacks: [0; 2],
+        retransmits: [0; 2],
+        tries: [0; 2],
+        isn: [0; 2],
+        icmp: 0,
+        speech: 0,
+        carry: 0,
+        syn_gap_ms: 0,
+        syn_first_gap_ms: 0,
+        superseded_after_ms: u32::MAX,
+        handshake_us: 0,
+        syn_ip_id: 0,
+        syn_window: 0,
+        reset_ip_id: 0,
+        reset_window: 0,
+        reset_ttl: 0,
+        reset_by_high: false,
+        syn_last: Timestamp(0),
+        syn_frame: FrameId::NONE,
+        synack_at: Timestamp(0),
+        synack_frame: FrameId::NONE,
+        reset_at: Timestamp(0),
+        reset_frame: FrameId::NONE,
+    };
+
+    fn of(flow: &Flow) -> Self {
+        Self {
+            syns: flow.syns,
+            synacks: flow.synacks,
+            retransmits: flow.retransmits,
+            tries: flow.tries,
+            isn: flow.isn,
+            icmp: flow.icmp,
+            speech: flow.speech,
+            carry: 0,
+            syn_gap_ms: flow.syn_gap_ms,
+            syn_first_gap_ms: flow.syn_first_gap_ms,
+            superseded_after_ms: flow.superseded_after_ms,
+            handshake_us: flow.handshake_us,
+            syn_ip_id: flow.syn_ip_id,
+            syn_window: flow.syn_window,
+            reset_ip_id: flow.reset.ip_id,
+            reset_window: flow.reset.window,
+            reset_ttl: flow.reset.ttl,
+            reset_by_high: flow.reset.by_high,
+            syn_last: flow.syn_last,
+            syn_frame: flow.syn_frame,
+            synack_at: flow.synack_at,
+            synack_frame: flow.synack_frame,
+            reset_at: flow.reset.ts,
+            reset_frame: flow.reset.frame,
+        }
+    }
+}
+
+impl Carry {
+    fn of(flow: &Flow) -> Self {
+        let [packets, payload, ip_bytes] = [flow.packets, flow.payload, flow.ip_bytes].map(|sums| sums.map(upper));
+        Self { packets, payload, ip_bytes }
+    }
+
+    fn is_some(&self) -> bool {
+        [self.packets, self.payload, self.ip_bytes] != [[0; 2]; 3]
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the upper half is kept elsewhere")]
+fn lower(sum: u64) -> u32 {
+    sum as u32
+}
+
+fn upper(sum: u64) -> u32 {
+    (sum >> 32) as u32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "an IPv4 address is the low 32 bits of the second half")]
+fn v4_bits(addr: Addr) -> u32 {
+    addr.halves()[1] as u32
+}

@@ -1,0 +1,170 @@
+//! From a hash to the numbers of entries that may have it: four bytes a slot, open addressing.
+//!
+//! A slot holds eight bits of the hash and a number, so that sixteen of them lie in a cache line and a scan of millions
+//! of flows costs little. It must never know what an entry is.
+
+use prefetch_index::prefetch_index;
+
+/// The numbers of entries by the low half of their hashes, their tags.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    /// The top eight bits of the tag above the number; 0 = empty.
+    slots: Vec<u32>,
+    used: usize,
+}
+
+const NUMBER_BITS: u32 = 24;
+const NUMBER: u32 = (1 << NUMBER_BITS) - 1;
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self { slots: vec![0; 1 << 10], used: 0 }
+    }
+}
+
+impl Slots {
+    /// The largest number that a slot can hold.
+    pub(crate) const NUMBER_MAX: usize = NUMBER as usize;
+
+    /// Asks for the cache line where the search for a tag begins.
+    #[inline]
+    pub(crate) fn prefetch(&self, tag: u32) {
+        prefetch_index(&self.slots, self.home(tag));
+    }
+
+    /// The numbers whose entries may have this tag, the likeliest first.
+    #[inline]
+    pub(crate) fn candidates(&self, tag: u32) -> impl Iterator<Item = u32> {
+        let mask = self.slots.len() - 1;
+        let mut at = self.home(tag);
+        std::iter::from_fn(move || {
+            loop {
+                let slot = self.slots.get(at).copied().filter(|slot| *slot != 0)?;
+                at = (at + 1) & mask;
+                if (slot ^ tag) >> NUMBER_BITS == 0 {
+                    return Some(slot & NUMBER);
+                }
+            }
+        })
+    }
+
+    /// Whether it must [`rebuild`](Self::rebuild) before the next number comes in.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        // Up to five eighths, so that a search ends within a line.
+        (self.used + 1) * 8 > self.slots.len() * 5
+    }
+
+    /// Takes in a number whose entry has this tag.
+    pub(crate) fn insert(&mut self, tag: u32, number: u32) {
+        let mask = self.slots.len() - 1;
+        let mut at = self.home(tag);
+        while let Some(slot) = self.slots.get_mut(at) {
+            if *slot == 0 {
+                *slot = tag & !NUMBER | number;
+                self.used += 1;
+                return;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Makes twice the room for all numbers, given with their tags.
+    #[cold]
+    pub(crate) fn rebuild(&mut self, all: impl Iterator<Item = (u32, u32)>) {
+        *self = Self { slots: vec![0; self.slots.len() * 2], used: 0 };
+        for (tag, number) in all {
+            self.insert(tag, number);
+        }
+    }
+
+    /// Lets the slot of `old` lead to `fresh`, which has the same tag; false if there is none.
+    pub(crate) fn replace(&mut self, tag: u32, old: u32, fresh: u32) -> bool {
+        let Some(slot) = self.place_of(tag, old).and_then(|at| self.slots.get_mut(at)) else { return false };
+        *slot = tag & !NUMBER | fresh;
+        true
+    }
+
+    /// Takes the slot of a number out, if it has one, and closes the gap (Knuth 6.4, algorithm R). `tag_of` gives the
+    /// tags of others.
+    pub(crate) fn remove(&mut self, tag: u32, number: u32, tag_of: impl Fn(u32) -> u32) {
+        let mask = self.slots.len() - 1;
+        let Some(mut gap) = self.place_of(tag, number) else { return };
+        let mut at = gap;
+        loop {
+            at = (at + 1) & mask;
+            let Some(slot) = self.slots.get(at).copied().filter(|slot| *slot != 0) else { break };
+            let home = self.home(tag_of(slot & NUMBER));
+            let stays = if gap <= at { gap < home && home <= at } else { gap < home || home <= at };
+            if !stays {
+                if let Some(place) = self.slots.get_mut(gap) {
+                    *place = slot;
+                }
+                gap = at;
+            }
+        }
+        if let Some(place) = self.slots.get_mut(gap) {
+            *place = 0;
+        }
+        self.used -= 1;
+    }
+
+    fn place_of(&self, tag: u32, number: u32) -> Option<usize> {
+        let mask = self.slots.len() - 1;
+        let mut at = self.home(tag);
+        loop {
+            let slot = self.slots.get(at).copied().filter(|slot| *slot != 0)?;
+            if slot & NUMBER == number {
+                return Some(at);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    #[inline]
+    fn home(&self, tag: u32) -> usize {
+        tag as usize & (self.slots.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tags of few homes, so that runs are long and wrap around.
+    fn tag(number: u32) -> u32 {
+        let mixed = number.wrapping_mul(0x9e37_79b1);
+        (mixed & 0xff00_0000) | 0x3f0 | (mixed & 0xf)
+    }
+
+    #[test]
+    fn what_was_taken_in_is_found_until_it_is_taken_out() {
+        let mut slots = Slots::default();
+        for number in 1..=600 {
+            slots.insert(tag(number), number);
+        }
+        for number in (1..=600).filter(|number| number % 3 == 0) {
+            slots.remove(tag(number), number, tag);
+        }
+        assert!(slots.replace(tag(7), 7, 777) && !slots.replace(tag(9), 9, 999));
+        for number in (1..=600).filter(|number| *number != 7) {
+            let found = slots.candidates(tag(number)).any(|candidate| candidate == number);
+            assert_eq!(found, number % 3 != 0, "{number}");
+        }
+        assert!(slots.candidates(tag(7)).any(|candidate| candidate == 777));
+        assert_eq!(slots.used, 400);
+    }
+
+    #[test]
+    fn it_says_when_it_is_full_and_keeps_all_when_it_grows() {
+        let mut slots = Slots::default();
+        let mut number = 0;
+        while !slots.is_full() {
+            number += 1;
+            slots.insert(tag(number), number);
+        }
+        slots.rebuild((1..=number).map(|number| (tag(number), number)));
+        assert!(!slots.is_full() && slots.slots.len() == 1 << 11);
+        assert!((1..=number).all(|number| slots.candidates(tag(number)).any(|candidate| candidate == number)));
+    }
+}
