@@ -184,6 +184,220 @@ fn what_a_domain_controller_is_for_is_never_unexpected() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
+/// Attempts that a firewall of the recorded network swallowed, and all that a report may call blocked there.
+struct Swallowed {
+    capture: &'static str,
+    finding: &'static str,
+    client: &'static str,
+    server: &'static str,
+    port: u64,
+    interface: Option<&'static str>,
+    /// The first and the last SYN.
+    frames: [u64; 2],
+}
+
+const SWALLOWED: &[Swallowed] = &[
+    Swallowed {
+        capture: "covenant_sc_query_dcerpc_smb_svcctl.zip.d/covenant_sc_query_dcerpc_smb_svcctl_2020-08-05034820.cap",
+        finding: "rpc_blocked",
+        client: "172.18.39.5",
+        server: "172.18.38.5",
+        port: 49_683,
+        interface: Some("svcctl"),
+        frames: [59, 73],
+    },
+    Swallowed {
+        capture: "covenant_sharpsc_create_dcerpc_smb_svcctl.zip.d/covenant_sharpsc_create_dcerpc_smb_svcctl_2020-08-06022635.cap",
+        finding: "rpc_blocked",
+        client: "172.18.39.5",
+        server: "172.18.39.6",
+        port: 50_115,
+        interface: Some("svcctl"),
+        frames: [76, 158],
+    },
+    Swallowed {
+        capture: "covenant_dcom_executeexcel4macro_blocked.zip.d/covenant_dcom_executeexcel4macro_blocked_2020-09-17173147.cap",
+        finding: "epm_blocked",
+        client: "172.18.39.5",
+        server: "172.18.39.6",
+        port: 135,
+        interface: None,
+        frames: [102, 118],
+    },
+];
+
+/// Services behind the endpoint mapper, and the mapper itself, really blocked and recorded.
+#[test]
+fn real_blocked_rpc_is_found_by_name() {
+    let folder = "captures/public/OTRF+Security-Datasets/datasets/atomic/windows/lateral_movement/network";
+    for swallowed in SWALLOWED {
+        let Some(path) = shared(&format!("{folder}/{}", swallowed.capture)) else { return };
+        for threads in ["1", "3"] {
+            let report = report(&path, &["--threads", threads]);
+            let kinds = ["blocked", "rpc_blocked", "epm_blocked", "rpc_not_registered"];
+            let blocked = list(&report, "findings").iter().filter(|f| kinds.contains(&word(f, "finding").as_str()));
+            let [finding] = blocked.collect::<Vec<_>>()[..] else {
+                unreachable!("one finding in {}", swallowed.capture)
+            };
+            assert_eq!(word(finding, "finding"), swallowed.finding, "{finding}");
+            assert_eq!(word(finding, "outcome"), "dropped", "{finding}");
+            assert_eq!(word(finding, "client"), swallowed.client, "{finding}");
+            assert_eq!(word(finding, "server"), swallowed.server, "{finding}");
+            assert_eq!(number(finding, "port"), swallowed.port, "{finding}");
+            let shown = list(finding, "frames");
+            let ends = [shown.first(), shown.last()].map(|frame| frame.unwrap().as_u64().unwrap());
+            assert_eq!(ends, swallowed.frames, "{finding}");
+            let interface = &finding["interface"];
+            assert_eq!(interface["name"].as_str(), swallowed.interface, "{finding}");
+            if swallowed.interface.is_some() {
+                assert_eq!(word(interface, "grade"), "B", "{finding}");
+                assert!(number(interface, "learned_frame") < ends[0], "the answer came before the attempt: {finding}");
+            }
+        }
+    }
+}
+
+/// Names of tshark's dissectors, and of the protocol that this program calls so.
+const DISSECTORS: &[(&str, &str)] = &[
+    ("ldap", "ldap"),
+    ("cldap", "ldap"),
+    ("kerberos", "kerberos"),
+    ("kpasswd", "kpasswd"),
+    ("smb", "smb"),
+    ("smb2", "smb"),
+    ("nbss", "smb"),
+    ("nbns", "netbios-name"),
+    ("nbdgm", "netbios-datagram"),
+    ("dcerpc", "dcerpc"),
+    ("tls", "tls"),
+    ("http", "http"),
+    ("http2", "http"),
+    ("dns", "dns"),
+    ("mdns", "dns"),
+    ("llmnr", "dns"),
+    ("ntp", "ntp"),
+    ("rdp", "rdp"),
+    ("tds", "tds"),
+    ("smtp", "smtp"),
+    ("imap", "imap"),
+    ("pop", "pop3"),
+    ("ftp", "ftp"),
+    ("ssh", "ssh"),
+    ("telnet", "telnet"),
+    ("snmp", "snmp"),
+    ("radius", "radius"),
+    ("dhcp", "dhcp"),
+    ("dhcpv6", "dhcp"),
+    ("isakmp", "ike"),
+];
+
+/// Disagreements on the protocol that were looked at: capture, transport, tshark's stream, and why portolan's view stands.
+const SPEAKS: &[(&str, &str, u64, &str)] = &[
+    ("arkime__dcerpc_synthetic.pcap", "tcp", 1, "DCE/RPC right above TCP, which tshark does not look for on this port"),
+    ("arkime__dcerpc_synthetic.pcap", "tcp", 4, "DCE/RPC right above TCP, which tshark does not look for on this port"),
+    ("arkime__dcerpc_synthetic.pcap", "tcp", 7, "DCE/RPC right above TCP, which tshark does not look for on this port"),
+    (
+        "arkime__dcerpc_synthetic.pcap",
+        "tcp",
+        10,
+        "DCE/RPC right above TCP, which tshark does not look for on this port",
+    ),
+    (
+        "arkime__dcerpc_synthetic.pcap",
+        "tcp",
+        13,
+        "DCE/RPC right above TCP, which tshark does not look for on this port",
+    ),
+    (
+        "arkime__dcerpc_synthetic.pcap",
+        "tcp",
+        16,
+        "DCE/RPC right above TCP, which tshark does not look for on this port",
+    ),
+    (
+        "nDPI__fuzz-2006-06-26-2594.pcap",
+        "tcp",
+        5,
+        "USER and PASS, met in the middle: FTP and POP 3 share them, and only the port tells",
+    ),
+    (
+        "nDPI__fuzz-2006-06-26-2594.pcap",
+        "udp",
+        0,
+        "a letter of the name was damaged, so that it is no NetBIOS name any more",
+    ),
+    (
+        "nDPI__fuzz-2006-06-26-2594.pcap",
+        "udp",
+        24,
+        "a letter of the name was damaged, so that it is no NetBIOS name any more",
+    ),
+    (
+        "nDPI__fuzz-2006-06-26-2594.pcap",
+        "udp",
+        54,
+        "a letter of the name was damaged, so that it is no NetBIOS name any more",
+    ),
+    (
+        "nDPI__fuzz-2006-06-26-2594.pcap",
+        "udp",
+        142,
+        "a letter of the name was damaged, so that it is no NetBIOS name any more",
+    ),
+    (
+        "nDPI__fuzz-2006-06-26-2594.pcap",
+        "udp",
+        117,
+        "the first label was damaged, so that it is no name any more; what is left looks like NTP, not certainly",
+    ),
+];
+
+/// Both know what most conversations with payload speak; where both know it, they agree.
+#[test]
+fn protocols_agree_with_tshark() {
+    let Some(folder) = shared("captures/truth") else { return };
+    let (mut agreed, mut ours_only, mut theirs_only) = (0, 0, 0);
+    let (mut allowed, mut faults) = (Vec::new(), Vec::new());
+    for (name, truth, capture) in captures(&folder) {
+        let records = by_key(flows(&capture, &[]));
+        for (transport, streams) in [("tcp", list(&truth, "tcp")), ("udp", list(&truth, "udp"))] {
+            for (stream, conversation) in streams.iter().zip(conversations_of(transport, streams)) {
+                let Some(record) = of_conversation(&records, &conversation) else { continue };
+                if conversation.payload == [0, 0] {
+                    continue;
+                }
+                let dissected = stream["protocols"].as_object().unwrap();
+                let theirs: Vec<&str> = DISSECTORS
+                    .iter()
+                    .filter(|(known, _)| dissected.contains_key(*known))
+                    .map(|(_, own)| *own)
+                    .collect();
+                match (record.app.as_str(), theirs.as_slice()) {
+                    ("", []) => {}
+                    ("", _) => theirs_only += 1,
+                    (_, []) => ours_only += 1,
+                    (app, theirs) if theirs.contains(&app) => agreed += 1,
+                    (app, theirs) => {
+                        let at = (name.as_str(), transport, conversation.stream);
+                        if SPEAKS.iter().any(|known| (known.0, known.1, known.2) == at) {
+                            allowed.push(at.2);
+                        } else {
+                            faults.push(format!("{at:?}: {app}, tshark says {theirs:?}: {}", record.line()));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    println!(
+        "{agreed} agreed, {} not; {ours_only} known here only, {theirs_only} there only",
+        allowed.len() + faults.len()
+    );
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    assert_eq!(allowed.len(), SPEAKS.len(), "an allowed disagreement is gone, take it out");
+    assert!(agreed > 1000, "the conversations were not found");
+}
+
 fn by_key(flows: Vec<Flow>) -> HashMap<(String, End, End), Vec<Flow>> {
     let mut records: HashMap<_, Vec<Flow>> = HashMap::new();
     for flow in flows {
@@ -240,33 +454,36 @@ fn judge(conversation: &Conversation, record: Option<&Flow>) -> Result<(), Strin
 }
 
 fn conversations(truth: &Value) -> Vec<Conversation> {
+    let both = [("tcp", list(truth, "tcp")), ("udp", list(truth, "udp"))];
+    both.into_iter().flat_map(|(transport, streams)| conversations_of(transport, streams)).collect()
+}
+
+fn conversations_of(transport: &'static str, streams: &[Value]) -> Vec<Conversation> {
     let mut found = Vec::new();
-    for (transport, streams) in [("tcp", list(truth, "tcp")), ("udp", list(truth, "udp"))] {
-        for stream in streams {
-            let end = |side: &str| -> End {
-                let pair = stream[side].as_array().unwrap();
-                (pair[0].as_str().unwrap().parse().unwrap(), u16::try_from(pair[1].as_u64().unwrap()).unwrap())
-            };
-            let state = match stream.get("answered").and_then(Value::as_bool) {
-                Some(true) => "answered".to_owned(),
-                Some(false) => "unanswered".to_owned(),
-                None if stream["half_open_rst"] == true => "half-open, reset".to_owned(),
-                None => word(stream, "state"),
-            };
-            found.push(Conversation {
-                transport,
-                stream: number(stream, "stream"),
-                client: end("client"),
-                server: end("server"),
-                state,
-                first_ns: decimal_nanoseconds(&word(stream, "first")),
-                guessed: transport == "udp" || stream["client_basis"] == "first-packet",
-                packets: [number(stream, "pkts_c2s"), number(stream, "pkts_s2c")],
-                payload: [number(stream, "payload_c2s"), number(stream, "payload_s2c")],
-                icmp: stream.get("icmp").is_some(),
-                to_group: stream.get("dst_kind").is_some_and(|kind| kind != "unicast"),
-            });
-        }
+    for stream in streams {
+        let end = |side: &str| -> End {
+            let pair = stream[side].as_array().unwrap();
+            (pair[0].as_str().unwrap().parse().unwrap(), u16::try_from(pair[1].as_u64().unwrap()).unwrap())
+        };
+        let state = match stream.get("answered").and_then(Value::as_bool) {
+            Some(true) => "answered".to_owned(),
+            Some(false) => "unanswered".to_owned(),
+            None if stream["half_open_rst"] == true => "half-open, reset".to_owned(),
+            None => word(stream, "state"),
+        };
+        found.push(Conversation {
+            transport,
+            stream: number(stream, "stream"),
+            client: end("client"),
+            server: end("server"),
+            state,
+            first_ns: decimal_nanoseconds(&word(stream, "first")),
+            guessed: transport == "udp" || stream["client_basis"] == "first-packet",
+            packets: [number(stream, "pkts_c2s"), number(stream, "pkts_s2c")],
+            payload: [number(stream, "payload_c2s"), number(stream, "payload_s2c")],
+            icmp: stream.get("icmp").is_some(),
+            to_group: stream.get("dst_kind").is_some_and(|kind| kind != "unicast"),
+        });
     }
     found
 }

@@ -117,6 +117,8 @@ pub(crate) struct Flow {
     pub(crate) flags: Vec<String>,
     pub(crate) icmp_from: Option<IpAddr>,
     pub(crate) packets: u64,
+    /// What its payload is; empty where nobody knows.
+    pub(crate) app: String,
 }
 
 impl Flow {
@@ -221,6 +223,7 @@ fn flow(record: &Value) -> Flow {
         flags: texts("flags"),
         icmp_from: record["icmp"]["from"].as_str().map(|text| text.parse().unwrap()),
         packets: number(record, "orig_pkts") + number(record, "resp_pkts"),
+        app: word(record, "app"),
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "logon.pcap",
             "a client logs on: DNS, CLDAP, Kerberos over UDP and TCP, LDAP, SMB, endpoint mapper, drsuapi on 49668, NTP",
-            "10 flows, all open; 10.0.0.10 inferred a domain controller; 49668 `expected_range`, told as range_only (later: drsuapi by the mapper's answer and the bind)",
+            "10 flows, all open; 10.0.0.10 inferred a domain controller; 49668 `expected_rpc`: drsuapi, grade A",
             |scene| play::logon(scene, &CLIENT, &DC1),
         ),
         Capture::scene(
@@ -62,7 +62,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "rpc.pcap",
             "bind and ept_map on 135 for drsuapi, then bind and call on 49668",
-            "tcp/135 open; tcp/49668 open, `uncatalogued`: 135 alone tells no role (later: drsuapi by map and bind)",
+            "tcp/135 open; tcp/49668 open, `not_judged`: drsuapi, grade A, but 135 alone tells no role",
             |scene| play::rpc(scene, &CLIENT, &DC1),
         ),
         Capture::scene("ntp.pcap", "NTP from port 123 to port 123", "udp/123 open; client by `ntp_mode`", |scene| {

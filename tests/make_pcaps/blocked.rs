@@ -297,7 +297,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "epm_dropped.pcap",
             "three SYNs to 135, no answer",
-            "blocked: tcp/135 dropped, confirmed, `syn_unanswered`; nothing said of the range",
+            "epm_blocked: tcp/135 dropped, confirmed, `syn_unanswered`; nothing said of the range",
             |scene| {
                 at_work(scene);
                 tcp::dropped(scene, &CLIENT, &DC1, 135, &[0, 1000, 3000]);
@@ -307,13 +307,13 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "rpc_dynamic_dropped.pcap",
             "the mapper hands out 49668 for drsuapi, three SYNs to it get no answer",
-            "blocked: tcp/49668 dropped, confirmed, `syn_unanswered`, `expected_range` (later: drsuapi by the mapper's answer)",
+            "rpc_blocked: tcp/49668 dropped, confirmed, `syn_unanswered`: drsuapi, grade B",
             scenes::rpc_dynamic_dropped,
         ),
         Capture::scene(
             "rpc_not_registered.pcap",
             "the mapper answers that the interface is not registered",
-            "tcp/135 open, `handshake`; no finding (later: drsuapi is not registered)",
+            "rpc_not_registered: drsuapi; tcp/135 open, `handshake`",
             scenes::rpc_not_registered,
         ),
     ],

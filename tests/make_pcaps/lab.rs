@@ -42,7 +42,7 @@ pub(crate) const RECORDINGS: &[Recording] = &[
         "dynrpc.pcap",
         "truth/dynrpc.json",
         "135 allowed, 49152-65535 dropped for the clients' network",
-        "the ports that the mapper handed out blocked, dropped, `expected_range`; 135 open (later: named by interface)",
+        "the ports that the mapper handed out blocked, dropped: rpc_blocked for samr, netlogon and drsuapi; 135 open",
     ),
     recording(
         "ipv6.pcap",

@@ -75,7 +75,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "ssh_on_389.pcap",
             "SSH spoken on the LDAP port of the domain controller",
-            "tcp/389 open, `expected`, no finding: the port alone is judged (later: unexpected, another protocol)",
+            "unexpected: tcp/389 open, `protocol_mismatch`",
             |scene| {
                 at_work(scene);
                 connect(scene, &CLIENT, &DC1, 389, &[(payload::SSH_CLIENT, payload::SSH_SERVER)]);
@@ -91,13 +91,13 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "range_http.pcap",
             "HTTP on port 49700 of the domain controller",
-            "range_only: tcp/49700 open, `expected_range` (later: unexpected, no RPC)",
+            "unexpected: tcp/49700 open, `non_rpc_in_range`",
             |scene| range(scene, payload::HTTP_GET, payload::HTTP_OK),
         ),
         Capture::scene(
             "rpc_service_control.pcap",
             "the mapper names 49670 for svcctl, the client binds to it and opens the service manager",
-            "range_only: tcp/49670 open, `expected_range` (later: unexpected, interface svcctl)",
+            "unexpected: tcp/49670 open, `rpc_interface`",
             |scene| {
                 at_work(scene);
                 play::epm(scene, &CLIENT, &DC1, rpc::SVCCTL, &rpc::ept_map_found(rpc::SVCCTL, &DC1, 49_670));
@@ -108,7 +108,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "rpc_bound_never_mapped.pcap",
             "a bind to drsuapi on 49668; the mapper's answer was not captured",
-            "range_only: tcp/49668 open, `expected_range` (later: drsuapi by the bind)",
+            "tcp/49668 open, `expected_rpc`: drsuapi, grade A by the bind",
             |scene| {
                 at_work(scene);
                 play::rpc_call(scene, &CLIENT, &DC1, play::RPC_PORT, rpc::DRS_BIND);
@@ -118,7 +118,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "rpc_mapped_for_another.pcap",
             "the other client asks the mapper for drsuapi; this one connects to 49668 and says nothing",
-            "range_only: tcp/49668 open, `connect_only`, `expected_range` (later: drsuapi, as another client was told)",
+            "tcp/49668 open, `connect_only`, `expected_rpc`: drsuapi, grade C as another client was told",
             |scene| {
                 at_work(scene);
                 play::epm(scene, &CLIENT2, &DC1, rpc::DRSUAPI, &rpc::ept_map_found(rpc::DRSUAPI, &DC1, play::RPC_PORT));
@@ -129,7 +129,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "rpc_mapped_later.pcap",
             "a connection to 49668 without payload, and only then the mapper's answer that explains it",
-            "range_only: tcp/49668 open, `connect_only`, `expected_range` (later: drsuapi, by an answer that came after)",
+            "tcp/49668 open, `connect_only`, `expected_rpc`: drsuapi, grade C by an answer that came after",
             |scene| {
                 at_work(scene);
                 connect(scene, &CLIENT, &DC1, play::RPC_PORT, &[]);

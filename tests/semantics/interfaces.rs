@@ -7,6 +7,7 @@ use crate::craft::rpc;
 use crate::craft::rpc::Interface;
 use crate::craft::scene::Scene;
 use crate::craft::tcp::Tcp;
+use crate::craft::tcp::connect;
 use crate::script::C;
 use crate::script::Conn;
 use crate::script::S;
@@ -147,6 +148,26 @@ fn what_the_mapper_said_to_others_or_long_ago_is_probable() {
         unanswered(scene, PORT);
     });
     by_a_bind.of(c()).finding("rpc_blocked").rpc('C', &[DRSUAPI]);
+}
+
+#[test]
+fn a_port_that_dcom_named_belongs_to_an_object() {
+    let resolves = |scene: &mut Scene, client: &Host| {
+        let bind = (rpc::bind(rpc::OBJECT_EXPORTER), rpc::bind_ack(135));
+        let resolved = rpc::oxid_resolved(&host(S), PORT);
+        connect(scene, client, &host(S), 135, &[(&bind.0, &bind.1), (&rpc::resolve_oxid(), &resolved)]);
+    };
+    let world = world(|scene| {
+        resolves(scene, &host(C));
+        unanswered(scene, PORT);
+    });
+    world.of(c()).finding("rpc_blocked").rpc('D', &[]);
+    // Twin: named to another client.
+    let another = self::world(|scene| {
+        resolves(scene, &other_client());
+        unanswered(scene, PORT);
+    });
+    another.of(c()).finding("blocked").rpc('E', &[]);
 }
 
 #[test]

@@ -10,6 +10,8 @@ pub(crate) const EPM: Interface = Interface { uuid: "e1af8308-5d1f-11c9-91a4-080
 pub(crate) const DRSUAPI: Interface = Interface { uuid: "e3514235-4b06-11d1-ab04-00c04fc2dcd2", major: 4 };
 /// Service control (MS-SCMR).
 pub(crate) const SVCCTL: Interface = Interface { uuid: "367abb81-9844-35f1-ad32-98f038001003", major: 2 };
+/// Which ports the processes of DCOM objects have (MS-DCOM).
+pub(crate) const OBJECT_EXPORTER: Interface = Interface { uuid: "99fcfec4-5260-101b-bbcb-00aa0021347a", major: 0 };
 /// `DRSBind` (operation 0) by no client in particular, extensions unsaid; the answer is a context handle.
 pub(crate) const DRS_BIND: Call =
     Call { interface: DRSUAPI, opnum: 0, request: &DRS_BIND_REQUEST, answer: &DRS_BIND_ANSWER };
@@ -130,6 +132,29 @@ pub(crate) fn ept_map_unknown() -> Vec<u8> {
     for word in [0_u32, 4, 0, 0, NOT_REGISTERED] {
         stub.extend(word.to_le_bytes());
     }
+    response(2, &stub)
+}
+
+/// `ResolveOxid2` (operation 4): where does the process of this object listen, over TCP?
+pub(crate) fn resolve_oxid() -> Vec<u8> {
+    request(2, 4, &[7, 7, 7, 7, 7, 7, 7, 7, 1, 0, 0, 0, 1, 0, 0, 0, 7, 0])
+}
+
+/// The answer: at this port of this host. No security bindings.
+pub(crate) fn oxid_resolved(host: &Host, port: u16) -> Vec<u8> {
+    let mut units = vec![7];
+    units.extend(format!("{}[{port}]\0\0\0", host.addr).encode_utf16());
+    let count = u16::try_from(units.len()).unwrap();
+    let mut stub = vec![0, 0, 2, 0];
+    stub.extend(u32::from(count).to_le_bytes());
+    for unit in [count, count - 1].into_iter().chain(units) {
+        stub.extend(unit.to_le_bytes());
+    }
+    while !stub.len().is_multiple_of(4) {
+        stub.push(0);
+    }
+    stub.extend([9; 16]);
+    stub.extend([1, 0, 0, 0, 5, 0, 7, 0, 0, 0, 0, 0]);
     response(2, &stub)
 }
 
