@@ -46,7 +46,9 @@ impl Workload {
     fn pause_us(self) -> u64 {
         match self {
             Self::Min64 | Self::Scan => 10,
-            Self::Imix | Self::Ad => 50,
+            Self::Imix => 50,
+            // Slow enough that a repeated SYN is one, and that silence can be told from the end of the capture.
+            Self::Ad => 1_000,
         }
     }
 }
@@ -238,7 +240,8 @@ mod tests {
     #[test]
     fn checksums_are_right() {
         let sum = |bytes: &[u8], with: u32| {
-            let sum: u32 = bytes.chunks(2).map(|two| u32::from(two[0]) << 8 | u32::from(*two.get(1).unwrap_or(&0))).sum();
+            let sum: u32 =
+                bytes.chunks(2).map(|two| u32::from(two[0]) << 8 | u32::from(*two.get(1).unwrap_or(&0))).sum();
             let folded = (sum + with) % 0xffff;
             assert_eq!(folded, 0, "{bytes:?}");
         };
