@@ -156,8 +156,7 @@ fn spoken(workload: Workload) -> BTreeMap<String, u64> {
 fn messages_of_the_traffic_are_recognised() {
     for workload in [Workload::Imix, Workload::Ad] {
         let spoken = spoken(workload);
-        println!("{workload:?}: {spoken:?}");
-        assert!(spoken.len() > 6, "{spoken:?}");
+        assert!(spoken.len() > 6, "{workload:?}: {spoken:?}");
     }
 }
 

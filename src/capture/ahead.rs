@@ -179,7 +179,7 @@ mod tests {
     use super::PATIENCE_BYTES;
 
     fn bytes(length: usize) -> Vec<u8> {
-        (0..length).map(|at| (at % 251) as u8).collect()
+        (0..=250).cycle().take(length).collect()
     }
 
     /// Reads in pieces of this size; what came, and what stopped it.
