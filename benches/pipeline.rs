@@ -1,130 +1,177 @@
-//! How long each stage takes for a frame: read, decode, flow, judge. Every answer is asserted before its time is printed.
+//! What each stage costs, in groups: decode, flow, classify, recognise, pipeline. Every answer is asserted before it
+//! is timed.
 //!
-//! `cargo bench --bench pipeline`. The times are those of this machine, now; compare only within one run.
+//! `cargo bench`, or `cargo bench -- decode` for one group. The times are those of this machine, now; compare only
+//! within one run. `portolan bench` measures the same stages of the program as released, on any traffic.
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and may stop")]
+#![expect(clippy::unwrap_used, reason = "a benchmark may stop")]
 
 use std::hint::black_box;
-use std::io::BufWriter;
-use std::io::Write;
-use std::path::Path;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use std::time::Instant;
 
+use criterion::BenchmarkGroup;
+use criterion::Criterion;
+use criterion::Throughput;
+use criterion::criterion_group;
+use criterion::criterion_main;
+use criterion::measurement::WallTime;
 use portolan::capture::batch::FrameBatch;
 use portolan::capture::source::Options as SourceOptions;
 use portolan::capture::source::Source;
+use portolan::capture::synthetic::Recipe;
+use portolan::capture::synthetic::Workload;
+use portolan::capture::synthetic::image;
 use portolan::catalogue::LoadOptions;
 use portolan::catalogue::load;
 use portolan::classify::judge::Judge;
 use portolan::classify::judged::CaptureFacts;
 use portolan::classify::judged::Options;
 use portolan::decode::decoder::Decoder;
+use portolan::decode::packet::Decoded;
 use portolan::learn::knowledge::Knowledge;
+use portolan::model::transport::Transport;
+use portolan::pipeline::run::Captured;
 use portolan::pipeline::run::Settings;
+use portolan::pipeline::run::decode_only;
 use portolan::pipeline::run::run;
+use portolan::proto::recognise;
 
-const FLOWS: u32 = 50_000;
-const ROUNDS: u32 = 20;
-const FRAMES: u64 = FLOWS as u64 * ROUNDS as u64;
+const FRAMES: u64 = 100_000;
+const FLOWS: u32 = 10_000;
 
-fn main() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("min64.pcap");
-    write_capture(&path).unwrap();
-    let read = best(|| read(&path));
-    let decode = best(|| decode(&path));
-    let flow = best(|| flow(&path));
-    let judge = best(|| judge(&path));
-    println!("{FRAMES} frames of 60 bytes, {FLOWS} flows, one thread, best of five; each line includes the ones above");
-    for (stage, time) in [("read", read), ("decode", decode), ("flow", flow), ("judge", judge)] {
-        println!("{stage:8} {:7.1} ns a frame", time.as_secs_f64() * 1e9 / f64::from(FLOWS * ROUNDS));
-    }
+/// Frames of that kind in memory.
+fn traffic(workload: Workload) -> Arc<Vec<u8>> {
+    Arc::new(image(&Recipe { workload, frames: FRAMES, flows: FLOWS, seed: 1 }, u64::MAX).unwrap())
 }
 
-/// The quickest of five.
-fn best(mut stage: impl FnMut()) -> Duration {
-    let time = |stage: &mut dyn FnMut()| {
-        let began = Instant::now();
-        stage();
-        began.elapsed()
-    };
-    (0..5).map(|_| time(&mut stage)).min().unwrap_or_default()
+fn open(bytes: &Arc<Vec<u8>>) -> Source {
+    Source::from_bytes("made", Arc::clone(bytes), SourceOptions::default()).unwrap()
 }
 
-fn open(path: &Path) -> Source {
-    Source::open(&[PathBuf::from(path)], SourceOptions::default()).unwrap()
-}
-
-fn read(path: &Path) {
-    let (mut source, mut batch, mut frames) = (open(path), FrameBatch::default(), 0);
+fn read(bytes: &Arc<Vec<u8>>) -> u64 {
+    let (mut source, mut batch) = (open(bytes), FrameBatch::default());
     while source.next_batch(&mut batch).unwrap() {
-        frames += batch.frames.len() as u64;
         black_box(&batch);
     }
-    assert_eq!(frames, FRAMES);
+    source.progress().frames
 }
 
-fn decode(path: &Path) {
-    let (mut source, mut batch, mut decoder) = (open(path), FrameBatch::default(), Decoder::new());
-    while source.next_batch(&mut batch).unwrap() {
-        for frame in &batch.frames {
-            black_box(decoder.decode(frame, batch.bytes(frame)));
-        }
-    }
-    assert_eq!(decoder.counts().decoded, FRAMES);
-}
-
-fn flow(path: &Path) {
-    let settings = Settings { threads: 1, flows_max: 1 << 20 };
-    let captured = run(&mut open(path), settings, &Knowledge::new(), &AtomicBool::new(false), &mut |_| {}).unwrap();
-    assert_eq!((captured.counters().flows, captured.counters().packets), (u64::from(FLOWS), FRAMES));
-}
-
-fn judge(path: &Path) {
-    let settings = Settings { threads: 1, flows_max: 1 << 20 };
+fn count(bytes: &Arc<Vec<u8>>, threads: usize) -> (Captured, Knowledge) {
     let knowledge = Knowledge::new();
-    let mut source = open(path);
-    let captured = run(&mut source, settings, &knowledge, &AtomicBool::new(false), &mut |_| {}).unwrap();
-    let last = source.facts().iter().filter_map(|input| input.last).max().unwrap();
-    let facts = CaptureFacts { last, first_frame: captured.first_frame, ..CaptureFacts::default() };
-    let catalogue = load(&LoadOptions::default()).unwrap();
-    let options = Options { infer: true, strict: false };
-    let judge = Judge::new(&captured.tables, facts, &knowledge, &catalogue, options);
-    assert_eq!(judge.flows().count(), FLOWS as usize);
+    let settings = Settings { threads, flows_max: 1 << 20 };
+    let captured = run(&mut open(bytes), settings, &knowledge, &AtomicBool::new(false), &mut |_| {}).unwrap();
+    (captured, knowledge)
 }
 
-/// Segments of many connections to one LDAP server, in turn: the table sees another flow with every frame.
-fn write_capture(path: &Path) -> std::io::Result<()> {
-    let mut out = BufWriter::new(std::fs::File::create(path)?);
-    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
-        out.write_all(&word.to_le_bytes())?;
+/// Short: the whole takes a minute, and noise of other users is longer than any patience.
+fn group<'a>(criterion: &'a mut Criterion, name: &str, elements: u64) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+    group.throughput(Throughput::Elements(elements));
+    group
+}
+
+fn decode(criterion: &mut Criterion) {
+    let mut group = group(criterion, "decode", FRAMES);
+    for workload in Workload::ALL {
+        let bytes = traffic(workload);
+        assert_eq!((read(&bytes), decode_only(&mut open(&bytes)).unwrap()), (FRAMES, FRAMES));
+        group.bench_function(format!("{}/read", workload.name()), |bencher| bencher.iter(|| read(&bytes)));
+        group.bench_function(format!("{}/read and decode", workload.name()), |bencher| {
+            bencher.iter(|| decode_only(&mut open(&bytes)).unwrap());
+        });
     }
-    for round in 0..ROUNDS {
-        for flow in 0..FLOWS {
-            let micros = round * FLOWS + flow;
-            for word in [1_700_000_000 + micros / 1_000_000, micros % 1_000_000, 60, 60] {
-                out.write_all(&word.to_le_bytes())?;
+    group.finish();
+}
+
+fn flow(criterion: &mut Criterion) {
+    let mut group = group(criterion, "flow", FRAMES);
+    for workload in Workload::ALL {
+        let bytes = traffic(workload);
+        let flows = count(&bytes, 2).0.counters().flows;
+        let expected = if workload == Workload::Scan { FRAMES } else { flows };
+        let counters = count(&bytes, 1).0.counters();
+        assert_eq!((counters.packets, counters.flows), (FRAMES, expected));
+        group.bench_function(workload.name(), |bencher| bencher.iter_with_large_drop(|| count(&bytes, 1)));
+    }
+    group.finish();
+}
+
+fn classify(criterion: &mut Criterion) {
+    let catalogue = load(&LoadOptions::default()).unwrap();
+    for workload in [Workload::Imix, Workload::Scan, Workload::Ad] {
+        let bytes = traffic(workload);
+        let (captured, knowledge) = count(&bytes, 1);
+        let flows = captured.counters().flows;
+        let mut source = open(&bytes);
+        let mut batch = FrameBatch::default();
+        while source.next_batch(&mut batch).unwrap() {}
+        let last = source.facts().iter().filter_map(|input| input.last).max().unwrap();
+        let judge = || {
+            let facts = CaptureFacts { last, first_frame: captured.first_frame, ..CaptureFacts::default() };
+            let options = Options { infer: true, strict: false };
+            Judge::new(&captured.tables, facts, &knowledge, &catalogue, options)
+        };
+        assert_eq!(judge().flows().count() as u64, flows);
+        let mut group = group(criterion, "classify", flows);
+        group.bench_function(workload.name(), |bencher| bencher.iter_with_large_drop(judge));
+        group.finish();
+    }
+}
+
+/// Payloads as recognisers meet them: the first of each direction of each conversation, and what follows.
+fn payloads(workload: Workload) -> Vec<(Transport, Vec<u8>)> {
+    let bytes = traffic(workload);
+    let (mut source, mut batch, mut decoder) = (open(&bytes), FrameBatch::default(), Decoder::new());
+    let mut payloads = Vec::new();
+    while source.next_batch(&mut batch).unwrap() && payloads.len() < 5_000 {
+        for frame in &batch.frames {
+            let bytes = batch.bytes(frame);
+            if let Decoded::Packet(packet) = decoder.decode(frame, bytes)
+                && packet.payload_captured > 0
+            {
+                let at = packet.payload_at as usize;
+                let payload = bytes[at..at + packet.payload_captured as usize].to_vec();
+                payloads.push((packet.key.transport, payload));
             }
-            out.write_all(&frame(flow, round))?;
         }
     }
-    out.flush()
+    payloads
 }
 
-fn frame(flow: u32, round: u32) -> [u8; 60] {
-    let mut frame = [0; 60];
-    frame[12..14].copy_from_slice(&[8, 0]);
-    frame[14..18].copy_from_slice(&[0x45, 0, 0, 46]);
-    frame[18..20].copy_from_slice(&u16::try_from(round + 1).unwrap().to_be_bytes());
-    frame[22..24].copy_from_slice(&[64, 6]);
-    frame[26..30].copy_from_slice(&(0x0a01_0000 + flow / 20_000).to_be_bytes());
-    frame[30..34].copy_from_slice(&[10, 0, 0, 10]);
-    frame[34..36].copy_from_slice(&u16::try_from(40_000 + flow % 20_000).unwrap().to_be_bytes());
-    frame[36..38].copy_from_slice(&389_u16.to_be_bytes());
-    frame[38..42].copy_from_slice(&(round * 6).to_be_bytes());
-    frame[46..48].copy_from_slice(&[0x50, 0x18]);
-    frame
+fn recognisers(criterion: &mut Criterion) {
+    for workload in [Workload::Imix, Workload::Ad] {
+        let payloads = payloads(workload);
+        let known = payloads.iter().filter(|(over, bytes)| recognise(*over, bytes).0.proto.is_some()).count();
+        assert!(known * 5 > payloads.len(), "{known} of {} are known", payloads.len());
+        let mut group = group(criterion, "recognise", payloads.len() as u64);
+        group.bench_function(workload.name(), |bencher| {
+            bencher.iter(|| {
+                for (over, bytes) in &payloads {
+                    black_box(recognise(*over, bytes));
+                }
+            });
+        });
+        group.finish();
+    }
 }
+
+fn pipeline(criterion: &mut Criterion) {
+    let mut group = group(criterion, "pipeline", FRAMES);
+    for workload in Workload::ALL {
+        let bytes = traffic(workload);
+        let flows = count(&bytes, 1).0.counters().flows;
+        for threads in [1, 2] {
+            assert_eq!(count(&bytes, threads).0.counters().flows, flows);
+            group.bench_function(format!("{}/{threads}", workload.name()), |bencher| {
+                bencher.iter_with_large_drop(|| count(&bytes, threads));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decode, flow, classify, recognisers, pipeline);
+criterion_main!(benches);

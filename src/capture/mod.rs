@@ -1,7 +1,7 @@
 //! WHERE BYTES COME FROM: files and streams become batches of frames, with time and link type, nothing more.
 //!
 //! A [`source::Source`] is opened on paths (files, folders, `-`) and fills a [`batch::FrameBatch`] again and again. Below it
-//! `expand` lists files, `stream` undoes compression, `pcap` and `pcapng` walk records, `input` joins those for one input,
+//! `expand` lists files, `stream` undoes compression (`ahead` in a thread of its own), `pcap` and `pcapng` walk records, `input` joins those for one input,
 //! and `facts` is what is known about each input afterwards.
 //! [`synthetic`] makes up traffic to measure with.
 //!
@@ -16,6 +16,7 @@ pub mod filter;
 pub mod source;
 pub mod synthetic;
 
+mod ahead;
 #[cfg(test)]
 mod craft;
 mod expand;

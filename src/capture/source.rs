@@ -145,7 +145,8 @@ impl Source {
         let mut source = Self::new(vec![PathBuf::from(name)], options);
         let size = bytes.len() as u64;
         let failed = |source| CaptureError::Open { path: name.to_owned(), source };
-        let stream = Stream::new(Held::new(bytes), Some(size)).map_err(failed)?;
+        let mut stream = Stream::new(Held::new(bytes), Some(size)).map_err(failed)?;
+        stream.read_ahead();
         source.bytes_total = Some(size);
         let active = Active::new(Input::new(0, name.to_owned(), stream, ARENA_BYTES));
         source.waiting.push(Waiting { key: (Timestamp(0), 0), active: Some(active) });

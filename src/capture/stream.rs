@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
+use crate::capture::ahead::Ahead;
 use crate::capture::facts::Compression;
 use crate::capture::sniff;
 
@@ -62,7 +63,20 @@ impl Stream {
             };
             (source, size)
         };
-        Self::new(source, size)
+        let mut stream = Self::new(source, size)?;
+        if !closing {
+            stream.read_ahead();
+        }
+        Ok(stream)
+    }
+
+    /// Decompresses a file in a thread of its own. What comes as it is made has to be waited for anyway, and what is not
+    /// compressed is read faster than it could be handed over.
+    pub(super) fn read_ahead(&mut self) {
+        if self.compression.is_some() && self.size.is_some() {
+            let here = std::mem::replace(&mut self.reader, Box::new(io::empty()));
+            self.reader = Box::new(Ahead::new(here));
+        }
     }
 
     /// A stream over any reader.
@@ -318,6 +332,49 @@ mod tests {
             assert_eq!(outcome.facts.compression, Some(compression));
             assert_eq!(outcome.facts.damage, None);
             assert!(outcome.frames == expected.frames, "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn reading_ahead_changes_neither_frames_nor_damage() {
+        // Enough for the thread to begin.
+        let mut file = PcapFile::new(0xa1b2_c3d4, false);
+        let mut seed = 1_u32;
+        for number in 0..60_000 {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            file.record(number, 0, &[&seed.to_le_bytes()[..], &[0x55; 40]].concat());
+        }
+        for (compression, compress) in ALL {
+            let whole = compress(&file.bytes);
+            let mut spoilt = whole.clone();
+            let middle = whole.len() * 3 / 4;
+            spoilt[middle..middle + 32].fill(0xff);
+            for (bytes, sound) in [(whole.clone(), true), (whole[..whole.len() - 9].to_vec(), false), (spoilt, false)] {
+                let size = bytes.len() as u64;
+                let open = || super::Stream::new(Cursor::new(bytes.clone()), Some(size)).unwrap();
+                let mut ahead = open();
+                ahead.read_ahead();
+                let (one, other) = (drain(open()), drain(ahead));
+                assert_eq!(one.1.is_none(), sound, "{compression:?}");
+                assert_eq!(one.1, other.1, "{compression:?}");
+                // Bytes that a decompressor had in hand when it met the damage depend on how many were asked for.
+                assert!(one.0.starts_with(&other.0) || other.0.starts_with(&one.0), "{compression:?}");
+                assert!(one.0.len().abs_diff(other.0.len()) <= 256 << 10, "{compression:?}");
+                assert_eq!(sound, other.0 == file.bytes, "{compression:?}");
+            }
+        }
+    }
+
+    /// What a stream gives, and what stopped it.
+    fn drain(mut stream: super::Stream) -> (Vec<u8>, Option<String>) {
+        let mut all = Vec::new();
+        let mut space = vec![0; 256 << 10];
+        loop {
+            match stream.read(&mut space) {
+                Ok(0) => return (all, None),
+                Ok(count) => all.extend(&space[..count]),
+                Err(message) => return (all, Some(message)),
+            }
         }
     }
 

@@ -140,6 +140,15 @@ fn thread_cpu() -> Option<u64> {
     std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
 }
 
+/// Processor time of all threads so far, on Linux, in steps of 10 ms: user and system time in ticks of 1/100 s, which
+/// stand behind the name in brackets.
+fn process_cpu() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, behind) = stat.rsplit_once(')')?;
+    let ticks: u64 = behind.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse().unwrap_or(0)).sum();
+    Some(Duration::from_millis(ticks * 10))
+}
+
 /// The most memory that this process ever had, in KiB, on Linux.
 fn resident_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -161,8 +170,22 @@ struct Round {
     flow: Spent,
     judge: Spent,
     /// Until the tables are full, and until the report is written.
-    tables: Duration,
-    whole: Duration,
+    tables: Took,
+    whole: Took,
+}
+
+/// What a pass with all its threads took.
+#[derive(Clone, Copy, Default)]
+struct Took {
+    wall: Duration,
+    cpu: Option<Duration>,
+}
+
+impl Took {
+    fn since(began: Instant, cpu: Option<Duration>) -> Self {
+        let cpu = process_cpu().zip(cpu).map(|(now, then)| now.saturating_sub(then));
+        Self { wall: began.elapsed(), cpu }
+    }
 }
 
 impl Bench {
@@ -183,7 +206,7 @@ impl Bench {
         let [read, decode, flow, judge] =
             [best(|round| round.read), best(|round| round.decode), best(|round| round.flow), best(|round| round.judge)];
         let Answer { frames, flows } = expected.unwrap_or_default();
-        let shortest = |of: fn(&Round) -> Duration| rounds.iter().map(of).min().unwrap_or_default();
+        let shortest = |of: fn(&Round) -> Took| rounds.iter().map(of).min_by_key(|took| took.wall).unwrap_or_default();
         let (tables, whole) = (shortest(|round| round.tables), shortest(|round| round.whole));
         Ok(Measured {
             workload: self.name.clone(),
@@ -191,16 +214,10 @@ impl Bench {
             frames,
             flows,
             wire_bytes: facts.bytes,
-            seconds: whole.as_secs_f64(),
-            mpps: rate(frames, whole),
-            ns_per_frame: each(frames, whole),
+            whole: Whole::of(whole, frames),
             threads: self.settings.threads,
             rounds: args.rounds,
-            tables: Whole {
-                seconds: tables.as_secs_f64(),
-                mpps: rate(frames, tables),
-                ns_per_frame: each(frames, tables),
-            },
+            tables: Whole::of(tables, frames),
             stages: Stages {
                 read: Stage::of(read, None, frames),
                 decode: Stage::of(decode, read, frames),
@@ -227,11 +244,11 @@ impl Bench {
 
         let mut source = self.source()?;
         let knowledge = Knowledge::new();
-        let began = Instant::now();
+        let (cpu, began) = (process_cpu(), Instant::now());
         let (captured, watchers) = run_one::<Latencies>(&mut source, self.settings, &knowledge)?;
-        let tables = began.elapsed();
+        let tables = Took::since(began, cpu);
         self.judge(&captured, &source, &knowledge)?;
-        let whole = began.elapsed();
+        let whole = Took::since(began, cpu);
         for watcher in &watchers {
             latencies.add(watcher);
         }
@@ -351,9 +368,8 @@ struct Measured {
     flows: u64,
     wire_bytes: u64,
     /// From the first byte to the written report.
-    seconds: f64,
-    mpps: f64,
-    ns_per_frame: f64,
+    #[serde(flatten)]
+    whole: Whole,
     threads: usize,
     rounds: u16,
     /// From the first byte to the last flow update: what a live link asks for.
@@ -371,6 +387,18 @@ struct Whole {
     seconds: f64,
     mpps: f64,
     ns_per_frame: f64,
+    cpu_ns_per_frame: Option<f64>,
+}
+
+impl Whole {
+    fn of(took: Took, frames: u64) -> Self {
+        Self {
+            seconds: digits(took.wall.as_secs_f64(), 6),
+            mpps: rate(frames, took.wall),
+            ns_per_frame: each(frames, took.wall),
+            cpu_ns_per_frame: took.cpu.map(|cpu| each(frames, cpu)),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -435,18 +463,22 @@ impl Measured {
     }
 
     fn text(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        let Self { frames, flows, threads, tables, stages, batch_latency_us: batch, .. } = self;
+        let Self { frames, flows, threads, stages, batch_latency_us: batch, .. } = self;
         let name = Shown::text(&self.workload);
+        let cpu = |ns: Option<f64>| ns.map_or_else(|| "-".to_owned(), |ns| format!("{ns:.1}"));
         writeln!(out, "{}: {frames} frames, {flows} flows, {} bytes on the wire", name.as_str(), self.wire_bytes)?;
         writeln!(out, "best of {} rounds over the same bytes in memory\n", self.rounds)?;
-        writeln!(out, "{threads} worker{}        seconds      Mpps  ns/frame", if *threads == 1 { " " } else { "s" })?;
-        writeln!(out, "to flow tables {:>9.3} {:>9.3} {:>9.1}", tables.seconds, tables.mpps, tables.ns_per_frame)?;
-        writeln!(out, "to the report  {:>9.3} {:>9.3} {:>9.1}\n", self.seconds, self.mpps, self.ns_per_frame)?;
-        writeln!(out, "one thread       seconds    CPU ns  ns/frame")?;
+        let workers = format!("{threads} worker{}", if *threads == 1 { "" } else { "s" });
+        writeln!(out, "{workers:14}   seconds  ns/frame    CPU ns     Mpps")?;
+        for (name, whole) in [("to flow tables", &self.tables), ("to the report", &self.whole)] {
+            let Whole { seconds, mpps, ns_per_frame: ns, cpu_ns_per_frame } = whole;
+            writeln!(out, "{name:14} {seconds:>9.3} {ns:>9.1} {:>9} {mpps:>8.3}", cpu(*cpu_ns_per_frame))?;
+        }
+        writeln!(out, "\none thread       seconds  ns/frame    CPU ns")?;
         let Stages { read, decode, flow, judge } = stages;
         for (name, stage) in [("read", read), ("decode", decode), ("flow", flow), ("judge, report", judge)] {
-            let cpu = stage.cpu_ns_per_frame.map_or_else(|| "-".to_owned(), |ns| format!("{ns:.1}"));
-            writeln!(out, "{name:14} {:>9.3} {cpu:>9} {:>9.1}", stage.seconds, stage.ns_per_frame)?;
+            let Stage { seconds, ns_per_frame: ns, cpu_ns_per_frame } = stage;
+            writeln!(out, "{name:14} {seconds:>9.3} {ns:>9.1} {:>9}", cpu(*cpu_ns_per_frame))?;
         }
         let Percentiles { p50, p99, p999, max } = batch;
         writeln!(out, "\nbatch, read to flow update: p50 {p50} us, p99 {p99} us, p99.9 {p999} us, max {max} us")?;

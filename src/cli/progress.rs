@@ -55,7 +55,8 @@ impl Bar {
             bar.set_length(total);
         }
         bar.set_position(progress.bytes_read);
-        bar.set_message(format!("{} frames", progress.frames));
+        let seconds = now.duration_since(self.began).as_secs().max(1);
+        bar.set_message(format!("{} frames, {} a second", progress.frames, progress.frames / seconds));
     }
 
     /// Takes the bar away.

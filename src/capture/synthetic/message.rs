@@ -85,7 +85,7 @@ fn long(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-/// With the four-byte length of Kerberos over TCP and of NetBIOS' session service.
+/// With the four-byte length of Kerberos over TCP and of `NetBIOS` sessions.
 fn counted_long(message: &[u8]) -> Vec<u8> {
     [&long(message.len()).to_be_bytes(), message].concat()
 }

@@ -199,9 +199,8 @@ impl Talk {
     /// Sender, flags and payload length of the next segment.
     fn segment(&self, sizes: bool, phrases: &Phrases, dice: &mut Dice) -> (bool, u8, usize) {
         match (self.fate, self.sent) {
-            (Fate::Silent, _) => return (false, SYN, 0),
-            (Fate::Refused, sent) => return if sent % 2 == 1 { (true, RST | ACK, 0) } else { (false, SYN, 0) },
-            (_, 0) => return (false, SYN, 0),
+            (Fate::Refused, sent) if sent % 2 == 1 => return (true, RST | ACK, 0),
+            (Fate::Refused | Fate::Silent, _) | (_, 0) => return (false, SYN, 0),
             (_, 1) => return (true, SYN | ACK, 0),
             (_, 2) => return (false, ACK, 0),
             (_, sent) if sizes && sent + 2 == self.length => return (false, FIN | ACK, 0),

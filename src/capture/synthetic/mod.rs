@@ -46,7 +46,9 @@ impl Workload {
     fn pause_us(self) -> u64 {
         match self {
             Self::Min64 | Self::Scan => 10,
-            Self::Imix | Self::Ad => 50,
+            Self::Imix => 50,
+            // Slow enough that a repeated SYN is one, and that silence can be told from the end of the capture.
+            Self::Ad => 1_000,
         }
     }
 }

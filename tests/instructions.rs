@@ -1,0 +1,68 @@
+//! A gate against slowness that a busy machine cannot fool: instructions a frame of the program as released, counted
+//! by valgrind's cachegrind.
+//!
+//! `cargo test --release --test instructions`. Two captures of the same kind and different length are analysed; the
+//! difference is what the frames cost, whatever the start and the report do. Counts of one build differ by less than
+//! 1 %, by the seed of the hash; bounds leave a third for compilers and honest growth. Raise one only with a reason in the
+//! commit. Without valgrind, or in a debug build, nothing is measured and that is said.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may stop here, and a gate tells its numbers")]
+
+use std::path::Path;
+use std::process::Command;
+
+use portolan::capture::synthetic::Recipe;
+use portolan::capture::synthetic::Workload;
+use portolan::capture::synthetic::image;
+
+/// Workload, conversations, and the most instructions that a frame may cost until its report is written.
+const BOUNDS: [(Workload, u32, u64); 4] =
+    [(Workload::Min64, 500, 900), (Workload::Imix, 500, 1_500), (Workload::Scan, 1, 4_000), (Workload::Ad, 900, 2_500)];
+
+const SHORT: u64 = 50_000;
+const LONG: u64 = 150_000;
+
+/// Instructions of an analysis, by the line `I refs: 1,234` that cachegrind ends with.
+fn instructions(capture: &Path) -> u64 {
+    let ran = Command::new("valgrind")
+        .args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"])
+        .arg(env!("CARGO_BIN_EXE_portolan"))
+        .args(["analyze", "--threads=1", "--format=json", "-q"])
+        .arg(capture)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.success(), "{said}");
+    let count = said.lines().find_map(|line| line.split_once("refs:")).unwrap().1;
+    count.trim().replace(',', "").parse().unwrap()
+}
+
+#[test]
+fn a_frame_costs_no_more_instructions_than_promised() {
+    if cfg!(debug_assertions) {
+        return println!("skipped: only a release build tells what the program costs");
+    }
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        return println!("skipped: there is no valgrind");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut faults = Vec::new();
+    for (workload, flows, bound) in BOUNDS {
+        let count = |frames: u64| {
+            let recipe = Recipe { workload, frames, flows, seed: 1 };
+            let path = folder.path().join(format!("{}-{frames}.pcap", workload.name()));
+            std::fs::write(&path, image(&recipe, u64::MAX).unwrap()).unwrap();
+            instructions(&path)
+        };
+        let each = (count(LONG) - count(SHORT)) / (LONG - SHORT);
+        println!("{}: {each} instructions a frame, at most {bound}", workload.name());
+        if each > bound {
+            faults.push(format!("{}: {each} instead of {bound}", workload.name()));
+        }
+        // A number far below its bound guards nothing any more.
+        if each * 2 < bound {
+            println!("{}: lower its bound", workload.name());
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join(", "));
+}
