@@ -68,8 +68,8 @@ impl Event {
 pub struct FlowIndex(u32);
 
 impl Table {
-    /// The most bytes that one flow takes, apart from its slot and an ICMP error.
-    pub const FLOW_BYTES_MAX: usize = Entry::BYTES_MAX;
+    /// The most bytes that one flow takes, what was recognised in it included, its slot and an ICMP error left out.
+    pub const FLOW_BYTES_MAX: usize = Entry::BYTES_MAX + size_of::<Speech>();
 
     /// An empty table with these bounds.
     pub fn new(limits: Limits) -> Self {
