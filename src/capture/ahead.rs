@@ -16,11 +16,11 @@ use crossbeam_channel::bounded;
 /// What is read before a thread begins: smaller inputs, and first looks at larger ones, are not worth it.
 const PATIENCE_BYTES: usize = 1 << 20;
 
-/// One block.
-const BLOCK_BYTES: usize = 64 << 10;
+/// One block: as much as is walked at once.
+const BLOCK_BYTES: usize = 256 << 10;
 
-/// Blocks that may wait.
-const BLOCKS: usize = 4;
+/// Blocks that may wait. Many, so that on a busy machine either side can use up its turn.
+const BLOCKS: usize = 16;
 
 /// A reader that reads ahead once it is worth it.
 pub(super) struct Ahead {

@@ -34,6 +34,9 @@ const OPEN_MAX: usize = 64;
 /// The pieces of those.
 const CROWD_PIECE_BYTES: usize = 32 << 10;
 
+/// Inputs that are decompressed at the same time in threads of their own, each with some 4 MiB ahead.
+const AHEAD_MAX: usize = 8;
+
 /// Link types listed for one input.
 const LINK_TYPES_MAX: usize = 64;
 
@@ -175,7 +178,10 @@ impl Source {
         let failed = |source| CaptureError::Open { path: printable(path), source };
         let alone = self.paths.len() == 1;
         let once = stream::is_stdin(path) || !path.metadata().map_err(failed)?.is_file();
-        let stream = Stream::open(path, false).map_err(failed)?;
+        let mut stream = Stream::open(path, false).map_err(failed)?;
+        if alone {
+            stream.read_ahead();
+        }
         self.bytes_total = self.bytes_total.zip(stream.size).map(|(total, size)| total + size);
         let mut active = Active::new(Input::new(number, printable(path), stream, ARENA_BYTES));
         if alone {
@@ -271,7 +277,10 @@ impl Source {
         let path = self.paths.get(usize::from(index))?;
         let crowd = self.active.len() >= OPEN_MAX;
         match Stream::open(path, crowd) {
-            Ok(stream) => {
+            Ok(mut stream) => {
+                if self.active.len() < AHEAD_MAX {
+                    stream.read_ahead();
+                }
                 let piece_max = if crowd { CROWD_PIECE_BYTES } else { ARENA_BYTES };
                 Some(Active::new(Input::new(index, printable(path), stream, piece_max)))
             }

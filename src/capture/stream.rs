@@ -63,11 +63,7 @@ impl Stream {
             };
             (source, size)
         };
-        let mut stream = Self::new(source, size)?;
-        if !closing {
-            stream.read_ahead();
-        }
-        Ok(stream)
+        Self::new(source, size)
     }
 
     /// Decompresses a file in a thread of its own. What comes as it is made has to be waited for anyway, and what is not
@@ -349,18 +345,20 @@ mod tests {
             let mut spoilt = whole.clone();
             let middle = whole.len() * 3 / 4;
             spoilt[middle..middle + 32].fill(0xff);
-            for (bytes, sound) in [(whole.clone(), true), (whole[..whole.len() - 9].to_vec(), false), (spoilt, false)] {
+            // Zstandard without a checksum need not notice what was spoilt.
+            let cut = whole[..whole.len() - 9].to_vec();
+            for (bytes, sound) in [(whole, Some(true)), (cut, Some(false)), (spoilt, None)] {
                 let size = bytes.len() as u64;
                 let open = || super::Stream::new(Cursor::new(bytes.clone()), Some(size)).unwrap();
                 let mut ahead = open();
                 ahead.read_ahead();
                 let (one, other) = (drain(open()), drain(ahead));
-                assert_eq!(one.1.is_none(), sound, "{compression:?}");
+                assert!(sound.is_none_or(|sound| one.1.is_none() == sound), "{compression:?}");
                 assert_eq!(one.1, other.1, "{compression:?}");
                 // Bytes that a decompressor had in hand when it met the damage depend on how many were asked for.
                 assert!(one.0.starts_with(&other.0) || other.0.starts_with(&one.0), "{compression:?}");
                 assert!(one.0.len().abs_diff(other.0.len()) <= 256 << 10, "{compression:?}");
-                assert_eq!(sound, other.0 == file.bytes, "{compression:?}");
+                assert!(sound != Some(true) || other.0 == file.bytes, "{compression:?}");
             }
         }
     }
