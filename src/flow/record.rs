@@ -185,8 +185,10 @@ pub enum Mark {
     SaidDataHigh = 1 << 20,
     /// A SYN-ACK came whose numbers do not fit the SYN.
     MisfitSynAck = 1 << 21,
-    /// Its payload is not listened to any more: what it is, is known or will not be.
-    Heard = 1 << 22,
+    /// The low end's payload is not listened to any more: what it is, is known or will not be.
+    HeardLow = 1 << 22,
+    /// The same of the high end.
+    HeardHigh = 1 << 23,
 }
 
 /// A set of [`Mark`]s.

@@ -24,6 +24,7 @@ use crate::flow::record::rst;
 use crate::flow::slots::Slots;
 use crate::flow::speech::Speech;
 use crate::flow::tcp;
+use crate::model::addr::Side;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
@@ -134,7 +135,7 @@ impl Table {
             return Event::QUIET;
         }
         if entry.take(packet) {
-            Event { flow: FlowIndex(index), answered: false, speaks: speaks(packet, entry.has(Mark::Heard)) }
+            Event { flow: FlowIndex(index), answered: false, speaks: speaks(packet, entry.has(heard(packet.from))) }
         } else {
             self.count_unfolded(index, packet, hash)
         }
@@ -175,10 +176,10 @@ impl Table {
         self.speeches.get_mut(number)
     }
 
-    /// Ends listening to a flow: no further [`Event`] tells of its payload.
-    pub fn end_listening(&mut self, index: FlowIndex) {
+    /// Ends listening to one end of a flow: no further [`Event`] tells of its payload.
+    pub fn end_listening(&mut self, index: FlowIndex, side: Side) {
         if let Some(entry) = self.entries.get_mut(index.0) {
-            entry.set(Mark::Heard);
+            entry.set(heard(side));
         }
     }
 
@@ -207,7 +208,11 @@ impl Table {
         if !over {
             let answered = count(&mut flow, packet, &mut self.counters);
             entry.fold(&flow, &mut self.beside);
-            return Event { flow: FlowIndex(index), answered, speaks: speaks(packet, flow.marks.has(Mark::Heard)) };
+            return Event {
+                flow: FlowIndex(index),
+                answered,
+                speaks: speaks(packet, flow.marks.has(heard(packet.from))),
+            };
         }
         flow.marks.set(Mark::Superseded);
         let waited = packet.ts.since(flow.last_seen()).as_millis();
@@ -412,6 +417,11 @@ fn count(flow: &mut Flow, packet: &Packet, counters: &mut Counters) -> bool {
 }
 
 /// Whether a packet has captured payload of a flow that is still listened to.
+#[inline]
+fn heard(side: Side) -> Mark {
+    if side == Side::Low { Mark::HeardLow } else { Mark::HeardHigh }
+}
+
 #[inline]
 fn speaks(packet: &Packet, heard: bool) -> bool {
     packet.payload_captured > 0 && !heard && packet.layer != Layer::Fragment

@@ -141,8 +141,7 @@ impl Ears {
         let Layer::Tcp(_) = packet.layer else {
             let packets = table.packets(index).unwrap_or(u64::MAX);
             if packets > DATAGRAMS_MAX {
-                self.forget(index);
-                return table.end_listening(index);
+                return self.end(table, index);
             }
             let Some(speech) = table.speech_mut(index) else { return };
             let mut said = Utterance { packet, payload, speech, counts: &mut self.counts, knowledge };
@@ -153,21 +152,83 @@ impl Ears {
                 let rpc = talk.rpc.get_or_insert_with(|| session(talk.id));
                 rpc.datagram(packet.from, payload, packet.ts, packet.frame, knowledge);
             } else if is_exhausted(&speech, packets) {
-                table.end_listening(index);
+                self.end(table, index);
             }
             return;
         };
+        if !self.talks.contains_key(&index)
+            && let Some(over) = self.glance(table, index, packet, payload, knowledge)
+        {
+            if over {
+                table.end_listening(index, packet.from);
+            }
+            return;
+        }
         let Some(talk) = self.talk(table, index) else { return };
         let before = talk.held();
         let Some(speech) = table.speech_mut(index) else { return };
         let mut counts = EarCounts::default();
         let over = talk.hear(Utterance { packet, payload, speech, counts: &mut counts, knowledge });
         let after = talk.held();
+        let done = talk.rpc.is_none() && talk.ear(packet.from).state == State::Done;
         self.held = (self.held + after).saturating_sub(before);
         self.counts.add(counts);
         if over {
-            self.forget(index);
-            table.end_listening(index);
+            self.end(table, index);
+        } else if done {
+            table.end_listening(index, packet.from);
+        }
+    }
+
+    /// Looks at a segment of a flow of which nothing is held. If that is enough, nothing needs to be held: whether the
+    /// end that sent it has no more to say. `None` if there is more to it.
+    fn glance(
+        &mut self,
+        table: &mut Table,
+        index: FlowIndex,
+        packet: &Packet,
+        payload: &[u8],
+        knowledge: &Knowledge,
+    ) -> Option<bool> {
+        let Layer::Tcp(tcp) = packet.layer else { return None };
+        let flow = table.flow(index)?;
+        let at = packet.from.index();
+        let (mut heard, more) = recognise(packet.key.transport, payload.get(..OPENING_MAX).unwrap_or(payload));
+        if is_rpc(heard) {
+            return None;
+        }
+        if flow.syns[at] == 0 && flow.synacks[at] == 0 {
+            let over = heard.certain || flow.packets[at] >= PIECES_MAX.into();
+            heard = Said { certain: false, ruled_out: ProtoSet::default(), ..heard };
+            if heard.proto.is_some() {
+                table.speech_mut(index)?.set(packet.from, heard);
+            }
+            return Some(over);
+        }
+        let first = tcp.seq.wrapping_add(u32::from(tcp.flags & SYN != 0)) == flow.isn[at].wrapping_add(1);
+        let cut = packet.payload_captured < packet.payload_len;
+        let undecided = !heard.certain && more && payload.len() < OPENING_MAX;
+        if !first || (undecided && !cut) {
+            return None;
+        }
+        if undecided {
+            heard.ruled_out = ProtoSet::default();
+        }
+        let speech = table.speech_mut(index)?;
+        speech.set(packet.from, heard);
+        let said = Utterance { packet, payload, speech, counts: &mut self.counts, knowledge };
+        if !undecided && said.tell(heard, payload) && !cut {
+            return None;
+        }
+        self.counts.holes += u64::from(cut);
+        Some(true)
+    }
+
+    /// Ends listening to a flow.
+    fn end(&mut self, table: &mut Table, index: FlowIndex) {
+        self.forget(index);
+        for side in [Side::Low, Side::High] {
+            table.end_listening(index, side);
         }
     }
 
@@ -194,10 +255,11 @@ impl Ears {
         while self.talks.len() >= TALKS_MAX || self.held > HELD_MAX || self.order.len() > 2 * TALKS_MAX {
             let Some((index, first_frame)) = self.order.pop_front() else { return };
             if self.talks.get(&index).is_some_and(|talk| talk.id.first_frame == first_frame) {
-                self.forget(index);
                 self.counts.given_up += 1;
                 if table.first_frame(index) == Some(first_frame) {
-                    table.end_listening(index);
+                    self.end(table, index);
+                } else {
+                    self.forget(index);
                 }
             }
         }
