@@ -5,6 +5,7 @@
 use crate::model::app::Speaker;
 use crate::model::transport::Transport;
 use crate::proto::Recognition;
+use crate::proto::dns;
 use crate::proto::part::Part;
 use crate::proto::part::Read;
 use crate::proto::part::Stop;
@@ -17,9 +18,15 @@ const UNTIL: u32 = 0x1c00_0000;
 /// How far two clocks of one packet may lie apart, 10 days: what a host remembers of its own recent past.
 const NEAR_SECONDS: u32 = 10 * 86_400;
 
-/// Whether this is NTP. Certain if a packet of modes 1 to 5 is plausible in every field.
-pub fn recognise(_transport: Transport, bytes: &[u8]) -> Recognition {
-    opening(bytes).unwrap_or_else(Recognition::from)
+/// Whether this is NTP. Certain if a packet of modes 1 to 5 is plausible in every field, and no message of DNS from its
+/// first byte to its last: that has more structure than clocks have.
+pub fn recognise(transport: Transport, bytes: &[u8]) -> Recognition {
+    match opening(bytes).unwrap_or_else(Recognition::from) {
+        Recognition::Certain(speaker) if matches!(dns::recognise(transport, bytes), Recognition::Certain(_)) => {
+            Recognition::Likely(speaker)
+        }
+        other => other,
+    }
 }
 
 fn opening(bytes: &[u8]) -> Read<Recognition> {
