@@ -30,6 +30,7 @@ use crate::model::app::Said;
 use crate::model::ids::FrameId;
 use crate::proto::OPENING_MAX;
 use crate::proto::recognise;
+use crate::proto::recognise_on;
 
 /// Flows of one table that are listened to at the same time.
 const TALKS_MAX: usize = 4096;
@@ -417,7 +418,8 @@ impl Ear {
         }
         let full = view.len() >= OPENING_MAX || (self.pieces >= PIECES_MAX && view.len() >= PIECES_LEN);
         if self.state == State::Unknown {
-            let (heard, more) = recognise(transport, view.get(..OPENING_MAX).unwrap_or(view));
+            let denied = said.speech.of(side).ruled_out;
+            let (heard, more) = recognise_on(transport, view.get(..OPENING_MAX).unwrap_or(view), denied);
             said.speech.set(side, heard);
             if heard.certain || !more || full {
                 self.state = State::Telling(heard);

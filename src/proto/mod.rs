@@ -117,6 +117,11 @@ pub const RECOGNISERS: &[Recogniser] = &[
 
 /// What the first bytes of one end are. The second value tells whether more bytes could change that.
 pub fn recognise(transport: Transport, bytes: &[u8]) -> (Said, bool) {
+    recognise_on(transport, bytes, ProtoSet::default())
+}
+
+/// The same of bytes whose beginning was looked at before: whoever denied that is not asked again.
+pub fn recognise_on(transport: Transport, bytes: &[u8], denied: ProtoSet) -> (Said, bool) {
     static OVER_TCP: LazyLock<Shelf> = LazyLock::new(|| Shelf::new(Transport::Tcp));
     static OVER_UDP: LazyLock<Shelf> = LazyLock::new(|| Shelf::new(Transport::Udp));
     let Some(first) = bytes.first() else { return (Said::default(), true) };
@@ -125,9 +130,9 @@ pub fn recognise(transport: Transport, bytes: &[u8]) -> (Said, bool) {
         Transport::Udp => &OVER_UDP,
         _ => return (Said::default(), false),
     };
-    let mut said = Said { ruled_out: shelf.denied(*first), ..Said::default() };
+    let mut said = Said { ruled_out: shelf.denied(*first).union(denied), ..Said::default() };
     let mut more = false;
-    for recogniser in shelf.open(*first) {
+    for recogniser in shelf.open(*first).iter().filter(|open| !denied.contains(open.proto)) {
         match (recogniser.recognise)(transport, bytes) {
             Recognition::Certain(speaker) => {
                 let (proto, ruled_out) = (Some(recogniser.proto), said.ruled_out);
