@@ -85,7 +85,8 @@ const TCP: &[Transport] = &[Transport::Tcp];
 const UDP: &[Transport] = &[Transport::Udp];
 const BOTH: &[Transport] = &[Transport::Tcp, Transport::Udp];
 
-/// Every recogniser. Of two that are equally sure, the first is believed; no two may be certain of the same bytes.
+/// Every recogniser. Of two that are equally sure, the first is believed; where two are certain of the same bytes,
+/// nothing is certain.
 pub const RECOGNISERS: &[Recogniser] = &[
     Recogniser { proto: AppProto::Ldap, over: BOTH, recognise: ldap::recognise },
     Recogniser { proto: AppProto::Kerberos, over: BOTH, recognise: kerberos::recognise },
@@ -131,12 +132,15 @@ pub fn recognise_on(transport: Transport, bytes: &[u8], denied: ProtoSet) -> (Sa
         _ => return (Said::default(), false),
     };
     let mut said = Said { ruled_out: shelf.denied(*first).union(denied), ..Said::default() };
-    let mut more = false;
+    let (mut more, mut sure) = (false, 0);
     for recogniser in shelf.open(*first).iter().filter(|open| !denied.contains(open.proto)) {
         match (recogniser.recognise)(transport, bytes) {
             Recognition::Certain(speaker) => {
-                let (proto, ruled_out) = (Some(recogniser.proto), said.ruled_out);
-                return (Said { proto, certain: true, speaker, ruled_out }, false);
+                sure += 1;
+                if sure == 1 {
+                    said.proto = Some(recogniser.proto);
+                    said.speaker = speaker;
+                }
             }
             Recognition::Likely(speaker) => {
                 more = true;
@@ -149,7 +153,9 @@ pub fn recognise_on(transport: Transport, bytes: &[u8], denied: ProtoSet) -> (Sa
             Recognition::NotForUs => said.ruled_out.insert(recogniser.proto),
         }
     }
-    (said, more)
+    // Bytes made to be two protocols are certainly neither.
+    said.certain = sure == 1;
+    (said, more && sure == 0)
 }
 
 /// The recognisers of one transport, sorted by the first byte: whoever denies that alone denies all that begin with it,
