@@ -155,8 +155,8 @@ class Host:
         self.run("sh", "-c", f"kill -{'STOP' if still else 'CONT'} -1")
 
     def kill_all(self):
-        """Ends every process of the host but the first, without warning."""
-        self.run("sh", "-c", "kill -KILL -1")
+        """Ends every process of the host but the first, without warning, and waits until their ports are closed."""
+        self.must("sh", "-c", 'kill -KILL -1; until [ -z "$(ss -Hltun)" ]; do sleep 0.05; done', timeout=20)
 
     def listens(self, port: int) -> bool:
         """Whether something listens on a TCP port."""

@@ -5,7 +5,6 @@ they are read, all processes of all hosts stand still, so that nothing happens b
 """
 
 import json
-import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,8 @@ from topology import uplink
 
 # Seconds after which a client program that does not end is ended.
 PATIENCE = 60
+# Seconds that one scenario may take before it counts as stuck.
+STUCK = 240
 # Seconds in which answers to the last packets arrive once nobody sends any more.
 SETTLE = 0.5
 
@@ -128,6 +129,7 @@ class Lab:
     def run(self, scenario) -> dict:
         """Runs one scenario; gives its truth, which is also written beside the capture."""
         begun = time.monotonic()
+        signal.alarm(STUCK)
         self.expectations, self.actions = [], []
         self.topology.use_family(scenario.family)
         if scenario.prepare:
@@ -149,6 +151,7 @@ class Lab:
         set_span(self.topology, "off")
         if scenario.clean_up:
             scenario.clean_up(self)
+        signal.alarm(0)
         found = truth.flows(hosts, firewall)
         pairs = truth.host_pairs(found)
         truth.measure(self.expectations, pairs)
@@ -212,14 +215,3 @@ class Lab:
         for host in self.topology.members.values():
             host.hold_still(False)
         return code
-
-
-def end_with(signals=(signal.SIGTERM, signal.SIGHUP)):
-    """Makes signals that ask for the end behave as Ctrl-C."""
-
-    def stop(number, _frame):
-        raise KeyboardInterrupt(signal.Signals(number).name)
-
-    for number in signals:
-        signal.signal(number, stop)
-    os.environ["LC_ALL"] = "C.UTF-8"

@@ -7,7 +7,6 @@ where a scenario reloads its rules, and SIGINT at the end, and then has 20 s to 
 import re
 import shlex
 import signal
-import struct
 import subprocess
 import time
 from pathlib import Path
@@ -49,7 +48,8 @@ class Recorder:
         self._ended()
 
     def ended_by_itself(self):
-        """Waits for a tcpdump that ends because its interface went down."""
+        """Waits for a tcpdump whose interface is gone."""
+        self.process.wait(timeout=20)
         self._ended()
 
     def _ended(self):
@@ -69,16 +69,6 @@ class Recorder:
         self.file.write_bytes(whole)
         for part in self.parts:
             part.unlink()
-
-
-def frames(file: Path) -> list[bytes]:
-    """The frames of a little-endian classic capture."""
-    data, found, place = file.read_bytes(), [], CLASSIC_HEADER
-    while place < len(data):
-        length = struct.unpack_from("<I", data, place + 8)[0]
-        found.append(data[place + 16 : place + 16 + length])
-        place += 16 + length
-    return found
 
 
 class Beside:

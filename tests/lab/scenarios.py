@@ -10,6 +10,7 @@ from typing import Callable
 
 import work
 from lab import Lab
+from span import set_span
 from topology import GATEWAY4
 from topology import PLACES
 from topology import SPAN
@@ -372,7 +373,7 @@ def dcdown(lab: Lab):
         work.cldap(lab, "agent")
 
     # Somebody is in the middle of something when it happens.
-    lab.together(agent, lambda: lab.probe("client1", "hold", dc1, 445, 12))
+    lab.together(agent, lambda: lab.probe("client1", "hold", dc1, 3268, 12))
     lab.expect("agent > dc1 tcp/389", "mixed")
     lab.expect("agent > dc1 tcp/445", "mixed")
     lab.expect("agent > dc1 tcp/88", "refused-rst", by=CLOSED)
@@ -400,33 +401,38 @@ def reload(lab: Lab):
     lab.expect_all("agent", "dc1", "tcp/389 tcp/135")
 
 
-@scenario("flap", "the span port's cable is pulled for a while, then the interface is set down and up; work goes on unseen")
+@scenario(
+    "flap",
+    "the span port's cable is pulled, then its interface set down and up, then replaced; work goes on, unseen at times",
+)
 def flap(lab: Lab):
     dc1 = PLACES["dc1"].ip4
     sniffer, switch, recorder = lab.topology.sniffer, lab.topology.switch, lab.recorders["span"]
 
     def round_of_work():
-        work.cldap(lab, "agent")
-        work.ldap_anonymous(lab, "agent")
-        lab.probe("client1", "tcp", dc1, 445)
+        lab.together(
+            lambda: work.cldap(lab, "agent"),
+            lambda: work.ldap_anonymous(lab, "agent"),
+            lambda: lab.probe("client1", "tcp", dc1, 445),
+        )
 
     def watched():
         round_of_work()
-        # The cable: the listener keeps its interface and hears nothing.
-        switch.ip(f"link set {SPAN_OUT} down")
-        round_of_work()
-        switch.ip(f"link set {SPAN_OUT} up")
-        round_of_work()
-        # The interface: tcpdump ends, and somebody starts it again.
-        sniffer.ip(f"link set {SPAN} down")
+        for end, interface in ((switch, SPAN_OUT), (sniffer, SPAN)):
+            end.ip(f"link set {interface} down")
+            round_of_work()
+            end.ip(f"link set {interface} up")
+            round_of_work()
+        sniffer.ip(f"link delete {SPAN}")
         recorder.ended_by_itself()
         round_of_work()
-        sniffer.ip(f"link set {SPAN} up")
+        lab.topology.connect_span()
+        set_span(lab.topology, "once")
         recorder.start()
         round_of_work()
 
     # A connection that lives through all of it.
-    lab.together(watched, lambda: lab.probe("agent", "hold", dc1, 3268, 6))
+    lab.together(watched, lambda: lab.probe("agent", "hold", dc1, 3268, 8))
     lab.expect_all("agent", "dc1", "tcp/389 tcp/3268")
     lab.expect("agent > dc1 udp/389", "answered")
     lab.expect("client1 > dc1 tcp/445", "established")

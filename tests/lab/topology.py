@@ -84,7 +84,7 @@ class Topology:
             ipv4__icmp_ratelimit=0,
             ipv6__icmp__ratelimit=0,
         )
-        self._wire(self.sniffer, SPAN, SPAN_OUT)
+        self.connect_span()
         # The switch and the sniffer say nothing themselves.
         self.sniffer.set(ipv6__conf__all__disable_ipv6=1)
         self.switch.shell(
@@ -92,6 +92,10 @@ class Topology:
             # Bridged frames must not pass the packet filters of the switch.
             "for file in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e $file ] || echo 0 > $file; done"
         )
+
+    def connect_span(self):
+        """Plugs the sniffer into the span port."""
+        self._wire(self.sniffer, SPAN, SPAN_OUT)
 
     def _wire(self, host: Host, here: str, port: str):
         """A cable between an interface of a host and a port of the switch."""
@@ -137,6 +141,8 @@ class Topology:
                 host.network("ip", "-4", "addr", "flush", "dev", "eth0")
             self._address(name, version)
             self._names(name, version)
+            # Samba's programs remember addresses for minutes.
+            host.must("net", "cache", "flush")
         self.family = version
 
     def address(self, name: str) -> str:
