@@ -29,8 +29,9 @@ QUOTED = {
 }
 # Every packet of a connection at one place: from, port, to, port, protocol.
 WHOLE = "{ip} saddr . th sport . {ip} daddr . th dport . meta l4proto"
-# Under which connection of the client a packet leaves that was translated, and as which.
-TRANSLATED = "ct original {ip} saddr . ct original proto-src . {ip} saddr . th sport . meta l4proto"
+# From which of its own ports the firewall sends on what it translates: client, its port, server, its port, ours. (Keys
+# have at most five parts.)
+TRANSLATED = "ct original ip saddr . ct original proto-src . ip daddr . th dport . th sport"
 
 PROTOCOLS = {6: "tcp", 17: "udp"}
 ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
@@ -92,6 +93,9 @@ DOORS = {
 }
 
 
+WITH_PROTOCOL = ["sent", "arrived", *DOORS]
+
+
 def begin_on_firewall(host: Host):
     """Sets the counters of the firewall to nothing."""
     sets, chains = "", {}
@@ -99,11 +103,20 @@ def begin_on_firewall(host: Host):
         match = f'{interface} "{uplink(net)}"'
         chains[door] = (hook, [_count_whole(f"{door}{version}", version, match) for version in (4, 6)])
         sets += "".join(_whole(f"{door}{version}", version) for version in (4, 6))
-    sets += _whole("translated4", 4)
-    key = TRANSLATED.format(ip="ip")
-    match = f'oifname "{uplink("servers")}" ct direction original ct status snat meta l4proto {{ tcp, udp }}'
-    chains["out_servers"][1].append(f"{match} update @translated4 {{ {key} }}")
+    for proto in ("tcp", "udp"):
+        name = f"translated_{proto}4"
+        sets += _set(name, "type ipv4_addr . inet_service . ipv4_addr . inet_service . inet_service")
+        match = f'oifname "{uplink("servers")}" ct direction original ct status snat meta l4proto {proto}'
+        chains["out_servers"][1].append(f"{match} update @{name} {{ {TRANSLATED} }}")
     host.network("nft", "-f", "-", text=_table(sets, chains))
+
+
+def read_all(hosts: list[Host]) -> list[dict[str, dict[tuple, int]]]:
+    """The sets of all hosts at one moment: read until nothing has changed meanwhile."""
+    before = None
+    while (now := [read(host) for host in hosts]) != before:
+        before = now
+    return now
 
 
 def read(host: Host) -> dict[str, dict[tuple, int]]:
@@ -120,7 +133,8 @@ def read(host: Host) -> dict[str, dict[tuple, int]]:
             if name == "icmp":
                 key = _quoted(key, version)
             # A protocol comes by name or by number, as the machine's list of protocols has it or not.
-            key = [PROTOCOLS.get(part, part) if len(key) == 5 and place == 4 else part for place, part in enumerate(key)]
+            if name in WITH_PROTOCOL:
+                key[-1] = PROTOCOLS.get(key[-1], key[-1])
             of_name[tuple(key)] = element["elem"]["counter"]["packets"]
     return counted
 

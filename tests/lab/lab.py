@@ -8,7 +8,6 @@ import json
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from typing import Callable
 
@@ -126,12 +125,14 @@ class Lab:
 
     # How it is recorded.
 
-    def run(self, scenario) -> dict:
-        """Runs one scenario; gives its truth, which is also written beside the capture."""
+    def run(self, scenario, rules: Path | None = None) -> dict:
+        """Runs one scenario, with the firewall's rules from a file if one is given; writes its truth beside the capture."""
         begun = time.monotonic()
         signal.alarm(STUCK)
         self.expectations, self.actions = [], []
         self.topology.use_family(scenario.family)
+        self.firewall.outside = rules
+        name = f"{scenario.name}@{rules.stem}" if rules else scenario.name
         if scenario.prepare:
             scenario.prepare(self)
         self.firewall.load(scenario.rules, scenario.before, scenario.translate)
@@ -139,13 +140,13 @@ class Lab:
         for host in self.hosts.values():
             (host.state / "tickets").unlink(missing_ok=True)
         set_span(self.topology, scenario.span)
-        self._listen(scenario)
+        self._listen(name, scenario.sides)
         for host in self.topology.members.values():
             counting.begin_on_host(host)
         counting.begin_on_firewall(self.topology.firewall)
         window_start = time.time()
         scenario.work(self)
-        hosts, firewall, rules, window_end = self._count()
+        hosts, firewall, counters, window_end = self._count()
         beside_code = self._stop_listening()
         self.firewall.open()
         set_span(self.topology, "off")
@@ -156,18 +157,17 @@ class Lab:
         pairs = truth.host_pairs(found)
         truth.measure(self.expectations, pairs)
         result = {
-            "scenario": scenario.name,
+            "scenario": name,
             "description": scenario.description,
             "span_mode": scenario.span,
             "captures": {name: recorder.file.name for name, recorder in self.recorders.items()},
             "firewall_rules": [line.strip() for line in (scenario.before + scenario.rules).splitlines() if line.strip()],
-            "rules_from_outside": self.firewall.outside is not None,
+            "rules_from_outside": rules is not None,
             "hosts": {name: {"role": place.role, "ip4": place.ip4, "ip6": place.ip6} for name, place in PLACES.items()},
-            "places": {name: asdict(place) for name, place in PLACES.items()},
             "window_start": window_start,
             "window_end": window_end,
             "expectations": self.expectations,
-            "firewall_counters": rules,
+            "firewall_counters": counters,
             "host_pairs": pairs,
             "actions": self.actions,
             "flows": found,
@@ -176,16 +176,15 @@ class Lab:
             "seconds": round(time.monotonic() - begun, 1),
             "note": "host_pairs and flows: counted by nft inside the kernels of hosts and firewall, not read from a capture",
         }
-        if self.firewall.outside:
+        if rules:
             result["outside_rules"] = truth.rule_rows(self.expectations)
         text = json.dumps(result, indent=1)
-        (self.out / f"{scenario.name}.json").write_text(text)
+        (self.out / f"{name}.json").write_text(text)
         return result
 
-    def _listen(self, scenario):
-        name = scenario.name
+    def _listen(self, name: str, sides: bool):
         self.recorders = {"span": Recorder(self.topology.sniffer, SPAN, self.out / f"{name}.pcap")}
-        if scenario.sides:
+        if sides:
             for net, side in (("clients", "client-side"), ("servers", "server-side")):
                 file = self.out / f"{name}.{side}.pcap"
                 self.recorders[side] = Recorder(self.topology.firewall, uplink(net), file)
@@ -197,14 +196,13 @@ class Lab:
 
     def _count(self):
         """Lets nothing happen any more, then reads what was counted."""
-        hosts = self.topology.members.values()
-        for host in hosts:
+        members, firewall = self.topology.members, self.topology.firewall
+        for host in members.values():
             host.hold_still(True)
         time.sleep(SETTLE)
         window_end = time.time()
-        counted = {host.name: counting.read(host) for host in hosts}
-        firewall, rules = counting.read(self.topology.firewall), self.firewall.counters()
-        return counted, firewall, rules, window_end
+        *counted, at_firewall = counting.read_all([*members.values(), firewall])
+        return dict(zip(members, counted)), at_firewall, self.firewall.counters(), window_end
 
     def _stop_listening(self):
         time.sleep(SETTLE)

@@ -103,7 +103,8 @@ class Topology:
         for end, name in ((host, here), (self.switch, port)):
             # With offloads the captures would hold frames of 64 KiB and half-made checksums.
             end.network("ethtool", "-K", name, "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off", "sg", "off")
-            end.ip(f"link set {name} up")
+            # Nor must a host hand over several segments as one: its kernel would count one packet, the wire carry two.
+            end.ip(f"link set {name} gso_max_segs 1", f"link set {name} up")
 
     def _address(self, name: str, version: int):
         place = PLACES[name]

@@ -7,6 +7,7 @@ from place to place, and `lost` the first place that one did not leave.
 
 from collections import Counter
 
+from topology import GATEWAY4
 from topology import PLACES
 
 CODES = {
@@ -32,7 +33,11 @@ WORKED = ("established", "answered")
 def flows(hosts: dict[str, dict], firewall: dict) -> list[dict]:
     """Every connection that a host began, as its kernel and the firewall's counted it."""
     # Behind the firewall a client may have another name.
-    translated = {(ip, port, proto): (as_ip, as_port) for ip, port, as_ip, as_port, proto in firewall["translated"]}
+    translated = {
+        (client, port, server, server_port, proto): (GATEWAY4["servers"], outside_port)
+        for proto in ("tcp", "udp")
+        for client, port, server, server_port, outside_port in firewall[f"translated_{proto}"]
+    }
     found = []
     for name, counted in hosts.items():
         errors: dict[tuple, list[dict]] = {}
@@ -81,9 +86,9 @@ def path(flow: dict, hosts: dict[str, dict], firewall: dict, translated: dict) -
     """The packets of a flow at every place they passed, and where some were lost."""
     proto = flow["proto"]
     client, server = (flow["src_ip"], flow["sport"]), (flow["dst_ip"], flow["dport"])
-    outside = translated.get((*client, proto), client)
     here, beyond = PLACES[flow["src"]].net, PLACES[flow["dst"]].net
     there, back = (*client, *server, proto), (*server, *client, proto)
+    outside = translated.get(there, client)
     there_outside, back_outside = (*outside, *server, proto), (*server, *outside, proto)
     places = {
         "client_sent": hosts[flow["src"]]["sent"].get(there, 0),
