@@ -80,12 +80,12 @@ fn only_packets_to_the_client() {
 
 #[test]
 fn every_packet_twice() {
-    check("dup", "dup", View::Both);
+    check("dup", "dup", View::Twice);
 }
 
 #[test]
 fn every_packet_twice_on_the_any_device() {
-    check("dup-any-sll2", "dup", View::Both);
+    check("dup-any-sll2", "dup", View::Twice);
 }
 
 #[test]

@@ -24,17 +24,26 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::Path as FilePath;
 
 /// Findings that say a needed flow is blocked.
 const BLOCKED: &[&str] = &["blocked", "rpc_blocked", "epm_blocked"];
 
 /// Which packets the capture could see.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum View {
+    /// Every packet.
     Both,
+    /// Every packet twice.
+    Twice,
     ToServer,
     ToClient,
+    /// Every packet, but not all the time.
+    Gaps,
+    /// What passes the firewall, on the clients' side of it.
+    ClientSide,
+    /// What passes the firewall, on the servers' side of it.
+    ServerSide,
 }
 
 /// Client, server, transport and server port.
@@ -49,6 +58,21 @@ pub(crate) struct TruthFlow {
     pub(crate) sent: u64,
     /// The server could not be reached any more after the connection was established.
     pub(crate) cut_off: bool,
+    /// Its packets from place to place, where it crosses the firewall and that was counted.
+    pub(crate) path: Option<Path>,
+}
+
+/// How many packets of a flow the kernels counted at some of the places they pass.
+pub(crate) struct Path {
+    pub(crate) client_sent: u64,
+    /// What the firewall let through to the server.
+    pub(crate) passed: u64,
+    /// What came back to the firewall.
+    pub(crate) answered: u64,
+    /// What the firewall let through to the client, or said itself.
+    pub(crate) passed_back: u64,
+    /// The client's end behind the firewall, which may translate it.
+    pub(crate) outside: End,
 }
 
 impl TruthFlow {
@@ -58,6 +82,36 @@ impl TruthFlow {
 
     pub(crate) fn failed(&self) -> bool {
         self.cut_off || !["established", "answered"].contains(&self.outcome.as_str())
+    }
+
+    /// The client's end as a capture of this view shows it.
+    fn client_in(&self, view: View) -> End {
+        match &self.path {
+            Some(path) if view == View::ServerSide => path.outside,
+            _ => self.client,
+        }
+    }
+
+    /// Whether a capture of this view can show the flow at all.
+    fn seen_in(&self, view: View) -> bool {
+        match (view, &self.path) {
+            (View::ClientSide, path) => path.is_some(),
+            (View::ServerSide, path) => path.as_ref().is_some_and(|path| path.passed + path.answered > 0),
+            _ => true,
+        }
+    }
+
+    /// How many packets of the flow a capture of this view holds.
+    fn packets_in(&self, view: View) -> Option<u64> {
+        let path = self.path.as_ref()?;
+        match view {
+            View::Both | View::ClientSide => Some(path.client_sent + path.passed_back),
+            View::ServerSide => Some(path.passed + path.answered),
+            View::ToServer => Some(path.client_sent),
+            View::ToClient => Some(path.passed_back),
+            // Copies are counted apart, and what was missed nowhere.
+            View::Twice | View::Gaps => None,
+        }
     }
 
     fn to_group(&self) -> bool {
@@ -117,6 +171,16 @@ impl Truth {
                 outcome: word(flow, "outcome"),
                 sent: flow.get("syn").or(flow.get("sent")).and_then(Value::as_u64).unwrap(),
                 cut_off: false,
+                path: flow.get("path").map(|path| Path {
+                    client_sent: number(path, "client_sent"),
+                    passed: number(path, "firewall_sent"),
+                    answered: number(path, "firewall_got_back"),
+                    passed_back: number(path, "firewall_sent_back"),
+                    outside: flow.get("translated").map_or_else(
+                        || (address(flow, "src_ip"), port(flow, "sport")),
+                        |outside| (address(outside, "src_ip"), port(outside, "sport")),
+                    ),
+                }),
             };
             flow.cut_off = flow.outcome == "established" && truth.declared(&flow) == Some("firewall-drop-midflow");
             truth.flows.push(flow);
@@ -139,16 +203,17 @@ impl Truth {
     }
 
     /// What a capture shows otherwise than the kernels counted: every flow, then the report without and with a site file.
-    pub(crate) fn faults(&self, capture: &Path, view: View) -> Vec<String> {
+    pub(crate) fn faults(&self, capture: &FilePath, view: View) -> Vec<String> {
         let seen = flows(capture, &[]);
         let mut faults = flow_faults(self, &seen, view);
-        faults.extend(leftover_faults(&capture.display().to_string(), self, &seen));
+        faults.extend(leftover_faults(&capture.display().to_string(), self, &seen, view));
         let inferred = report(capture, &[]);
         faults.extend(pair_faults(&inferred, &seen));
-        faults.extend(invented_blocks(self, &inferred).into_iter().map(|fault| format!("inferred roles: {fault}")));
+        let invented = invented_blocks_in(self, &inferred, view);
+        faults.extend(invented.into_iter().map(|fault| format!("inferred roles: {fault}")));
         let site = self.site();
         let named = report(capture, &["--site", site.path().to_str().unwrap()]);
-        faults.extend(invented_blocks(self, &named).into_iter().map(|fault| format!("site file: {fault}")));
+        faults.extend(invented_blocks_in(self, &named, view).into_iter().map(|fault| format!("site file: {fault}")));
         faults
     }
 
@@ -199,13 +264,25 @@ fn flow_faults(truth: &Truth, seen: &[Flow], view: View) -> Vec<String> {
     }
     let mut faults = Vec::new();
     for flow in &truth.flows {
-        let of_tuple = records.get(&key(&flow.proto, flow.client, flow.server)).map_or(&[][..], Vec::as_slice);
-        if of_tuple.is_empty() && !(view == View::ToClient && flow.failed()) {
+        let of_tuple = records.get(&key(&flow.proto, flow.client_in(view), flow.server)).map_or(&[][..], Vec::as_slice);
+        if !flow.seen_in(view) {
+            faults.extend(of_tuple.iter().map(|record| format!("never came here: {}", record.line())));
+            continue;
+        }
+        let may_miss = view == View::Gaps || (view == View::ToClient && flow.failed());
+        if of_tuple.is_empty() && !may_miss {
             faults.push(format!("missing: {}", flow.line()));
+            continue;
         }
         for record in of_tuple {
             if let Err(wanted) = judge(truth, flow, record, view) {
                 faults.push(format!("{}: wanted {wanted}, got {}", flow.line(), record.line()));
+            }
+        }
+        if let Some(counted) = flow.packets_in(view) {
+            let found: u64 = of_tuple.iter().map(|record| record.packets).sum();
+            if found != counted && of_tuple.iter().all(|record| record.first_ns > truth.window.0) {
+                faults.push(format!("{}: the kernels counted {counted} packets, the records {found}", flow.line()));
             }
         }
     }
@@ -217,7 +294,7 @@ fn judge(truth: &Truth, flow: &TruthFlow, record: &Flow, view: View) -> Result<(
     let one_of = |wanted: &[&str]| {
         if wanted.contains(&record.outcome.as_str()) { Ok(()) } else { Err(wanted.join(" or ")) }
     };
-    if record.orig != flow.client {
+    if record.orig != flow.client_in(view) {
         return Err("the other direction".to_owned());
     }
     match view {
@@ -230,7 +307,16 @@ fn judge(truth: &Truth, flow: &TruthFlow, record: &Flow, view: View) -> Result<(
             }
             return one_of(&["one_way", "unknown", "pending"]);
         }
-        View::Both => {}
+        View::Gaps if !flow.failed() => {
+            let failures = ["dropped", "unanswered", "refused", "rejected", "reply_lost", "stalled"];
+            let blamed = failures.contains(&record.outcome.as_str());
+            return if blamed { Err("no failure".to_owned()) } else { Ok(()) };
+        }
+        // The server spoke, and nobody behind the firewall heard it.
+        View::ServerSide if flow.path.as_ref().is_some_and(|path| path.answered > 0 && path.passed_back == 0) => {
+            return one_of(if flow.proto == "tcp" { &["reply_lost"] } else { &["open"] });
+        }
+        View::Both | View::Twice | View::Gaps | View::ClientSide | View::ServerSide => {}
     }
     let by_firewall = truth.declared(flow).is_some_and(|by| by.starts_with("firewall"));
     match flow.outcome.as_str() {
@@ -276,8 +362,9 @@ fn judge(truth: &Truth, flow: &TruthFlow, record: &Flow, view: View) -> Result<(
 }
 
 /// Records without a truth flow: each must lie outside what the truth accounts for.
-fn leftover_faults(capture: &str, truth: &Truth, seen: &[Flow]) -> Vec<String> {
-    let known: BTreeSet<_> = truth.flows.iter().map(|flow| key(&flow.proto, flow.client, flow.server)).collect();
+fn leftover_faults(capture: &str, truth: &Truth, seen: &[Flow], view: View) -> Vec<String> {
+    let known: BTreeSet<_> =
+        truth.flows.iter().map(|flow| key(&flow.proto, flow.client_in(view), flow.server)).collect();
     let mut left_out: BTreeMap<&str, u32> = BTreeMap::new();
     let mut faults = Vec::new();
     for flow in seen.iter().filter(|flow| !known.contains(&flow.key())) {
@@ -329,7 +416,14 @@ fn pair_faults(report: &Value, seen: &[Flow]) -> Vec<String> {
 
 /// Blocked findings for a service that no flow of the truth failed to reach.
 pub(crate) fn invented_blocks(truth: &Truth, report: &Value) -> Vec<String> {
-    let failed: BTreeSet<_> = truth.flows.iter().filter(|flow| flow.failed()).map(TruthFlow::key).collect();
+    invented_blocks_in(truth, report, View::Both)
+}
+
+/// The same, by the names that a view shows.
+fn invented_blocks_in(truth: &Truth, report: &Value, view: View) -> Vec<String> {
+    let failed = truth.flows.iter().filter(|flow| flow.failed());
+    let failed: BTreeSet<_> =
+        failed.map(|flow| (flow.client_in(view).0, flow.server.0, flow.proto.clone(), flow.server.1)).collect();
     list(report, "findings")
         .iter()
         .filter(|finding| BLOCKED.contains(&word(finding, "finding").as_str()))
