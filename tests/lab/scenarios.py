@@ -341,6 +341,8 @@ def midblock(lab: Lab):
 
 
 def revive(lab: Lab):
+    """Starts dc1 again, on a link that is up. What it held half open is gone then."""
+    lab.hosts["dc1"].kill_all()
     lab.topology.switch.ip("link set p-dc1 up")
     lab.hosts["dc1"].ip(f"route replace default via {GATEWAY4['servers']}")
     lab.domain.start_controller("dc1")
@@ -458,6 +460,7 @@ def both_sides(lab: Lab, client: str):
     "sides",
     "both sides of the firewall: requests to 3268 lost, answers of 636 and of udp/123 lost, 445 rejected, 5985 closed",
     sides=True,
+    clean_up=revive,
     rules=f"""
         ip saddr {AGENT.ip4} tcp dport 3268 counter drop
         ip saddr {AGENT.ip4} tcp dport 445 counter reject with icmp type admin-prohibited
@@ -469,6 +472,8 @@ def both_sides(lab: Lab, client: str):
 )
 def sides(lab: Lab):
     both_sides(lab, "agent")
+    # Silence says something only where somebody listened for a while.
+    time.sleep(3.5)
     lab.expect("agent > dc1 tcp/3268", "no-answer", by=FIREWALL_DROPS, note="the request is lost")
     lab.expect("agent > dc1 tcp/636", "no-answer", by=FIREWALL_DROPS, note="the answer is lost")
     lab.expect("agent > dc1 udp/123", "no-answer", by=FIREWALL_DROPS, note="the answer is lost")
