@@ -17,7 +17,10 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
+use std::process::Stdio;
 use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
 use truth::Truth;
 use truth::View;
 
@@ -157,6 +160,11 @@ fn every_packet_twice() {
 }
 
 #[test]
+fn segments_and_checksums_left_to_hardware() {
+    check("offload", View::Both);
+}
+
+#[test]
 fn established_flows_blocked_in_their_middle() {
     check("midblock", View::Both);
 }
@@ -188,6 +196,43 @@ fn both_sides_of_a_firewall_that_translates() {
     check("nat", View::Both);
     judge("nat", "nat.client-side.pcap", View::ClientSide);
     judge("nat", "nat.server-side.pcap", View::ServerSide);
+}
+
+/// Whatever ends the lab, nothing of it is left: no process, and so no namespace, wire or mount.
+#[test]
+fn an_interrupted_lab_leaves_nothing() {
+    // The tests of this file take turns, so that two labs do not slow each other down.
+    if played().is_none() {
+        return;
+    }
+    for signal in ["INT", "TERM", "KILL"] {
+        let out = tempfile::tempdir().unwrap();
+        let run = root().join("tests/lab/run");
+        let mut lab =
+            Command::new(run).arg("winrm").arg("--out").arg(out.path()).stdout(Stdio::null()).spawn().unwrap();
+        let mark = format!("PORTOLAN_LAB_INSIDE={}", lab.id());
+        // A lab has nine hosts, and two processes around them.
+        let begun = wait_until(|| marked(&mark) > 11);
+        let sent = Command::new("kill").args(["-s", signal, &lab.id().to_string()]).status().unwrap();
+        assert!(begun && sent.success(), "{signal}: no lab to interrupt");
+        assert!(!lab.wait().unwrap().success(), "{signal}: the lab took no notice");
+        assert!(wait_until(|| marked(&mark) == 0), "{signal}: {} processes are left", marked(&mark));
+    }
+}
+
+/// Looks again and again for up to a minute.
+fn wait_until(mut there: impl FnMut() -> bool) -> bool {
+    (0..600).any(|_| {
+        thread::sleep(Duration::from_millis(100));
+        there()
+    })
+}
+
+/// How many processes of the machine have this in their environment.
+fn marked(mark: &str) -> usize {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let environments = processes.filter_map(|process| fs::read(process.path().join("environ")).ok());
+    environments.filter(|environment| environment.split(|byte| *byte == 0).any(|row| row == mark.as_bytes())).count()
 }
 
 #[test]

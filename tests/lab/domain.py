@@ -66,19 +66,23 @@ class Domain:
         self.hosts = topology.hosts
         self.tools = tools
 
-    def build(self):
-        """Makes the domain, then joins and starts everybody who belongs to it."""
-        dc1, dc2, srv1, client1 = (self.hosts[name] for name in ("dc1", "dc2", "srv1", "client1"))
-        place = PLACES["dc1"]
+    def provision(self):
+        """Makes the domain with its first controller."""
+        dc1, place = self.hosts["dc1"], PLACES["dc1"]
         dc1.must(
             *["samba-tool", "domain", "provision", f"--realm={REALM}", f"--domain={DOMAIN}", "--server-role=dc"],
             *["--dns-backend=SAMBA_INTERNAL", f"--adminpass={PASSWORD}", "--host-name=dc1"],
             *[f"--host-ip={place.ip4}", f"--host-ip6={place.ip6}", *OWN_INTERFACE],
+            timeout=300,
         )
         # Provisioning names the host itself as the forwarder of names.
         settings = (dc1.state / "etc/smb.conf").read_text().splitlines(keepends=True)
         dc1.write("etc/smb.conf", "".join(line for line in settings if "dns forwarder" not in line))
         self.start_controller("dc1")
+
+    def populate(self):
+        """Joins and starts everybody who belongs to the domain, all at the same time."""
+        dc2, srv1, client1 = (self.hosts[name] for name in ("dc2", "srv1", "client1"))
         with ThreadPoolExecutor() as pool:
             work = [pool.submit(self._users), pool.submit(self._second_controller, dc2)]
             work += [pool.submit(self._join, member) for member in (srv1, client1)]
@@ -103,6 +107,7 @@ class Domain:
         host.must(
             *["samba-tool", "domain", "join", "lab.test", "DC", "-U", ADMINISTRATOR],
             *["--dns-backend=SAMBA_INTERNAL", *OWN_INTERFACE],
+            timeout=300,
         )
         self.start_controller("dc2")
 

@@ -49,11 +49,15 @@ class Lab:
         self.actions: list[dict] = []
 
     def build(self):
-        """Everything from nothing."""
+        """Everything from nothing; gives the name of each step that is done."""
         self.topology.build()
         self.topology.use_family(4)
         self.firewall.open()
-        self.domain.build()
+        yield "hosts and wires"
+        self.domain.provision()
+        yield "first controller"
+        self.domain.populate()
+        yield "second controller, members, users"
         (self.out / "site.toml").write_text(self.site())
 
     def site(self) -> str:
@@ -67,10 +71,10 @@ class Lab:
 
     # What scenarios do.
 
-    def act(self, host: str, action: str, *command, timeout: float = PATIENCE) -> str:
-        """Runs a program on a host, and writes down what it saw."""
+    def act(self, host: str, action: str, *command, timeout: float = PATIENCE, folder: Path | None = None) -> str:
+        """Runs a program on a host, in a folder if one is given, and writes down what it saw."""
         begun = time.monotonic()
-        words = ["timeout", str(timeout), *map(str, command)]
+        words = ["env", "-C", str(folder or "/"), "timeout", str(timeout), *map(str, command)]
         done = self.hosts[host].run(*words)
         self.actions.append(
             {
@@ -87,7 +91,7 @@ class Lab:
     def probe(self, host: str, what: str, *arguments) -> str:
         """Runs one of the small clients of `probe.py`."""
         command = ["/usr/bin/python3", "probe.py", what, *map(str, arguments)]
-        return self.act(host, f"probe-{what}", "env", "-C", str(TOOLS), *command)
+        return self.act(host, f"probe-{what}", *command, folder=TOOLS)
 
     @staticmethod
     def together(*work: Callable[[], object]):
@@ -131,6 +135,7 @@ class Lab:
         signal.alarm(STUCK)
         self.expectations, self.actions = [], []
         self.topology.use_family(scenario.family)
+        self.topology.use_offloads(scenario.offloads)
         self.firewall.outside = rules
         name = f"{scenario.name}@{rules.stem}" if rules else scenario.name
         if scenario.prepare:

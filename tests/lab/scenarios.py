@@ -39,6 +39,8 @@ class Scenario:
     family: int = 4
     # Whether both sides of the firewall are recorded too.
     sides: bool = False
+    # Whether interfaces leave checksums and segments to hardware.
+    offloads: bool = False
     # Whether the firewall gives clients its own address and other ports.
     translate: bool = False
     prepare: Callable[[Lab], None] | None = None
@@ -319,6 +321,16 @@ def s2c(lab: Lab):
     rules=dropped("tcp/3268"),
 )
 def dup(lab: Lab):
+    one_round(lab)
+
+
+@scenario(
+    "offload",
+    "interfaces that leave segments and checksums to hardware: frames of up to 64 KiB; 3268 is dropped",
+    offloads=True,
+    rules=dropped("tcp/3268"),
+)
+def offload(lab: Lab):
     one_round(lab)
 
 

@@ -39,6 +39,8 @@ GATEWAY4 = {"servers": "10.10.1.1", "clients": "10.10.2.1"}
 GATEWAY6 = {"servers": "fd10:1::1", "clients": "fd10:2::1"}
 NETS = list(GATEWAY4)
 
+OFFLOADS = ["tx", "rx", "tso", "gso", "gro", "sg"]
+
 # The two ends of the span port: the switch sends to the first, the sniffer listens on the second.
 SPAN_OUT, SPAN = "span", "mirror"
 
@@ -56,6 +58,7 @@ class Topology:
         self.switch, self.firewall, self.sniffer = (self.hosts[name] for name in ("switch", "firewall", "sniffer"))
         self.members = {name: self.hosts[name] for name in PLACES}
         self.family = 0
+        self.offloads = False
 
     def build(self):
         """Makes hosts, wires, addresses and routes."""
@@ -101,10 +104,29 @@ class Topology:
         """A cable between an interface of a host and a port of the switch."""
         host.ip(f"link add {here} type veth peer name {port} netns {self.switch.pid}")
         for end, name in ((host, here), (self.switch, port)):
-            # With offloads the captures would hold frames of 64 KiB and half-made checksums.
-            end.network("ethtool", "-K", name, "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off", "sg", "off")
-            # Nor must a host hand over several segments as one: its kernel would count one packet, the wire carry two.
-            end.ip(f"link set {name} gso_max_segs 1", f"link set {name} up")
+            self._offload(end, name, False)
+            end.ip(f"link set {name} up")
+
+    @staticmethod
+    def _offload(host: Host, interface: str, on: bool):
+        """Whether an interface leaves checksums and the cutting into segments to hardware that is not there.
+
+        With it captures hold frames of 64 KiB with half-made checksums, as those of real hosts do. Without it a host
+        must not hand over several segments as one either: its kernel would count one packet, the wire carry two.
+        """
+        settings = [word for feature in OFFLOADS for word in (feature, "on" if on else "off")]
+        host.network("ethtool", "-K", interface, *settings)
+        host.ip(f"link set {interface} gso_max_segs {65535 if on else 1}")
+
+    def use_offloads(self, on: bool):
+        """Sets all interfaces that carry the hosts' packets."""
+        if self.offloads == on:
+            return
+        ends = [(self.members[name], "eth0") for name in PLACES] + [(self.switch, f"p-{name}") for name in PLACES]
+        ends += [(self.firewall, uplink(net)) for net in NETS] + [(self.switch, f"up-{net}") for net in NETS]
+        for host, interface in [*ends, (self.switch, SPAN_OUT), (self.sniffer, SPAN)]:
+            self._offload(host, interface, on)
+        self.offloads = on
 
     def _address(self, name: str, version: int):
         place = PLACES[name]
