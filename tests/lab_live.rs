@@ -9,9 +9,14 @@ mod common;
 #[path = "common/truth.rs"]
 mod truth;
 
+use common::PROGRAM;
+use common::files_below;
 use common::list;
+use common::report;
 use common::root;
+use common::run;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::path::Path;
@@ -65,15 +70,16 @@ fn played() -> Option<&'static Played> {
         fs::create_dir_all(&folder).unwrap();
         let rules = folder.join("wanted.nft");
         fs::write(&rules, RULES).unwrap();
-        let run = root().join("tests/lab/run");
-        let names = Command::new(&run).arg("list").output().unwrap();
+        let lab = root().join("tests/lab/run");
+        let names = Command::new(&lab).arg("list").output().unwrap();
         let names = String::from_utf8(names.stdout).unwrap();
         let scenarios = names.lines().filter_map(|line| line.split_whitespace().next());
-        let ran = Command::new(&run)
+        let ran = Command::new(&lab)
             .args(scenarios)
             .args(["clean", "unexpected"].map(|name| format!("{name}@{}", rules.display())))
             .arg("--out")
             .arg(&folder)
+            .args(watch_command().iter().flat_map(|command| ["--beside", command]))
             .output()
             .unwrap();
         let said = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
@@ -81,6 +87,18 @@ fn played() -> Option<&'static Played> {
         Some(Played { folder, well: ran.status.success(), said })
     });
     played.as_ref()
+}
+
+/// How the lab starts this build's `watch` on the span port; nothing where the build has none.
+fn watch_command() -> Option<String> {
+    if run(&["watch", "--help"]).code != Some(0) {
+        eprintln!("skipped: this build has no `watch` to listen beside tcpdump");
+        return None;
+    }
+    Some(format!(
+        "{PROGRAM} watch --interface {{interface}} --immediate --user root --site {{out}}/site.toml \
+         --output {{out}}/{{scenario}}.watch.json"
+    ))
 }
 
 /// The truth of a scenario, as JSON.
@@ -196,6 +214,36 @@ fn both_sides_of_a_firewall_that_translates() {
     check("nat", View::Both);
     judge("nat", "nat.client-side.pcap", View::ClientSide);
     judge("nat", "nat.server-side.pcap", View::ServerSide);
+}
+
+/// What `watch` reported of a live span port is what `analyze` reports of the capture that was made beside it.
+#[test]
+fn watch_finds_what_analyze_finds() {
+    let Some(played) = played() else { return };
+    if watch_command().is_none() {
+        return;
+    }
+    let (mut faults, mut compared) = (Vec::new(), 0);
+    for path in files_below(&played.folder) {
+        let Some(scenario) = path.to_str().and_then(|path| path.strip_suffix(".watch.json")) else { continue };
+        let watched: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let site = played.folder.join("site.toml");
+        let analysed = report(&PathBuf::from(format!("{scenario}.pcap")), &["--site", site.to_str().unwrap()]);
+        compared += 1;
+        let (watched, analysed) = (findings(&watched), findings(&analysed));
+        faults.extend(watched.difference(&analysed).map(|row| format!("{scenario}: only watch: {row}")));
+        faults.extend(analysed.difference(&watched).map(|row| format!("{scenario}: only analyze: {row}")));
+    }
+    assert!(compared > 0, "watch wrote no report; {}", played.said);
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+/// Findings without what depends on when somebody began to listen: frames, times, and the sentence that has them.
+fn findings(report: &Value) -> BTreeSet<String> {
+    let fields = ["finding", "client", "server", "transport", "port", "flows", "outcome", "reason", "confidence", "by"];
+    let fields = fields.into_iter().chain(["standing", "standing_why"]);
+    let row = |finding: &Value| fields.clone().map(|name| format!("{name} {}", finding[name])).collect::<Vec<_>>();
+    list(report, "findings").iter().map(|finding| row(finding).join(", ")).collect()
 }
 
 /// Whatever ends the lab, nothing of it is left: no process, and so no namespace, wire or mount.
