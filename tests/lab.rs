@@ -98,8 +98,36 @@ fn a_controller_goes_down() {
     check("dcdown", "dcdown", View::Both);
 }
 
+#[test]
+fn rules_reloaded_in_mid_work() {
+    check("reload", "reload", View::Both);
+}
+
+#[test]
+fn the_span_port_comes_and_goes() {
+    check("flap", "flap", View::Gaps);
+}
+
+#[test]
+fn segments_and_checksums_left_to_hardware() {
+    check("offload", "offload", View::Both);
+}
+
+#[test]
+fn both_sides_of_the_firewall() {
+    check("sides.client-side", "sides", View::ClientSide);
+    check("sides.server-side", "sides", View::ServerSide);
+}
+
+#[test]
+fn both_sides_of_a_firewall_that_translates() {
+    check("nat.client-side", "nat", View::ClientSide);
+    check("nat.server-side", "nat", View::ServerSide);
+}
+
 /// Scenarios whose captures hold both directions once.
-const WHOLE: &[&str] = &["clean", "drop", "reject", "dynrpc", "unexpected", "winrm", "ipv6", "midblock", "dcdown"];
+const WHOLE: &[&str] =
+    &["clean", "drop", "reject", "dynrpc", "unexpected", "winrm", "ipv6", "midblock", "dcdown", "reload", "offload"];
 
 /// A capture that begins late, ends early or lost packets shows less, never more.
 #[test]
@@ -183,7 +211,7 @@ fn blocked_dynamic_ports_are_found() {
 #[test]
 fn declared_blocks_are_found() {
     let mut faults = Vec::new();
-    for scenario in ["drop", "reject", "ipv6", "dynrpc", "midblock", "dup"] {
+    for scenario in ["drop", "reject", "ipv6", "dynrpc", "midblock", "dup", "reload", "offload"] {
         let Some((capture, truth)) = lab(scenario, scenario) else { return };
         let site = truth.site();
         let report = report(&capture, &["--site", site.path().to_str().unwrap()]);
@@ -284,6 +312,12 @@ const ORDERLY: &[(&str, &str)] = &[
     ("s2c", "s2c"),
     ("dup", "dup"),
     ("dup-any-sll2", "dup"),
+    ("reload", "reload"),
+    ("flap", "flap"),
+    ("offload", "offload"),
+    ("sides.client-side", "sides"),
+    ("sides.server-side", "sides"),
+    ("nat.client-side", "nat"),
 ];
 
 /// Without a site file, nothing that was not planted is unexpected.
