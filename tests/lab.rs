@@ -109,11 +109,6 @@ fn the_span_port_comes_and_goes() {
 }
 
 #[test]
-fn segments_and_checksums_left_to_hardware() {
-    check("offload", "offload", View::Both);
-}
-
-#[test]
 fn both_sides_of_the_firewall() {
     check("sides.client-side", "sides", View::ClientSide);
     check("sides.server-side", "sides", View::ServerSide);
@@ -127,7 +122,7 @@ fn both_sides_of_a_firewall_that_translates() {
 
 /// Scenarios whose captures hold both directions once.
 const WHOLE: &[&str] =
-    &["clean", "drop", "reject", "dynrpc", "unexpected", "winrm", "ipv6", "midblock", "dcdown", "reload", "offload"];
+    &["clean", "drop", "reject", "dynrpc", "unexpected", "winrm", "ipv6", "midblock", "dcdown", "reload"];
 
 /// A capture that begins late, ends early or lost packets shows less, never more.
 #[test]
@@ -211,7 +206,7 @@ fn blocked_dynamic_ports_are_found() {
 #[test]
 fn declared_blocks_are_found() {
     let mut faults = Vec::new();
-    for scenario in ["drop", "reject", "ipv6", "dynrpc", "midblock", "dup", "reload", "offload"] {
+    for scenario in ["drop", "reject", "ipv6", "dynrpc", "midblock", "dup", "reload"] {
         let Some((capture, truth)) = lab(scenario, scenario) else { return };
         let site = truth.site();
         let report = report(&capture, &["--site", site.path().to_str().unwrap()]);
@@ -314,7 +309,6 @@ const ORDERLY: &[(&str, &str)] = &[
     ("dup-any-sll2", "dup"),
     ("reload", "reload"),
     ("flap", "flap"),
-    ("offload", "offload"),
     ("sides.client-side", "sides"),
     ("sides.server-side", "sides"),
     ("nat.client-side", "nat"),

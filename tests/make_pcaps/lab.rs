@@ -111,12 +111,6 @@ pub(crate) const RECORDINGS: &[Recording] = &[
         "nothing blocked, although answers, and the middle of a connection, are missing",
     ),
     recording(
-        "offload.pcap",
-        "truth/offload.json",
-        "interfaces that leave segments and checksums to hardware: frames of many segments, half-made checksums; 3268 is dropped",
-        "as dup.pcap",
-    ),
-    recording(
         "sides.client-side.pcap",
         "truth/sides.json",
         "the clients' side of the firewall: requests to 3268 lost in it, answers of 636 and udp/123 lost in it, 445 rejected by it",
