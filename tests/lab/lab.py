@@ -27,6 +27,8 @@ from topology import uplink
 PATIENCE = 60
 # Seconds that one scenario may take before it counts as stuck.
 STUCK = 240
+# Seconds for which silence is listened to, where the firewall makes some: only then it says anything.
+LINGER = 3.5
 # Seconds in which answers to the last packets arrive once nobody sends any more.
 SETTLE = 0.5
 
@@ -151,6 +153,8 @@ class Lab:
         counting.begin_on_firewall(self.topology.firewall)
         window_start = time.time()
         scenario.work(self)
+        if rules or any(expected["by"].startswith("firewall-drop") for expected in self.expectations):
+            time.sleep(LINGER)
         hosts, firewall, counters, window_end = self._count()
         beside_code = self._stop_listening()
         self.firewall.open()

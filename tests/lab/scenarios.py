@@ -343,7 +343,6 @@ def midblock(lab: Lab):
         lab.firewall.add_first(f"ip saddr {AGENT.ip4} ip daddr {dc1} tcp dport {{ 389, 3268 }} counter drop")
         time.sleep(1)
         lab.probe("agent", "tcp", dc1, 389)
-        time.sleep(3)
 
     lab.together(
         lambda: lab.probe("agent", "hold", dc1, 389, 9), lambda: lab.probe("agent", "hold", dc1, 3268, 9), late
@@ -353,8 +352,7 @@ def midblock(lab: Lab):
 
 
 def revive(lab: Lab):
-    """Starts dc1 again, on a link that is up. What it held half open is gone then."""
-    lab.hosts["dc1"].kill_all()
+    """Starts dc1 again, on a link that is up."""
     lab.topology.switch.ip("link set p-dc1 up")
     lab.hosts["dc1"].ip(f"route replace default via {GATEWAY4['servers']}")
     lab.domain.start_controller("dc1")
@@ -472,7 +470,6 @@ def both_sides(lab: Lab, client: str):
     "sides",
     "both sides of the firewall: requests to 3268 lost, answers of 636 and of udp/123 lost, 445 rejected, 5985 closed",
     sides=True,
-    clean_up=revive,
     rules=f"""
         ip saddr {AGENT.ip4} tcp dport 3268 counter drop
         ip saddr {AGENT.ip4} tcp dport 445 counter reject with icmp type admin-prohibited
@@ -484,8 +481,6 @@ def both_sides(lab: Lab, client: str):
 )
 def sides(lab: Lab):
     both_sides(lab, "agent")
-    # Silence says something only where somebody listened for a while.
-    time.sleep(3.5)
     lab.expect("agent > dc1 tcp/3268", "no-answer", by=FIREWALL_DROPS, note="the request is lost")
     lab.expect("agent > dc1 tcp/636", "no-answer", by=FIREWALL_DROPS, note="the answer is lost")
     lab.expect("agent > dc1 udp/123", "no-answer", by=FIREWALL_DROPS, note="the answer is lost")

@@ -74,6 +74,8 @@ class Topology:
             self._address(name, 4)
             self._address(name, 6)
             self._names(name, 4)
+            # What a server holds half open is gone after 7 s, before another scenario begins.
+            self.hosts[name].set(ipv4__tcp_synack_retries=2)
         for net in NETS:
             self._wire(self.firewall, uplink(net), f"up-{net}")
             self.switch.ip(f"link set up-{net} master {net}")
