@@ -27,8 +27,9 @@ from topology import uplink
 PATIENCE = 60
 # Seconds that one scenario may take before it counts as stuck.
 STUCK = 240
-# Seconds for which silence is listened to, where the firewall makes some: only then it says anything.
-LINGER = 3.5
+# Seconds for which silence is listened to, where the firewall makes some. A server repeats a SYN-ACK that nobody heard for
+# two seconds more than its client waits, and then three seconds of silence are due.
+LINGER = 5.5
 # Seconds in which answers to the last packets arrive once nobody sends any more.
 SETTLE = 0.5
 
@@ -155,6 +156,8 @@ class Lab:
         scenario.work(self)
         if rules or any(expected["by"].startswith("firewall-drop") for expected in self.expectations):
             time.sleep(LINGER)
+            # A capture lasts until its last packet, whoever still listened then.
+            self.probe("client1", "tcp", self.topology.address("dc1"), 389)
         hosts, firewall, counters, window_end = self._count()
         beside_code = self._stop_listening()
         self.firewall.open()
