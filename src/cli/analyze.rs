@@ -278,6 +278,7 @@ fn run_facts(args: &AnalyzeArgs, plan: &Plan, facts: &[InputFacts]) -> RunFacts 
         filter: plan.filter.as_deref().map(Shown::text),
         site: args.judge.site.as_deref().map(Shown::path),
         profiles: plan.catalogue.profiles().map(|profile| profile.id.clone()).collect(),
+        readiness: args.readiness.clone(),
     }
 }
 

@@ -73,6 +73,9 @@ pub struct AnalyzeArgs {
     /// Worker threads (default: cores - 1, at least 1); the report is the same for every number
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
+    /// List every row of this profile for each two hosts of its roles, with whether it was reached
+    #[arg(long, value_name = "PROFILE", value_delimiter = ',')]
+    pub readiness: Vec<String>,
     /// Exit with 1 if such a finding exists: blocked, unexpected, attempt, any
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = fail_kinds())]
     pub fail_on: Vec<FailOn>,
