@@ -145,6 +145,8 @@ pub struct ReadinessPair {
     pub not_judgeable: u64,
     /// Whether all its rows are listed, because the profile was asked for.
     pub complete: bool,
+    /// Whether every row of the profile names the roles of both hosts: then it is a list of what such hosts need.
+    pub checklist: bool,
 }
 
 impl ReadinessPair {
@@ -215,6 +217,11 @@ impl<'a> Fits<'a> {
 /// Whether a row is about hosts of certain roles: what is allowed to everybody is nobody's need.
 fn is_named(row: &Row) -> bool {
     !row.from.contains(&RoleId::ANY) && !row.to.contains(&RoleId::ANY)
+}
+
+/// Whether a row is fit for a check list: it names both roles, or asks for nothing.
+fn is_checked(row: &Row) -> bool {
+    row.listed_only || is_named(row)
 }
 
 /// Flows of which no more than a total is known, or that are part of a scan or flood.
@@ -410,6 +417,7 @@ impl Sheets<'_, '_, '_, '_> {
                 not_exercised: 0,
                 not_judgeable: 0,
                 complete: wanted,
+                checklist: catalogue.rows().iter().filter(|row| row.profile == profile.id).all(is_checked),
             };
             let mut rows = Vec::new();
             for (id, row) in own {
