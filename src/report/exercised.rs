@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use crate::catalogue::Catalogue;
 use crate::catalogue::policy::RowId;
 use crate::classify::judged::Ruled;
 use crate::classify::verdict::FindingKind;
@@ -165,12 +166,11 @@ pub(crate) struct Exercised {
 
 impl Exercised {
     /// Adds a flow; `place` is where its pair counts it.
-    pub(crate) fn add(&mut self, place: RowPlace, ruled: &Ruled<'_>) {
+    pub(crate) fn add(&mut self, place: RowPlace, ruled: &Ruled<'_>, catalogue: &Catalogue) {
         // A scan's or flood's attempts are counted in a row of many hosts, and tell nothing of one pair.
         if ruled.collapse.is_some() {
             return;
         }
-        let none: &Rc<[RowId]>;
         let empty;
         let (rows, basis) = match ruled.standing {
             Standing::Expected(rows) => (rows, Basis::Port),
@@ -178,11 +178,15 @@ impl Exercised {
             Standing::ExpectedRange(rows) => (rows, Basis::Range),
             Standing::NotJudged(WhyNot::OneWayProtocol) => {
                 empty = Rc::from([]);
-                none = &empty;
-                (none, Basis::NoAnswerDue)
+                (&empty, Basis::NoAnswerDue)
             }
             _ => return,
         };
+        // A port with a name of its own that happens to lie in a range is no use of the range.
+        let named = ruled.service.is_some_and(|service| !catalogue.service(service).dynamic);
+        if basis == Basis::Range && named {
+            return;
+        }
         let port = ruled.sums.port;
         let at = self.find(place, rows, basis, port);
         if let Some(tally) = self.tallies.get_mut(at as usize) {

@@ -5,10 +5,13 @@
 
 pub mod community_id;
 pub mod counts;
+pub mod diff;
+pub mod diff_pages;
 mod exercised;
 pub mod facts;
 mod filter;
 pub mod findings;
+pub mod firewall;
 pub mod flow_record;
 pub mod format;
 pub mod handshakes;
@@ -16,12 +19,14 @@ pub mod hosts;
 pub mod moment;
 pub mod names;
 pub mod pairs;
+pub mod permits;
 pub mod ranges;
 pub mod readiness;
 pub mod rpc;
 #[cfg(test)]
 mod sample;
 pub mod sanitise;
+pub mod saved;
 mod sentence;
 mod words;
 
@@ -108,6 +113,13 @@ struct Beside<'b> {
     frames: &'b dyn Fn(u32) -> Option<Frames>,
 }
 
+impl Tool {
+    /// This program.
+    pub fn this() -> Self {
+        Self { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") }
+    }
+}
+
 impl<'a> Report<'a> {
     /// Goes once over all flows. Memory grows with pairs and findings, not with flows.
     pub fn build(
@@ -149,7 +161,7 @@ impl<'a> Report<'a> {
         let mut exercised = Exercised::default();
         for (ruled, judged) in flows {
             let row = pairs.add(&ruled);
-            exercised.add(row, &ruled);
+            exercised.add(row, &ruled, names.catalogue());
             if let Some(judged) = judged {
                 findings.add(row, &judged);
             }
@@ -181,8 +193,8 @@ impl<'a> Report<'a> {
         let readiness = readiness::readiness(&seen, &mut fits);
         let ranges = ranges::ranges(&pairs, &exercised, endpoints, &names, &mut fits, run.watched_s());
         Self {
-            schema: "portolan/report/1",
-            tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
+            schema: saved::SCHEMA,
+            tool: Tool::this(),
             hosts: hosts::rows(&pairs, &names),
             run,
             health,

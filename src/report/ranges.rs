@@ -98,6 +98,8 @@ pub struct RangeInterface {
     pub ports: Vec<u16>,
     /// Distinct clients that asked for it or bound it.
     pub clients: u64,
+    /// These clients; the session book keeps a bounded number of each statement.
+    pub callers: Vec<Party>,
     /// These by role.
     pub roles: BTreeMap<String, u64>,
 }
@@ -306,6 +308,7 @@ fn interfaces(
             name: id.and_then(|id| names.interface(id)),
             ports: ports.into_iter().collect(),
             clients: clients.len() as u64,
+            callers: clients.into_iter().map(Party::One).collect(),
             roles,
         }
     };
@@ -329,7 +332,7 @@ fn sentence(range: &ServerRange, total: u64) -> String {
         return format!("None of the {all} was used in the {watched} of this capture.");
     };
     let mut text = format!(
-        "{} of the {all} were used or tried, all in {}; no other in the {watched} of this capture.",
+        "Used or tried: {} of the {all}, all in {}; no other in the {watched} of this capture.",
         thousands(range.used),
         dashed(smallest)
     );

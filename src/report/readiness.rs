@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use foldhash::quality::RandomState;
+use serde::Deserialize;
 use serde::Serialize;
 
 use crate::catalogue::Catalogue;
@@ -39,7 +40,7 @@ const LISTED_MAX: usize = 65_536;
 const FRAMES_MAX: usize = 6;
 
 /// Whether a row's service was reached between two hosts.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// It was tried, is a finding, and never worked.

@@ -70,10 +70,10 @@ pub(crate) fn short_id(row: &ReadinessRow) -> &str {
     row.row.as_str().split_once('/').map_or(row.row.as_str(), |(_, id)| id)
 }
 
-/// `frames 17, 26`, or nothing.
+/// `; frames 17, 26`, or nothing.
 pub(crate) fn frames(row: &ReadinessRow) -> String {
     let frames: Vec<String> = row.frames.iter().map(ToString::to_string).collect();
-    if frames.is_empty() { String::new() } else { format!("frames {}", frames.join(", ")) }
+    if frames.is_empty() { String::new() } else { format!("; frames {}", frames.join(", ")) }
 }
 
 /// What stays unsaid in the sheets.
@@ -85,12 +85,15 @@ pub(crate) fn readiness_cut(report: &Report<'_>) -> Option<String> {
 /// The servers of whose dynamic ports some were used, and a sentence for the others.
 pub(crate) fn used_ranges<'a>(report: &'a Report<'_>) -> (Vec<&'a ServerRange>, Option<String>) {
     let (used, idle): (Vec<_>, Vec<_>) = report.ranges.iter().partition(|range| range.used > 0);
-    let named: Vec<String> = idle.iter().map(|range| format!("{} ({})", range.server, range.transport)).collect();
+    let is_used = |range: &&&ServerRange| used.iter().any(|known| known.server == range.server);
+    let mut named: Vec<String> =
+        idle.iter().filter(|range| !is_used(range)).map(|range| range.server.to_string()).collect();
+    named.dedup();
     let idle = (!named.is_empty()).then(|| format!("None used here: {}", some(&named, INTERFACES_MAX)));
     (used, idle)
 }
 
-/// `tcp/49153: drsuapi; 2 clients (auditor 1, client 1), 4 flows`
+/// `tcp/49153: drsuapi; 2 hosts (auditor 1, client 1), 4 flows`
 pub(crate) fn range_port(range: &ServerRange, port: &RangePort) -> String {
     let interfaces =
         if port.interfaces.is_empty() { "no interface known".to_owned() } else { some(&port.interfaces, INTERFACES_MAX) };
@@ -100,19 +103,20 @@ pub(crate) fn range_port(range: &ServerRange, port: &RangePort) -> String {
         "{}/{}: {interfaces}; {} ({}), {}{failed}",
         range.transport,
         port.port,
-        count(port.clients, "client"),
+        count(port.clients, "host"),
         roles.join(", "),
         count(port.worked + port.failed, "flow"),
     )
 }
 
-/// Readiness as CSV (RFC 4180), one line for each row between two hosts.
+/// The readiness that was asked for as CSV (RFC 4180), one line for each row between two hosts.
 ///
 /// # Errors
 /// Those of the writer.
 pub(crate) fn readiness_csv(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "profile,row,client,server,state,service,ports,worked,failed,frames,purpose\r\n")?;
-    for row in &report.readiness {
+    let wanted = |row: &&ReadinessRow| report.run.readiness.iter().any(|profile| profile == row.profile.as_str());
+    for row in report.readiness.iter().filter(wanted) {
         let sum = |pick: fn(&TransportRow) -> u64| {
             row.transports.iter().map(pick).sum::<u64>().to_string()
         };

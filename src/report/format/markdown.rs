@@ -132,7 +132,7 @@ fn pair_cells(pair: Pair<'_>, service: &PairService<'_>) -> Vec<String> {
     ]
 }
 
-fn list(out: &mut dyn Write, heading: &str, items: &[String]) -> io::Result<()> {
+pub(crate) fn list(out: &mut dyn Write, heading: &str, items: &[String]) -> io::Result<()> {
     if items.is_empty() {
         return Ok(());
     }
@@ -140,17 +140,17 @@ fn list(out: &mut dyn Write, heading: &str, items: &[String]) -> io::Result<()> 
     items.iter().try_for_each(|item| writeln!(out, "- {}", escape(item)))
 }
 
-fn table(out: &mut dyn Write, header: &[&str]) -> io::Result<()> {
+pub(crate) fn table(out: &mut dyn Write, header: &[&str]) -> io::Result<()> {
     writeln!(out, "| {} |", header.join(" | "))?;
     writeln!(out, "|{}", "---|".repeat(header.len()))
 }
 
-fn row(out: &mut dyn Write, cells: &[String]) -> io::Result<()> {
+pub(crate) fn row(out: &mut dyn Write, cells: &[String]) -> io::Result<()> {
     let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
     writeln!(out, "| {} |", cells.join(" | "))
 }
 
-fn remainder(out: &mut dyn Write, total: usize) -> io::Result<()> {
+pub(crate) fn remainder(out: &mut dyn Write, total: usize) -> io::Result<()> {
     match total.checked_sub(ROWS_MAX).filter(|&more| more > 0) {
         Some(more) => writeln!(out, "\n… and {} more: see `--format json`", thousands(more as u64)),
         None => Ok(()),
@@ -165,7 +165,7 @@ fn title(name: &str) -> String {
 }
 
 /// Text that stays text: no markup, no HTML, no end of a cell, no address that becomes a link by itself.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(char) = chars.next() {

@@ -228,7 +228,7 @@ impl Page<'_> {
             cut(answers::short_id(row), TITLE_COLUMNS)
         );
         let indent = " ".repeat(first.chars().count());
-        self.paragraph(&first, &indent, format!("{} {}", row.named, answers::frames(row)).trim_end())
+        self.paragraph(&first, &indent, &format!("{}{}", row.named, answers::frames(row)))
     }
 
     fn ranges(&mut self, report: &Report<'_>) -> io::Result<()> {
@@ -330,7 +330,7 @@ fn cut(text: &str, columns_max: usize) -> String {
 }
 
 /// Breaks words into lines of at most [`COLUMNS_MAX`]; a word that fits no line is broken itself.
-fn wrap(first: &str, rest: &str, words: &str) -> Vec<String> {
+pub(crate) fn wrap(first: &str, rest: &str, words: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = first.to_owned();
     let mut width = first.chars().count();
