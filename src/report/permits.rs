@@ -142,7 +142,7 @@ impl Permits {
         let words = |(roles, rows): (String, u64)| format!("{rows} rows: the site file names no {roles}");
         permits.left_out = missing.into_iter().map(words).collect();
         let profiles: Vec<&str> = catalogue.profiles().map(|profile| profile.id.as_str()).collect();
-        permits.origin = vec![format!("from the rows of {}", profiles.join(", "))];
+        permits.origin = vec![format!("From the rows of {}", profiles.join(", "))];
         permits
     }
 
@@ -222,8 +222,8 @@ impl Permits {
         }
         let inputs: Vec<&str> = report.run.inputs.iter().map(|input| input.path.as_str()).collect();
         permits.origin = vec![
-            format!("from what {} shows", inputs.join(", ")),
-            "what nobody used or tried while that was captured is not in it".to_owned(),
+            format!("From what {} shows", inputs.join(", ")),
+            "What nobody used or tried while that was captured is not in it".to_owned(),
         ];
         permits
     }

@@ -27,7 +27,10 @@ pub(super) fn write(rules: &Rules<'_>, out: &mut dyn Write) -> io::Result<()> {
     let permits = rules.permits.grouped(false);
     let dynamic = rules.permits.grouped(true).iter().any(|permit| permit.kind == PortKind::Dynamic);
     if dynamic {
-        writeln!(out, "! Dynamic RPC ports change when a server starts again. inspect dcerpc in the policy map opens those")?;
+        writeln!(
+            out,
+            "! Dynamic RPC ports change when a server starts again. inspect dcerpc in the policy map opens those"
+        )?;
         writeln!(out, "! that the endpoint mapper hands out, and makes the permits of single dynamic ports needless.")?;
     }
     for (number, permit) in (1..).zip(&permits) {

@@ -29,7 +29,10 @@ const DESCRIPTION_CHARS: usize = 400;
 /// Those of the writer.
 pub(super) fn write(rules: &Rules<'_>, out: &mut dyn Write) -> io::Result<()> {
     head(rules).iter().try_for_each(|line| writeln!(out, "# {line}"))?;
-    writeln!(out, "# Run it on the servers: each rule is for the addresses of its own server, and does nothing elsewhere.")?;
+    writeln!(
+        out,
+        "# Run it on the servers: each rule is for the addresses of its own server, and does nothing elsewhere."
+    )?;
     writeln!(out, "# Whether anything else is let in is up to the other rules of that server.")?;
     writeln!(out, "Remove-NetFirewallRule -Group 'portolan' -ErrorAction SilentlyContinue")?;
     let mut number = 0;
