@@ -543,7 +543,7 @@ mod tests {
         sample::report_with(sample::catalogue(), run, sample::health(), made, &[], folds)
     }
 
-    fn states(report: &Report<'_>) -> Vec<(&str, State)> {
+    fn states<'a>(report: &'a Report<'_>) -> Vec<(&'a str, State)> {
         report.readiness.iter().map(|row| (row.row.as_str(), row.state)).collect()
     }
 

@@ -128,7 +128,6 @@ pub(crate) fn open(client: &str, server: &str, transport: Transport, port: u16, 
         ttl: 64,
         ip_id: 1,
         ip_len: 60,
-        wire_len: 74,
         payload_len: 0,
         payload_at: 0,
         payload_captured: 0,
@@ -217,7 +216,12 @@ impl Made {
         let ends = self.flow.five_tuple(self.orig);
         Ruled {
             number: 0,
-            sums: Sums::of(&self.flow, self.orig),
+            sums: Sums::of(
+                &self.flow.totals(),
+                self.orig,
+                self.flow.key.transport,
+                self.flow.key.end(self.orig.other()).port,
+            ),
             client: hosts.number(ends.orig.addr),
             server: hosts.number(ends.resp.addr),
             outcome: self.verdict.outcome,
