@@ -138,8 +138,8 @@ impl Tally {
             Sign::Failed | Sign::Cut => 1,
             Sign::Unclear => 2,
         };
-        if let Some(first) = self.shown.get_mut(shown).filter(|first| **first == NONE) {
-            *first = u32::try_from(number).unwrap_or(NONE);
+        if let Some(first) = self.shown.get_mut(shown) {
+            *first = (*first).min(u32::try_from(number).unwrap_or(NONE));
         }
         if self.first_port.port == port {
             self.first_port.count(sign);

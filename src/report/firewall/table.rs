@@ -6,10 +6,12 @@ use std::io::Write;
 
 use crate::report::firewall::Rules;
 use crate::report::firewall::address;
+use crate::report::firewall::plain;
 use crate::report::format::csv::cell;
 use crate::report::permits::End;
 use crate::report::permits::PortKind;
 use crate::report::ranges::dashed;
+use crate::report::sanitise::NAME_CHARS_MAX;
 
 /// Writes the table.
 ///
@@ -33,7 +35,7 @@ pub(super) fn write(rules: &Rules<'_>, out: &mut dyn Write) -> io::Result<()> {
                 PortKind::Dynamic => "rpc_dynamic",
             }
             .to_owned(),
-            rows.into_iter().collect::<Vec<_>>().join(" "),
+            rows.into_iter().map(|row| plain(row, NAME_CHARS_MAX)).collect::<Vec<_>>().join(" "),
             documents.into_iter().collect::<Vec<_>>().join("; "),
         ];
         write!(out, "{}\r\n", cells.map(|text| cell(&text)).join(","))?;

@@ -397,7 +397,6 @@ mod tests {
     #[test]
     fn the_sample_reads_so() {
         let page = page(&sample::report(), false);
-        std::fs::write("/tmp/text_sample.txt", &page).unwrap();
         for (got, expected) in page.lines().zip(SAMPLE.lines()) {
             assert_eq!(got, expected);
         }
