@@ -128,6 +128,9 @@ struct Gathered {
     roles: BTreeMap<String, [u64; 2]>,
 }
 
+/// The rows with a range, and its transports, by the roles of two hosts.
+type Allowing = HashMap<(RoleSet, RoleSet), Rc<[(RowId, Transport)]>, RandomState>;
+
 /// Goes over all pairs.
 pub(crate) fn ranges(
     pairs: &Pairs,
@@ -138,7 +141,7 @@ pub(crate) fn ranges(
     watched_s: f64,
 ) -> Vec<ServerRange> {
     let mut servers: BTreeMap<(Addr, Transport), Gathered> = BTreeMap::new();
-    let mut known: HashMap<(RoleSet, RoleSet), Rc<[(RowId, Transport)]>, RandomState> = HashMap::default();
+    let mut known: Allowing = HashMap::default();
     for pair in pairs.iter() {
         let (Party::One(client), Party::One(server)) = (pair.client, pair.server) else { continue };
         let mut used: BTreeMap<(Transport, u16), PortUse> = BTreeMap::new();
@@ -338,14 +341,14 @@ fn sentence(range: &ServerRange, total: u64) -> String {
     let Some(smallest) = range.smallest else {
         return format!("None of the {all} was used in the {watched} of this capture.");
     };
-    let mut text = format!(
+    let mut sentences = vec![format!(
         "Used or tried: {} of the {all}, all in {}; no other in the {watched} of this capture.",
         thousands(range.used),
         dashed(smallest)
-    );
+    )];
     let interfaces: Vec<String> = range.interfaces.iter().map(interface_words).collect();
     if !interfaces.is_empty() {
-        text.push_str(&format!(" A filter that reads RPC has to allow {}.", some(&interfaces, INTERFACES_SHOWN)));
+        sentences.push(format!("A filter that reads RPC has to allow {}.", some(&interfaces, INTERFACES_SHOWN)));
     }
     let idle: Vec<String> = range
         .roles
@@ -354,9 +357,9 @@ fn sentence(range: &ServerRange, total: u64) -> String {
         .map(|role| format!("{} ({})", role.role, count(role.hosts, "host")))
         .collect();
     if !idle.is_empty() {
-        text.push_str(&format!(" Never used here by {}.", idle.join("; ")));
+        sentences.push(format!("Never used here by {}.", idle.join("; ")));
     }
-    text
+    sentences.join(" ")
 }
 
 fn interface_words(interface: &RangeInterface) -> String {

@@ -53,7 +53,7 @@ fn group(out: &mut dyn Write, number: u32, side: &str, end: &End) -> io::Result<
         return Ok("any".to_owned());
     }
     writeln!(out, "object-group network PORTOLAN-{number}-{side}")?;
-    for net in [true, false].into_iter().flat_map(|v4| end.of_version(v4)).flatten() {
+    for net in [true, false].into_iter().filter_map(|v4| end.of_version(v4)).flatten() {
         writeln!(out, " network-object {}", object(&net))?;
     }
     Ok(format!("object-group PORTOLAN-{number}-{side}"))

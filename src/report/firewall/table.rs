@@ -12,6 +12,7 @@ use crate::report::permits::End;
 use crate::report::permits::PortKind;
 use crate::report::ranges::dashed;
 use crate::report::sanitise::NAME_CHARS_MAX;
+use crate::report::sanitise::Shown;
 
 /// Writes the table.
 ///
@@ -20,7 +21,7 @@ use crate::report::sanitise::NAME_CHARS_MAX;
 pub(super) fn write(rules: &Rules<'_>, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "from,to,transport,ports,kind,rows,documents\r\n")?;
     for permit in rules.permits.grouped(true) {
-        let rows: BTreeSet<&str> = permit.cites.iter().flat_map(|(_, cites)| cites).map(|cite| cite.as_str()).collect();
+        let rows: BTreeSet<&str> = permit.cites.iter().flat_map(|(_, cites)| cites).map(Shown::as_str).collect();
         let known = rules.catalogue.rows().iter().filter(|row| rows.contains(row.id.as_str()));
         let documents: BTreeSet<&str> = known.map(|row| row.document.as_str()).collect();
         let ports: Vec<String> = permit.ports.iter().map(|ends| dashed(*ends)).collect();

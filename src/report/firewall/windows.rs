@@ -19,6 +19,7 @@ use crate::report::firewall::versions_of;
 use crate::report::permits::Permit;
 use crate::report::permits::PortKind;
 use crate::report::ranges::dashed;
+use crate::report::sanitise::Shown;
 
 /// Longest description.
 const DESCRIPTION_CHARS: usize = 400;
@@ -97,7 +98,7 @@ pub(super) fn write_rpc_filter(rules: &Rules<'_>, out: &mut dyn Write) -> io::Re
     for uuid in interfaces {
         for permit in permits.iter().filter(|permit| permit.uuid == uuid) {
             let name = permit.name.as_ref().map_or("interface without a name", |name| name.as_str());
-            let rows: Vec<&str> = permit.cites.iter().map(|cite| cite.as_str()).collect();
+            let rows: Vec<&str> = permit.cites.iter().map(Shown::as_str).collect();
             writeln!(out, "# {}", plain(&format!("{name} {}", rows.join(", ")), DESCRIPTION_CHARS))?;
             for ends in versions_of(&permit.from, &permit.to) {
                 for [to, from] in pairs(&ends) {
