@@ -465,28 +465,33 @@ impl Tally {
 
     /// Counts frames of one input.
     fn count(&mut self, run: &[Frame]) {
-        let Some(index) = run.first().map(|frame| usize::from(frame.id.input())) else { return };
+        let Some(head) = run.first() else { return };
+        let index = usize::from(head.id.input());
         let (Some(facts), Some(newest)) = (self.facts.get_mut(index), self.newest.get_mut(index)) else { return };
-        let mut first = facts.first.unwrap_or(Timestamp(u64::MAX)).min(run.first().map_or(newest.ts, |frame| frame.ts));
+        let mut first = facts.first.unwrap_or(Timestamp(u64::MAX)).min(head.ts);
         let mut last = facts.last.unwrap_or_default();
         let (mut bytes, mut out_of_order, mut cut) = (0, 0, 0);
-        let (mut before, mut link) = (newest.ts, newest.link);
+        let mut before = newest.ts;
+        let mut link = newest.link.unwrap_or_else(|| {
+            list(&mut facts.link_types, head.link);
+            head.link
+        });
         for frame in run {
             bytes += u64::from(frame.wire_len);
             cut += u64::from(frame.captured < frame.wire_len);
             if frame.ts < before {
                 out_of_order += 1;
                 first = first.min(frame.ts);
-            } else {
-                last = last.max(frame.ts);
+                last = last.max(before);
             }
             before = frame.ts;
-            if link != Some(frame.link) {
-                link = Some(frame.link);
-                list(&mut facts.link_types, frame.link);
+            if link != frame.link {
+                link = frame.link;
+                list(&mut facts.link_types, link);
             }
         }
-        *newest = Newest { ts: before, link };
+        last = last.max(before);
+        *newest = Newest { ts: before, link: Some(link) };
         // A pcapng frame at zero is a Simple Packet Block before any time was told.
         if first == Timestamp(0) && facts.format == Some(Format::Pcapng) {
             let timed = run.iter().map(|frame| frame.ts).filter(|ts| *ts != Timestamp(0)).min();
