@@ -9,8 +9,8 @@ use memmap2::Advice;
 use memmap2::MmapMut;
 use prefetch_index::prefetch_index;
 
-/// Values before the first large page, so that small captures need none.
-const FIRST: usize = 512;
+/// So many values need no large page: small captures have fewer.
+const FEW: usize = 512;
 
 /// What is asked of the system at a time: one large page.
 const CHUNK_BYTES: usize = 2 << 20;
@@ -19,7 +19,6 @@ const CHUNK_BYTES: usize = 2 << 20;
 /// taken out goes to a later one.
 #[derive(Debug)]
 pub(crate) struct Vast<T> {
-    first: Vec<T>,
     chunks: Vec<Chunk<T>>,
     len: usize,
     free: Vec<u32>,
@@ -29,13 +28,13 @@ pub(crate) struct Vast<T> {
 #[derive(Debug)]
 enum Chunk<T> {
     Mapped(MmapMut),
-    /// The system gave no page.
+    /// There are too few, or the system gave no page.
     Plain(Vec<T>),
 }
 
 impl<T> Default for Vast<T> {
     fn default() -> Self {
-        Self { first: Vec::new(), chunks: Vec::new(), len: 0, free: Vec::new() }
+        Self { chunks: Vec::new(), len: 0, free: Vec::new() }
     }
 }
 
@@ -81,31 +80,17 @@ impl<T: Pod> Vast<T> {
         self.len
     }
 
-    /// The value of a number; `None` for 0.
+    /// The value of a number that was given out; `None` for 0.
     #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
         let place = (number as usize).wrapping_sub(1);
-        if place < FIRST {
-            return self.first.get(place);
-        }
-        if place >= self.len {
-            return None;
-        }
-        let place = place - FIRST;
         self.chunks.get(place / Chunk::<T>::VALUES)?.get(place % Chunk::<T>::VALUES)
     }
 
-    /// The value of a number; `None` for 0.
+    /// The value of a number that was given out; `None` for 0.
     #[inline]
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         let place = (number as usize).wrapping_sub(1);
-        if place < FIRST {
-            return self.first.get_mut(place);
-        }
-        if place >= self.len {
-            return None;
-        }
-        let place = place - FIRST;
         self.chunks.get_mut(place / Chunk::<T>::VALUES)?.get_mut(place % Chunk::<T>::VALUES)
     }
 
@@ -119,19 +104,35 @@ impl<T: Pod> Vast<T> {
 
     /// Keeps a value; its number.
     pub(crate) fn put(&mut self, value: T) -> u32 {
-        let number = self.free.pop().unwrap_or_else(|| {
-            if self.len < FIRST {
-                self.first.push(T::zeroed());
-            } else if (self.len - FIRST).is_multiple_of(Chunk::<T>::VALUES) {
-                self.chunks.push(Chunk::new());
-            }
-            self.len += 1;
-            u32::try_from(self.len).unwrap_or(u32::MAX)
-        });
+        let number = self.free.pop().unwrap_or_else(|| self.grow());
         if let Some(place) = self.get_mut(number) {
             *place = value;
         }
         number
+    }
+
+    /// Makes room for one value more; its number.
+    fn grow(&mut self) -> u32 {
+        let place = self.len % Chunk::<T>::VALUES;
+        if place == 0 {
+            self.chunks.push(if self.len == 0 { Chunk::Plain(Vec::new()) } else { Chunk::new() });
+        }
+        if self.len == FEW {
+            let few: Vec<T> = self.iter().copied().collect();
+            self.chunks = vec![Chunk::new()];
+            for (number, value) in (1..).zip(few) {
+                if let Some(place) = self.get_mut(number) {
+                    *place = value;
+                }
+            }
+        }
+        if let Some(Chunk::Plain(values)) = self.chunks.last_mut()
+            && values.len() == place
+        {
+            values.push(T::zeroed());
+        }
+        self.len += 1;
+        u32::try_from(self.len).unwrap_or(u32::MAX)
     }
 
     /// Lets a later value have this number, if it is one.
@@ -143,8 +144,8 @@ impl<T: Pod> Vast<T> {
 
     /// All values in the order of their numbers, those that were released among them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        let beyond = self.chunks.iter().flat_map(|chunk| (0..Chunk::<T>::VALUES).map_while(|place| chunk.get(place)));
-        self.first.iter().chain(beyond).take(self.len)
+        let all = self.chunks.iter().flat_map(|chunk| (0..Chunk::<T>::VALUES).map_while(|place| chunk.get(place)));
+        all.take(self.len)
     }
 }
 
@@ -155,10 +156,10 @@ mod tests {
     #[test]
     fn numbers_begin_at_one_and_are_given_again() {
         let mut vast = Vast::default();
-        let many = u32::try_from(FIRST + Chunk::<u64>::VALUES + 2).unwrap_or_default();
+        let many = u32::try_from(Chunk::<u64>::VALUES + 2).unwrap_or_default();
         assert!((1..=many).all(|number| vast.put(u64::from(number)) == number));
         assert!((1..=many).all(|number| vast.get(number) == Some(&u64::from(number))));
-        assert_eq!((vast.get(0), vast.get(many + 1), vast.iter().count()), (None, None, many as usize));
+        assert_eq!((vast.get(0), vast.iter().count()), (None, many as usize));
         vast.release(7);
         vast.release(0);
         assert_eq!((vast.put(70), vast.put(71)), (7, many + 1));
