@@ -16,12 +16,8 @@ use portolan::capture::synthetic::Workload;
 use portolan::capture::synthetic::image;
 
 /// Workload, conversations, and the most instructions that a frame may cost until its report is written.
-const BOUNDS: [(Workload, u32, u64); 4] = [
-    (Workload::Min64, 500, 12_000),
-    (Workload::Imix, 500, 3_300),
-    (Workload::Scan, 1, 12_200),
-    (Workload::Ad, 900, 3_800),
-];
+const BOUNDS: [(Workload, u32, u64); 4] =
+    [(Workload::Min64, 500, 900), (Workload::Imix, 500, 2_400), (Workload::Scan, 1, 2_150), (Workload::Ad, 900, 4_000)];
 
 const SHORT: u64 = 50_000;
 const LONG: u64 = 150_000;

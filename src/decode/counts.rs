@@ -64,14 +64,14 @@ impl TunnelKind {
 pub struct DecodeCounts {
     /// Frames that became packets.
     pub decoded: u64,
-    /// Packets whose payload the capture cut (snaplen).
-    pub cut: u64,
     /// IP fragments seen, first ones included.
     pub fragments: u64,
     /// Later fragments whose first was not known; each is also a skipped frame.
     pub fragments_unmatched: u64,
     /// First fragments forgotten before their time because newer ones needed the place.
     pub fragments_evicted: u64,
+    /// Packets whose payload the capture cut (snaplen).
+    pub cut: u64,
     skipped: [u64; SkipReason::ALL.len()],
     tunnels: [u64; TunnelKind::ALL.len()],
 }
@@ -109,8 +109,14 @@ impl DecodeCounts {
 
     #[inline]
     pub(super) fn note_packet(&mut self, packet: &Packet) {
+        self.note(packet.payload_captured < packet.payload_len);
+    }
+
+    /// Notes a frame that became a packet, and whether the capture cut its payload.
+    #[inline]
+    pub(super) fn note(&mut self, cut: bool) {
         self.decoded += 1;
-        self.cut += u64::from(packet.payload_captured < packet.payload_len);
+        self.cut += u64::from(cut);
     }
 
     pub(super) fn note_skip(&mut self, reason: SkipReason) {

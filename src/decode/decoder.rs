@@ -19,7 +19,7 @@ use crate::decode::packet::Decoded;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
-use crate::decode::plain;
+use crate::decode::plain::Outline;
 use crate::decode::transport;
 use crate::decode::tunnel;
 use crate::decode::tunnel::Opening;
@@ -79,43 +79,25 @@ impl Decoder {
     /// Frames must come in capture order: later fragments follow a first that came before. The packet is that of the
     /// innermost IP header; `payload_at` counts from the start of `bytes`.
     pub fn decode(&mut self, frame: &Frame, bytes: &[u8]) -> Decoded {
-        let mut packet = Packet::NONE;
-        match self.decode_into(frame, bytes, &mut packet) {
-            Ok(()) => Decoded::Packet(packet),
-            Err(reason) => Decoded::Skip(reason),
+        match self.outline(frame, bytes).and_then(|outline| outline.packet(frame, bytes)) {
+            Some(packet) => Decoded::Packet(packet),
+            None => self.decode_other(frame, bytes),
         }
     }
 
-    /// The same, with the packet put where it is wanted: to copy it would cost as much as to decode it.
-    ///
-    /// # Errors
-    /// Why the frame gave no packet; it is counted.
-    #[inline]
-    pub fn decode_into(&mut self, frame: &Frame, bytes: &[u8], place: &mut Packet) -> Result<(), SkipReason> {
-        if self.decode_plain(frame, bytes, place) {
-            return Ok(());
-        }
-        match self.decode_usual(frame, bytes) {
-            Decoded::Packet(packet) => *place = packet,
-            Decoded::Skip(reason) => return Err(reason),
-        }
-        Ok(())
-    }
-
-    /// The same for a frame without surprises, which nearly all are; false if it is not known to be one, and then nothing
-    /// was done.
+    /// What finds the flow of a frame without surprises, which nearly all are. It is counted as decoded, and
+    /// [`Outline::packet`] is its packet. `None` says nothing of the frame: [`Decoder::decode_other`] does.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "who calls it goes on with what was written")]
-    pub fn decode_plain(&mut self, frame: &Frame, bytes: &[u8], place: &mut Packet) -> bool {
-        let plain = plain::v4(frame, bytes, place).is_some();
-        if plain {
-            self.counts.note_packet(place);
-        }
-        plain
+    #[expect(clippy::inline_always, reason = "what it says is hashed while it is still in registers")]
+    pub fn outline(&mut self, frame: &Frame, bytes: &[u8]) -> Option<Outline> {
+        let outline = Outline::of(frame, bytes)?;
+        self.counts.note(outline.is_cut());
+        Some(outline)
     }
 
+    /// Decodes a frame that has no [`Outline`].
     #[inline(never)]
-    fn decode_usual(&mut self, frame: &Frame, bytes: &[u8]) -> Decoded {
+    pub fn decode_other(&mut self, frame: &Frame, bytes: &[u8]) -> Decoded {
         let Some(packet) = usual(frame, bytes) else {
             return self.decode_any(frame, bytes);
         };
@@ -123,7 +105,7 @@ impl Decoder {
         Decoded::Packet(packet)
     }
 
-    /// The general way, which [`plain`] and [`usual`] are short cuts of.
+    /// The general way, which [`Outline`] and [`usual`] are short cuts of.
     #[inline(never)]
     pub(super) fn decode_any(&mut self, frame: &Frame, bytes: &[u8]) -> Decoded {
         let decoded = match link::strip(frame.link, bytes) {
@@ -276,7 +258,7 @@ impl Decoder {
 /// The packet of a frame without surprises: Ethernet, at most one tag, IP without extension or fragment, a whole TCP or
 /// UDP header, no tunnel. `None` says nothing of the frame.
 ///
-/// Of those that [`plain`] leaves, most are such, and nothing of them is kept in memory on the way but the packet itself. By the general way,
+/// Of those that have no [`Outline`], most are such, and nothing of them is kept in memory on the way but the packet itself. By the general way,
 /// whose steps hand each other large values, they take twice as long.
 #[expect(clippy::inline_always, reason = "its answer is built where the caller wants it, not copied there")]
 #[inline(always)]

@@ -6,7 +6,7 @@ pub mod counts;
 pub mod decoder;
 pub mod link;
 pub mod packet;
-mod plain;
+pub mod plain;
 
 mod fragment;
 mod icmp;

@@ -1,10 +1,11 @@
 //! The short cut that most frames take: Ethernet with at most one tag, IPv4 without options or fragments, a whole TCP or
 //! UDP header, no tunnel.
 //!
-//! What it answers is what the general way answers, in a fraction of the instructions: the headers are looked at once
-//! as an array, and nothing depends on which end sent them. `None` says nothing of the frame.
+//! What it answers is what the general way answers, in a fraction of the instructions: the headers are looked at as an
+//! array, and nothing depends on which end sent them. A first look gives an [`Outline`], which finds the flow; the
+//! packet is made of it where the flow lies at hand, and need not be kept anywhere in between.
 
-#![expect(clippy::inline_always, reason = "small, and used once")]
+#![expect(clippy::inline_always, reason = "small, and used where what it says stays in registers")]
 
 use crate::capture::batch::Frame;
 use crate::decode::ip::protocol;
@@ -14,7 +15,6 @@ use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::decode::packet::Tcp;
 use crate::decode::tunnel;
-use crate::decode::wire::len32;
 use crate::model::addr::Addr;
 use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
@@ -26,80 +26,128 @@ const UDP_LEN: usize = 8;
 const HEADERS_LEN: usize = IP_LEN + 20;
 const ACK: u8 = 0x10;
 /// "More fragments", the reserved bit apart, and the offset.
-const FRAGMENT: u32 = 0x3fff;
+const FRAGMENT: u16 = 0x3fff;
 
 type Head = [u8; HEADERS_LEN];
 
-/// Puts the packet of a plain frame into its place, which is left alone if there is none.
-#[inline(always)]
-pub(super) fn v4(frame: &Frame, bytes: &[u8], place: &mut Packet) -> Option<()> {
-    let first = bytes.first_chunk::<18>().filter(|_| frame.link == link::ETHERNET)?;
-    let at = match [be16::<12, 18>(first), be16::<16, 18>(first)] {
-        [ethernet::IPV4, _] => 14,
-        [ethernet::VIRTUAL_LAN, ethernet::IPV4] => 18,
-        _ => return None,
-    };
-    let head: &Head = bytes.get(at..)?.first_chunk()?;
-    let [length, numbering, life] = [be32::<0>(head), be32::<4>(head), be32::<8>(head)];
-    let total = (length & 0xffff) as usize;
-    // Version and length; a length that segmentation left empty is the general way's.
-    if length >> 24 != 0x45 || numbering & FRAGMENT != 0 || total < IP_LEN {
-        return None;
+/// What finds the flow of a plain frame, and where the rest of the frame lies: 24 bytes instead of a whole packet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outline {
+    ends: [u64; 2],
+    payload_len: u16,
+    payload_captured: u16,
+    payload_at: u8,
+    ip_at: u8,
+    /// 1 if the high end sent it. A [`Side`] would let `Option` hide in it, and to find out costs more than to say it.
+    from_high: u8,
+}
+
+impl Outline {
+    /// Looks at the headers of a frame; `None` if they are not plain.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "IPv4 lengths have 16 bits, headers end within 98 bytes")]
+    pub(super) fn of(frame: &Frame, bytes: &[u8]) -> Option<Self> {
+        let first = bytes.first_chunk::<18>().filter(|_| frame.link == link::ETHERNET)?;
+        let ip_at = match [be16::<12, 18>(first), be16::<16, 18>(first)] {
+            [ethernet::IPV4, _] => 14,
+            [ethernet::VIRTUAL_LAN, ethernet::IPV4] => 18,
+            _ => return None,
+        };
+        let head = head(bytes, ip_at)?;
+        let total = usize::from(be16::<2, HEADERS_LEN>(head));
+        // Version and length; a length that segmentation left empty is the general way's.
+        if head[0] != 0x45 || be16::<6, HEADERS_LEN>(head) & FRAGMENT != 0 || total < IP_LEN {
+            return None;
+        }
+        let limit = bytes.len().max(frame.wire_len as usize).min(ip_at + total);
+        let captured = bytes.len().min(limit);
+        let ports = be32::<20>(head);
+        let (header_len, payload_max) = match head[9] {
+            protocol::TCP if head[32] >= 0x50 => (usize::from(head[32] >> 4) * 4, usize::MAX),
+            protocol::UDP if tunnel::of_ports([(ports >> 16) as u16, ports as u16]).is_none() => {
+                (UDP_LEN, usize::from(be16::<24, HEADERS_LEN>(head)).checked_sub(UDP_LEN)?)
+            }
+            _ => return None,
+        };
+        let payload_at = ip_at + IP_LEN + header_len;
+        if payload_at > captured {
+            return None;
+        }
+        let payload_len = (limit - payload_at).min(payload_max);
+        // Address and port in one number sort as `FlowKey::of` sorts them.
+        let source = u64::from(be32::<12>(head)) << 16 | u64::from(ports >> 16);
+        let target = u64::from(be32::<16>(head)) << 16 | u64::from(ports & 0xffff);
+        Some(Self {
+            ends: [u64::from(head[9]) << 48 | source.min(target), source.max(target)],
+            payload_len: payload_len as u16,
+            payload_captured: (captured - payload_at).min(payload_len) as u16,
+            payload_at: payload_at as u8,
+            ip_at: ip_at as u8,
+            from_high: u8::from(target < source),
+        })
     }
-    let limit = bytes.len().max(frame.wire_len as usize).min(at + total);
-    let captured = bytes.len().min(limit);
-    let (transport, payload_at, payload_len, layer) = match head[9] {
-        protocol::TCP => {
-            let offset = head[32] >> 4;
-            let payload_at = at + IP_LEN + usize::from(offset) * 4;
-            if offset < 5 || payload_at > captured {
-                return None;
-            }
-            let flags = head[33];
-            let tcp = Tcp {
-                seq: be32::<24>(head),
-                ack: if flags & ACK == 0 { 0 } else { be32::<28>(head) },
-                flags,
-                window: be16::<34, HEADERS_LEN>(head),
-                checksum: be16::<36, HEADERS_LEN>(head),
-            };
-            (Transport::Tcp, payload_at, limit - payload_at, Layer::Tcp(tcp))
-        }
-        protocol::UDP => {
-            let length = usize::from(be16::<24, HEADERS_LEN>(head));
-            let payload_at = at + IP_LEN + UDP_LEN;
-            let ports = [be16::<20, HEADERS_LEN>(head), be16::<22, HEADERS_LEN>(head)];
-            if length < UDP_LEN || payload_at > captured || tunnel::of_ports(ports).is_some() {
-                return None;
-            }
-            let payload_len = (length - UDP_LEN).min(limit - payload_at);
-            (Transport::Udp, payload_at, payload_len, Layer::Udp { checksum: be16::<26, HEADERS_LEN>(head) })
-        }
-        _ => return None,
-    };
-    // Address and port in one number sort as `FlowKey::of` sorts them.
-    let ports = be32::<20>(head);
-    let source = u64::from(be32::<12>(head)) << 16 | u64::from(ports >> 16);
-    let target = u64::from(be32::<16>(head)) << 16 | u64::from(ports & 0xffff);
-    let (low, high) = (source.min(target), source.max(target));
-    let payload_captured = (captured - payload_at).min(payload_len);
-    *place = Packet {
-        frame: frame.id,
-        ts: frame.ts,
-        key: FlowKey { low: addr(low), high: addr(high), low_port: port(low), high_port: port(high), transport },
-        from: if target < source { Side::High } else { Side::Low },
-        ttl: (life >> 24) as u8,
-        ip_id: (numbering >> 16) as u16,
-        ip_len: len32(total),
-        payload_len: len32(payload_len),
-        payload_at: len32(payload_at),
-        payload_captured: len32(payload_captured),
-        lead: if payload_captured > 0 { bytes.get(payload_at).copied().unwrap_or_default() } else { 0 },
-        layer,
-        link_group: first[0] & 1 != 0,
-        tunnels: 0,
-    };
-    Some(())
+
+    /// The key of its flow, as [`FlowKey::v4_ends`] says it.
+    #[inline(always)]
+    pub fn ends(&self) -> [u64; 2] {
+        self.ends
+    }
+
+    /// Whether the capture cut the payload.
+    #[inline(always)]
+    pub(super) fn is_cut(&self) -> bool {
+        self.payload_captured < self.payload_len
+    }
+
+    /// The whole packet, from the same frame and bytes.
+    ///
+    /// Whoever looks at few of its fields, and hands it to nobody, pays for these only.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "fields are taken out of words")]
+    pub fn packet(&self, frame: &Frame, bytes: &[u8]) -> Option<Packet> {
+        let head = head(bytes, self.ip_at.into())?;
+        // Whole words, of which signatures take more than one field at a time.
+        let [first, _, _, numbers, rest] = words(head);
+        let (transport, layer) = if head[9] == protocol::TCP {
+            let flags = (rest >> 48) as u8;
+            let numbers = if flags & ACK == 0 { numbers >> 32 << 32 } else { numbers };
+            let (seq, ack) = ((numbers >> 32) as u32, numbers as u32);
+            let (window, checksum) = ((rest >> 32) as u16, (rest >> 16) as u16);
+            (Transport::Tcp, Layer::Tcp(Tcp { seq, ack, flags, window, checksum }))
+        } else {
+            (Transport::Udp, Layer::Udp { checksum: be16::<26, HEADERS_LEN>(head) })
+        };
+        let [low, high] = self.ends;
+        let lead = bytes.get(usize::from(self.payload_at)).filter(|_| self.payload_captured > 0);
+        Some(Packet {
+            frame: frame.id,
+            ts: frame.ts,
+            key: FlowKey { low: addr(low), high: addr(high), low_port: port(low), high_port: port(high), transport },
+            from: if self.from_high == 0 { Side::Low } else { Side::High },
+            ttl: head[8],
+            ip_id: (first >> 16) as u16,
+            ip_len: (first >> 32) as u32 & 0xffff,
+            payload_len: self.payload_len.into(),
+            payload_at: self.payload_at.into(),
+            payload_captured: self.payload_captured.into(),
+            lead: lead.copied().unwrap_or_default(),
+            layer,
+            link_group: bytes.first().is_some_and(|first| first & 1 != 0),
+            tunnels: 0,
+        })
+    }
+}
+
+#[inline(always)]
+fn head(bytes: &[u8], ip_at: usize) -> Option<&Head> {
+    bytes.get(ip_at..)?.first_chunk()
+}
+
+/// Its eight bytes at a time; the last two of UDP mean nothing.
+#[inline(always)]
+fn words(head: &Head) -> [u64; 5] {
+    let (words, _) = head.as_chunks::<8>();
+    std::array::from_fn(|at| words.get(at).map_or(0, |word| u64::from_be_bytes(*word)))
 }
 
 #[inline(always)]
@@ -158,8 +206,10 @@ mod tests {
                         let bytes = bytes.get(..cut).unwrap();
                         for wire_len in [bytes.len(), bytes.len() + 9, 20] {
                             let frame = samples::frame(1, bytes, wire_len, 0);
-                            let mut packet = Packet::NONE;
-                            let Some(()) = v4(&frame, bytes, &mut packet) else { continue };
+                            let Some(outline) = Outline::of(&frame, bytes) else { continue };
+                            let packet = outline.packet(&frame, bytes).unwrap();
+                            assert_eq!(packet.key.v4_ends(), Some(outline.ends()));
+                            assert_eq!(outline.is_cut(), packet.payload_captured < packet.payload_len);
                             let general = Decoder::new().decode_any(&frame, bytes);
                             assert_eq!(format!("Packet({packet:?})"), format!("{general:?}"), "{at} {flip:#x} {cut}");
                             answers += 1;

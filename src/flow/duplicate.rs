@@ -4,6 +4,8 @@
 //! [`WINDOW_NS`], or [`WINDOW_NUMBERED_NS`] where an IP-ID tells packets apart. A small table of recent packets is
 //! enough, since copies arrive within milliseconds.
 
+#![expect(clippy::inline_always, reason = "they look at a packet that is in registers only")]
+
 use prefetch_index::prefetch_index;
 
 use crate::decode::packet::Layer;
@@ -20,7 +22,7 @@ const PLACES: usize = 1 << 10;
 /// The recent packets of one table, by signature. Fixed memory: 16 KiB.
 #[derive(Debug)]
 pub struct Recent {
-    places: Vec<Place>,
+    places: Box<[Place; PLACES]>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,7 +33,7 @@ struct Place {
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { places: vec![Place::default(); PLACES] }
+        Self { places: Box::new([Place::default(); PLACES]) }
     }
 }
 
@@ -39,16 +41,16 @@ impl Recent {
     /// Asks for the cache line of a signature's place.
     #[inline]
     pub fn prefetch(&self, signature: u64) {
-        prefetch_index(&self.places, place_of(signature));
+        prefetch_index(self.places.as_slice(), place_of(signature));
     }
 
     /// Whether a packet of this signature is a copy of one seen just before. Remembers it if not.
     ///
     /// Its place comes from the signature, which has no seed, so that every run of the same capture forgets the same
     /// packets; equality rests on the seeded `hash` of its key too, which nobody can aim at.
-    #[inline]
+    #[inline(always)]
     pub fn is_copy(&mut self, packet: &Packet, signature: u64, hash: u64) -> bool {
-        let Some(place) = self.places.get_mut(place_of(signature)) else { return false };
+        let place = &mut self.places[place_of(signature)];
         let signature = (signature ^ hash) | 1;
         let window = if packet.ip_id == 0 { WINDOW_NS } else { WINDOW_NUMBERED_NS };
         if place.signature == signature && packet.ts.0.abs_diff(place.ts) <= window {
@@ -66,7 +68,7 @@ fn place_of(signature: u64) -> usize {
 
 /// Everything that a copy shares with its original: not the MAC addresses, VLAN or TTL. `mix` stands for its key and
 /// has no seed.
-#[inline]
+#[inline(always)]
 pub fn signature(packet: &Packet, mix: u64) -> u64 {
     let (a, b) = match packet.layer {
         Layer::Tcp(tcp) => (
@@ -82,7 +84,7 @@ pub fn signature(packet: &Packet, mix: u64) -> u64 {
         Layer::Fragment => (5 << 40, u64::from(packet.payload_at)),
         Layer::Other => (6 << 40, 0),
     };
-    let c = (u64::from(packet.ip_id) << 32) | (u64::from(packet.ip_len) << 1) | packet.from.index() as u64;
+    let c = (u64::from(packet.ip_len) << 17) | (u64::from(packet.ip_id) << 1) | packet.from.index() as u64;
     // A multiply of two words with their own odd constants, folded: no collision that matters within 5 ms of one flow.
     let folded = (a ^ mix).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
         ^ (b ^ c.rotate_left(19)).wrapping_mul(0xc2b2_ae3d_27d4_eb4f);

@@ -4,6 +4,8 @@
 //! [`Entry::unfold`] makes the whole [`Flow`] of it and [`Entry::fold`] takes it back, so that nobody else knows this
 //! form. Most packets of a conversation need neither: [`Entry::take`] counts them in place.
 
+#![expect(clippy::inline_always, reason = "they look at a packet that is in registers only")]
+
 use bytemuck::Pod;
 use bytemuck::Zeroable;
 use prefetch_index::prefetch_index;
@@ -252,7 +254,7 @@ impl Entry {
     }
 
     /// Whether this is the flow of a key.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_of(&self, key: &FlowKey, hosts: &Hosts) -> bool {
         if self.marks & V6 != 0 {
             return self.key(hosts) == *key;
@@ -609,20 +611,16 @@ impl Entry {
     /// Counts a packet that goes on where its end stood; false if it may mean more, and then it was not counted.
     ///
     /// It does what counting does with such a packet of the unfolded flow.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, packet: &Packet) -> bool {
         let me = packet.from.index();
         // Its first packet of each end may begin or answer.
         if !self.last_frame[me].is_some() || (packet.link_group && !self.has(Mark::Group)) {
             return false;
         }
-        let (Some(packets), Some(payload), Some(ip_bytes)) = (
-            self.packets[me].checked_add(1),
-            self.payload[me].checked_add(packet.payload_len),
-            self.ip_bytes[me].checked_add(packet.ip_len),
-        ) else {
-            return false;
-        };
+        let Some(packets) = self.packets[me].checked_add(1) else { return false };
+        let Some(payload) = self.payload[me].checked_add(packet.payload_len) else { return false };
+        let Some(ip_bytes) = self.ip_bytes[me].checked_add(packet.ip_len) else { return false };
         if let Layer::Tcp(tcp) = packet.layer {
             if !self.in_sequence(packet, &tcp) {
                 return false;
@@ -630,8 +628,7 @@ impl Entry {
         } else {
             let fragment = packet.layer == Layer::Fragment || self.is_tcp();
             let pause = packet.ts.0.saturating_sub(self.last_seen().0);
-            let said_data = mark_of(Mark::SaidDataLow, Mark::SaidDataHigh, packet.from);
-            if self.marks & said_data == 0 || fragment || pause > IDLE_NS || self.marks & DETAILED != 0 {
+            if self.marks & SAID_DATA[me] == 0 || fragment || pause > IDLE_NS || self.marks & DETAILED != 0 {
                 return false;
             }
             if self.max_ack[me] == 0 || packet.ts.0.saturating_sub(self.last[me].0) >= TRY_GAP_NS {
@@ -650,7 +647,7 @@ impl Entry {
             if self.ttl[me] == 0 {
                 self.ttl[me] = packet.ttl;
             } else {
-                self.marks |= mark_of(Mark::TtlVariesLow, Mark::TtlVariesHigh, packet.from);
+                self.marks |= TTL_VARIES[me];
             }
         }
         true
@@ -658,7 +655,7 @@ impl Entry {
 
     /// Moves the numbers of a segment forward, if it is an acknowledgement that repeats nothing, tells of no hole and
     /// completes no handshake; else changes nothing.
-    #[inline]
+    #[inline(always)]
     fn in_sequence(&mut self, packet: &Packet, tcp: &Tcp) -> bool {
         let (me, other) = (packet.from.index(), packet.from.other().index());
         if tcp.flags & (SYN | RST | ACK) != ACK || self.marks & SETTLED == 0 {
@@ -673,20 +670,15 @@ impl Entry {
         if hole || (!moves && packet.payload_len > 0 && !keeps_alive) {
             return false;
         }
-        let acked = mark_of(Mark::AckedLow, Mark::AckedHigh, packet.from);
-        let usual = acked
-            | mark_of(Mark::SaidAckLow, Mark::SaidAckHigh, packet.from)
-            | mark_of(Mark::SaidDataLow, Mark::SaidDataHigh, packet.from);
         // Which end speaks, and whether it tells anything new, is as good as random: nothing here may be a jump.
-        let advances = after(tcp.ack, self.max_ack[me]) && self.marks & acked != 0;
-        let advanced = mark_of(Mark::AckAdvancedLow, Mark::AckAdvancedHigh, packet.from);
+        let advances = after(tcp.ack, self.max_ack[me]) && self.marks & ACKED[me] != 0;
         self.next_seq[me] = if moves { end } else { self.next_seq[me] };
         self.max_ack[me] = if advances { tcp.ack } else { self.max_ack[me] };
         self.unheard[me] = if advances { 0 } else { self.unheard[me] };
-        self.marks |= if advances { advanced } else { 0 };
+        self.marks |= if advances { ACK_ADVANCED[me] } else { 0 };
         self.flags[me] |= tcp.flags;
         self.unheard[other] = 0;
-        if self.marks & usual != usual || tcp.flags & FIN != 0 {
+        if self.marks & USUAL[me] != USUAL[me] || tcp.flags & FIN != 0 {
             self.say(packet, tcp);
         }
         true
@@ -695,15 +687,15 @@ impl Entry {
     /// Notes what an end does for the first time: acknowledge, send data, close.
     #[inline(never)]
     fn say(&mut self, packet: &Packet, tcp: &Tcp) {
-        let acked = mark_of(Mark::AckedLow, Mark::AckedHigh, packet.from);
-        if self.marks & acked == 0 {
-            self.max_ack[packet.from.index()] = tcp.ack;
+        let me = packet.from.index();
+        if self.marks & ACKED[me] == 0 {
+            self.max_ack[me] = tcp.ack;
         }
         self.history.add(b'a', packet.from);
-        self.marks |= acked | mark_of(Mark::SaidAckLow, Mark::SaidAckHigh, packet.from);
+        self.marks |= ACKED[me] | SAID_ACK[me];
         if packet.payload_len > 0 {
             self.history.add(b'd', packet.from);
-            self.marks |= mark_of(Mark::SaidDataLow, Mark::SaidDataHigh, packet.from);
+            self.marks |= SAID_DATA[me];
         }
         if tcp.flags & FIN != 0 {
             self.history.add(b'f', packet.from);
@@ -711,12 +703,14 @@ impl Entry {
     }
 }
 
-/// The mark of one end, of a pair of neighbouring bits.
-#[inline]
-fn mark_of(low: Mark, high: Mark, side: Side) -> u32 {
-    debug_assert_eq!((low as u32) << 1, high as u32);
-    (low as u32) << side.index()
-}
+/// The marks of both ends, each in the place of its [`Side`]: to look one up is one step, to choose it are several.
+const ACKED: [u32; 2] = [Mark::AckedLow as u32, Mark::AckedHigh as u32];
+const ACK_ADVANCED: [u32; 2] = [Mark::AckAdvancedLow as u32, Mark::AckAdvancedHigh as u32];
+const SAID_ACK: [u32; 2] = [Mark::SaidAckLow as u32, Mark::SaidAckHigh as u32];
+const SAID_DATA: [u32; 2] = [Mark::SaidDataLow as u32, Mark::SaidDataHigh as u32];
+const TTL_VARIES: [u32; 2] = [Mark::TtlVariesLow as u32, Mark::TtlVariesHigh as u32];
+/// What an end has done before most of its segments.
+const USUAL: [u32; 2] = [ACKED[0] | SAID_ACK[0] | SAID_DATA[0], ACKED[1] | SAID_ACK[1] | SAID_DATA[1]];
 
 impl Detail {
     /// Of a flow that has nothing to say here.

@@ -68,8 +68,25 @@ impl Event {
     const QUIET: Self = Self { flow: FlowIndex(0), answered: false, speaks: false, held: false };
 }
 
-/// A flow's place in its table.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+/// What became of a packet of the usual kind; see [`Event`] for what the words mean.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Advance {
+    /// It was counted, and that is all.
+    Silent,
+    /// It was counted, and has payload that is listened to.
+    Speaks {
+        /// Something of the flow is held.
+        held: bool,
+    },
+    /// It was not counted into any flow yet.
+    Unusual {
+        /// It is a copy.
+        copy: bool,
+    },
+}
+
+/// A flow's place in its table; the default is nobody's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct FlowIndex(u32);
 
 impl Table {
@@ -99,19 +116,52 @@ impl Table {
         self.slots.prefetch(tag_of(hash));
     }
 
-    /// Asks for the two cache lines of the entry that the slot of a hash leads to.
-    #[inline]
-    pub fn prefetch_flow(&self, hash: u64) {
-        if let Some(entry) = self.slots.find(tag_of(hash), |_| true).and_then(|index| self.entries.get(index)) {
+    /// The flow that a hash seems to lead to, if any; asks for its two cache lines.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "once for each packet")]
+    pub fn prefetch_flow(&self, hash: u64) -> FlowIndex {
+        let likely = self.slots.find(tag_of(hash), |_| true).unwrap_or_default();
+        if let Some(entry) = self.entries.get(likely) {
             entry.prefetch();
         }
+        FlowIndex(likely)
     }
 
     /// Counts a packet into its flow. `hash` is the seeded hash of `packet.key`; `signature` tells its copies
     /// ([`signature`](crate::flow::duplicate::signature)).
     pub fn update(&mut self, packet: &Packet, signature: u64, hash: u64) -> Event {
+        let likely = FlowIndex(self.slots.find(tag_of(hash), |_| true).unwrap_or_default());
+        match self.advance(packet, signature, hash, likely) {
+            Advance::Silent => Event { flow: likely, ..Event::QUIET },
+            Advance::Speaks { held } => Event { flow: likely, answered: false, speaks: true, held },
+            Advance::Unusual { copy } => self.update_unusual(packet, hash, copy),
+        }
+    }
+
+    /// Counts a packet if it means no more than that its flow goes on, and its flow is the `likely` one: nearly all are
+    /// such. Another is counted by [`Table::update_unusual`], which must follow.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "most fields of the packet are looked at nowhere else")]
+    pub fn advance(&mut self, packet: &Packet, signature: u64, hash: u64, likely: FlowIndex) -> Advance {
         self.counters.packets += 1;
-        let copy = self.recent.is_copy(packet, signature, hash);
+        if self.recent.is_copy(packet, signature, hash) {
+            return Advance::Unusual { copy: true };
+        }
+        let Some(entry) = self.entries.get_mut(likely.0) else { return Advance::Unusual { copy: false } };
+        // Since somebody looked, the flow may have been followed by another of the same key.
+        let is_it = entry.is_of(&packet.key, &self.beside.hosts) && !entry.has(Mark::Superseded);
+        if !is_it || matches!(packet.layer, Layer::IcmpError(_)) || !entry.take(packet) {
+            return Advance::Unusual { copy: false };
+        }
+        if speaks(packet, entry.has(heard(packet.from))) {
+            return Advance::Speaks { held: entry.is_held() };
+        }
+        Advance::Silent
+    }
+
+    /// Counts a packet that begins a flow, is a copy, or may mean more than that a flow goes on.
+    #[inline(never)]
+    pub fn update_unusual(&mut self, packet: &Packet, hash: u64, copy: bool) -> Event {
         if let Layer::IcmpError(error) = packet.layer {
             if copy {
                 self.counters.duplicates += 1;
@@ -121,27 +171,6 @@ impl Table {
             }
             return Event::QUIET;
         }
-        // Nearly always the first candidate is the flow, and then one look at it is enough.
-        let likely = self.slots.find(tag_of(hash), |_| true);
-        if !copy
-            && let Some(index) = likely
-            && let Some(entry) = self.entries.get_mut(index)
-            && entry.is_of(&packet.key, &self.beside.hosts)
-            && entry.take(packet)
-        {
-            return Event {
-                flow: FlowIndex(index),
-                answered: false,
-                speaks: speaks(packet, entry.has(heard(packet.from))),
-                held: entry.is_held(),
-            };
-        }
-        self.update_unusual(packet, hash, copy)
-    }
-
-    /// Counts a packet that begins a flow, is a copy, or may mean more than that a flow goes on.
-    #[inline(never)]
-    fn update_unusual(&mut self, packet: &Packet, hash: u64, copy: bool) -> Event {
         let Some(index) = self.find(packet, hash) else {
             if copy {
                 self.counters.duplicates += 1;
@@ -676,6 +705,23 @@ mod tests {
             assert_eq!(general.totals(&beside), flow.totals());
         }
         assert!(attempts > 200, "{attempts}");
+    }
+
+    /// Flows are looked for before the packets ahead are counted: one of these may begin another flow of the same key.
+    #[test]
+    fn a_packet_is_not_counted_into_a_flow_that_was_followed_meanwhile() {
+        let mut table = Table::new(Limits::default());
+        let mut datagram = packet(&mut Draw(1), false, Transport::Udp, 0);
+        (datagram.payload_captured, datagram.link_group) = (0, false);
+        table.update(&datagram, 1 << 32, 5);
+        let likely = table.prefetch_flow(5);
+        datagram.ts.0 += 1;
+        assert_eq!(table.advance(&datagram, 2 << 32, 5, likely), Advance::Silent);
+        assert_eq!(table.advance(&datagram, 2 << 32, 5, likely), Advance::Unusual { copy: true });
+        assert_eq!(table.advance(&datagram, 3 << 32, 6, FlowIndex::default()), Advance::Unusual { copy: false });
+        table.entries.get_mut(likely.0).unwrap().set(Mark::Superseded);
+        assert_eq!(table.advance(&datagram, 4 << 32, 5, likely), Advance::Unusual { copy: false });
+        assert_eq!(table.packets(likely), Some(2));
     }
 
     /// What must fit into an entry alone: a SYN sent again and again, and its RST; datagrams of both ends.

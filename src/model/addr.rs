@@ -182,6 +182,15 @@ impl FlowKey {
         }
     }
 
+    /// All of a key between IPv4 addresses in two numbers: transport, address and port of the low end, 48 bits for the
+    /// last two; address and port of the high end.
+    #[inline]
+    pub fn v4_ends(&self) -> Option<[u64; 2]> {
+        let end = |addr: Addr, port: u16| (addr.0[1] & !V4_LOW) << 16 | u64::from(port);
+        let (low, high) = (end(self.low, self.low_port), end(self.high, self.high_port));
+        (self.low.is_v4() && self.high.is_v4()).then_some([(self.transport as u64) << 48 | low, high])
+    }
+
     /// The endpoint at one end.
     #[inline]
     pub fn end(&self, side: Side) -> Endpoint {

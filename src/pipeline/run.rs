@@ -19,8 +19,10 @@ use crate::capture::source::Source;
 use crate::decode::counts::DecodeCounts;
 use crate::decode::counts::TunnelKind;
 use crate::decode::decoder::Decoder;
+use crate::decode::packet::Decoded;
 use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
+use crate::decode::plain::Outline;
 use crate::flow::duplicate::signature;
 use crate::flow::fold::Folds;
 use crate::flow::limits::Counters;
@@ -34,17 +36,16 @@ use crate::pipeline::observe::Observer;
 use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
 use crate::pipeline::shard::mix_of;
+use crate::pipeline::shard::mix_of_v4;
 use crate::pipeline::shard::shard_of;
 use crate::pipeline::worker::Handle;
+use crate::pipeline::worker::IN_FRAME;
 use crate::pipeline::worker::PacketBatch;
 use crate::pipeline::worker::Shard;
 use crate::pipeline::worker::Worker;
 
 /// Batches that may wait for one worker. The reader waits when they are full: a file loses nothing.
 const QUEUE: usize = 8;
-
-/// Packets that one batch to a worker holds at most: some 35 KiB, so that batches under way stay in the cache.
-const BATCH: usize = 256;
 
 /// How to run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -158,13 +159,11 @@ pub fn decode_only(source: &mut Source) -> Result<u64, RunError> {
     let mut reader = Reader::new(source, &NEVER, &mut silent);
     let mut arena = FrameBatch::default();
     let mut packets = 0;
-    let mut place = Packet::NONE;
     while reader.next(&mut arena)? {
-        for frame in &arena.frames {
-            if let Some(handle) = reader.packet(&arena, frame, &mut place) {
-                std::hint::black_box((&place, handle));
-                packets += 1;
-            }
+        for (number, frame) in (0..).zip(&arena.frames) {
+            let found = std::hint::black_box(reader.plain(&arena, number, frame)).is_some()
+                || reader.other(&arena, number, frame).is_some();
+            packets += u64::from(found);
         }
     }
     Ok(packets)
@@ -190,19 +189,23 @@ pub fn run_observed<O: Observer>(
     if workers == 1 {
         let mut observer = O::default();
         let mut asked = O::now();
-        let mut worker = Worker::new(0, 1, limits, knowledge);
+        let mut worker = Worker::new(limits, knowledge);
         let mut arena = FrameBatch::default();
-        let mut batch = PacketBatch::new(BATCH);
+        let mut batch = PacketBatch::new();
         while reader.next(&mut arena)? {
-            for frame in &arena.frames {
-                batch.fill(|place| reader.packet(&arena, frame, place));
+            for (number, frame) in (0..).zip(&arena.frames) {
+                if let Some(handle) = reader.plain(&arena, number, frame) {
+                    batch.push(handle);
+                } else if let Some((handle, packet)) = reader.other(&arena, number, frame) {
+                    batch.push_beside(handle, packet);
+                }
                 if batch.is_full() {
-                    worker.take(&batch, &arena.arena);
+                    worker.take(&batch, &arena);
                     batch.clear();
                     observer.counted(asked);
                 }
             }
-            worker.take(&batch, &arena.arena);
+            worker.take(&batch, &arena);
             batch.clear();
             observer.counted(asked);
             asked = O::now();
@@ -214,25 +217,30 @@ pub fn run_observed<O: Observer>(
         let (back, returned) = unbounded();
         let mut lanes = Vec::with_capacity(workers);
         let mut handles = Vec::with_capacity(workers);
-        for number in 0..workers {
+        for _ in 0..workers {
             let (sender, work) = bounded(QUEUE);
-            let worker = Worker::new(number, workers, limits, knowledge);
+            let worker = Worker::new(limits, knowledge);
             let back = back.clone();
-            lanes.push(Lane { filling: PacketBatch::new(BATCH), work: sender });
+            lanes.push(Lane { filling: PacketBatch::new(), work: sender });
             handles.push(scope.spawn(move || work_off::<O>(worker, &work, &back)));
         }
         drop(back);
         let dispatch = Dispatch::<O> { lanes, returned, batches: Vec::new(), arenas: Vec::new(), asked: O::now() };
         let read = dispatch.run(&mut reader);
-        let mut shards: [Option<Shard>; SHARDS] = std::array::from_fn(|_| None);
+        let mut owned = Vec::with_capacity(workers);
         let mut observers = Vec::with_capacity(workers);
         for handle in handles {
-            let (own, observer) = handle.join().map_err(|_| RunError::Worker)?;
+            let (shards, observer) = handle.join().map_err(|_| RunError::Worker)?;
+            owned.push(shards.into_iter());
             observers.push(observer);
-            for (place, shard) in shards.iter_mut().zip(own) {
-                *place = place.take().or(shard);
-            }
         }
+        // Of each shard every worker has one; only that of the worker whose turn it is was ever used.
+        let turns = (0..workers).cycle().take(SHARDS);
+        let shards = turns.filter_map(|turn| {
+            let mut all: Vec<_> = owned.iter_mut().filter_map(Iterator::next).collect();
+            (turn < all.len()).then(|| all.swap_remove(turn))
+        });
+        let shards: Vec<Shard> = shards.collect();
         read?;
         Ok((reader.captured(shards), observers))
     })
@@ -250,10 +258,10 @@ fn work_off<O: Observer>(
     mut worker: Worker<'_>,
     work: &Receiver<Work<O::Moment>>,
     back: &Sender<Work<O::Moment>>,
-) -> ([Option<Shard>; SHARDS], O) {
+) -> ([Shard; SHARDS], O) {
     let mut observer = O::default();
     for mut work in work {
-        worker.take(&work.packets, &work.arena.arena);
+        worker.take(&work.packets, &work.arena);
         observer.counted(work.asked);
         work.packets.clear();
         // The reader may be gone already; then nobody needs the memory.
@@ -282,12 +290,13 @@ impl<O: Observer> Dispatch<O> {
     /// Reads to the end. Closes the channels when it returns.
     fn run(mut self, reader: &mut Reader<'_>) -> Result<(), RunError> {
         let mut arena = FrameBatch::default();
-        let mut place = Packet::NONE;
         while reader.next(&mut arena)? {
             let shared = Arc::new(arena);
-            for frame in &shared.frames {
-                if let Some(handle) = reader.packet(&shared, frame, &mut place) {
-                    self.give(&place, handle, &shared)?;
+            for (number, frame) in (0..).zip(&shared.frames) {
+                if let Some(handle) = reader.plain(&shared, number, frame) {
+                    self.give(handle.shard, &shared, |batch| batch.push(handle))?;
+                } else if let Some((handle, packet)) = reader.other(&shared, number, frame) {
+                    self.give(handle.shard, &shared, |batch| batch.push_beside(handle, packet))?;
                 }
             }
             for number in 0..self.lanes.len() {
@@ -304,20 +313,23 @@ impl<O: Observer> Dispatch<O> {
         Ok(())
     }
 
+    /// Lets `push` put a packet of this shard into the batch of its worker.
     #[inline]
-    fn give(&mut self, packet: &Packet, handle: Handle, arena: &Arc<FrameBatch>) -> Result<(), RunError> {
-        let number = handle.shard % self.lanes.len();
+    fn give(
+        &mut self,
+        shard: u8,
+        arena: &Arc<FrameBatch>,
+        push: impl FnOnce(&mut PacketBatch),
+    ) -> Result<(), RunError> {
+        let number = usize::from(shard) % self.lanes.len();
         let Some(lane) = self.lanes.get_mut(number) else { return Ok(()) };
-        lane.filling.fill(|place| {
-            *place = *packet;
-            Some(handle)
-        });
+        push(&mut lane.filling);
         if lane.filling.is_full() { self.flush(number, arena) } else { Ok(()) }
     }
 
     fn flush(&mut self, number: usize, arena: &Arc<FrameBatch>) -> Result<(), RunError> {
         let Some(lane) = self.lanes.get_mut(number).filter(|lane| !lane.filling.is_empty()) else { return Ok(()) };
-        let empty = self.batches.pop().unwrap_or_else(|| PacketBatch::new(BATCH));
+        let empty = self.batches.pop().unwrap_or_else(PacketBatch::new);
         let packets = std::mem::replace(&mut lane.filling, empty);
         let (arena, asked) = (Arc::clone(arena), self.asked);
         lane.work.send(Work { packets, arena, asked }).map_err(|_| RunError::Worker)
@@ -396,39 +408,37 @@ impl<'a> Reader<'a> {
         Ok(more)
     }
 
-    /// Puts the packet of a frame into its place, and says what finds its flow; `None` if it has none.
-    #[inline]
-    fn packet(&mut self, batch: &FrameBatch, frame: &Frame, place: &mut Packet) -> Option<Handle> {
-        let bytes = batch.bytes(frame);
-        if self.decoder.decode_plain(frame, bytes, place) {
-            // What was just written is still at hand: no need to read it again, as behind the general way.
-            return Some(self.handle(frame, place));
-        }
-        self.other_packet(frame, bytes, place)
-    }
-
-    #[inline(never)]
-    fn other_packet(&mut self, frame: &Frame, bytes: &[u8], place: &mut Packet) -> Option<Handle> {
-        self.decoder.decode_into(frame, bytes, place).ok()?;
-        Some(self.handle(frame, place))
-    }
-
+    /// What finds the packet in a plain frame, the one of this number in its batch, and its flow; `None` says nothing of
+    /// the frame.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "what was just decoded is still at hand")]
-    fn handle(&self, frame: &Frame, packet: &Packet) -> Handle {
-        let mix = mix_of(&packet.key);
-        let (hash, signature) = (self.hash.of(&packet.key), signature(packet, mix));
-        Handle { hash, signature, shard: shard_of(mix), payload_at: frame.at + packet.payload_at }
+    #[expect(clippy::inline_always, reason = "what it says goes where it is wanted, from registers")]
+    fn plain(&mut self, batch: &FrameBatch, number: u16, frame: &Frame) -> Option<Handle> {
+        let bytes = batch.bytes(frame);
+        let outline = self.decoder.outline(frame, bytes)?;
+        let mix = mix_of_v4(outline.ends());
+        let signature = signature(&outline.packet(frame, bytes)?, mix);
+        let (hash, shard) = (self.hash.of_v4(outline.ends()), shard_of(mix));
+        Some(Handle { hash, signature, outline, beside: IN_FRAME, frame: number, shard })
     }
 
-    fn captured(&self, shards: [Option<Shard>; SHARDS]) -> Captured {
+    /// The packet of a frame that is not plain, if it has one, and what finds its flow.
+    #[inline(never)]
+    fn other(&mut self, batch: &FrameBatch, number: u16, frame: &Frame) -> Option<(Handle, Packet)> {
+        let Decoded::Packet(packet) = self.decoder.decode_other(frame, batch.bytes(frame)) else { return None };
+        let mix = mix_of(&packet.key);
+        let (hash, signature) = (self.hash.of(&packet.key), signature(&packet, mix));
+        let outline = Outline::default();
+        Some((Handle { hash, signature, outline, beside: 0, frame: number, shard: shard_of(mix) }, packet))
+    }
+
+    fn captured(&self, shards: impl IntoIterator<Item = Shard>) -> Captured {
         let first_frame = self.first.unwrap_or(FrameId::NONE);
         let mut gaps = self.gaps.found.clone();
         gaps.sort_unstable();
         let (decode, interrupted) = (self.decoder.counts().clone(), self.interrupted);
         let mut ears = EarCounts::default();
         let mut tables = Vec::with_capacity(SHARDS);
-        for shard in shards.into_iter().flatten() {
+        for shard in shards {
             ears.add(shard.ear_counts());
             tables.push(shard.table);
         }

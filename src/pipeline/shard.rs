@@ -16,18 +16,34 @@ pub(crate) const SHARDS: usize = 16;
 /// All bits of a key, mixed without a seed: what depends on it is the same in every run.
 #[inline]
 pub(crate) fn mix_of(key: &FlowKey) -> u64 {
+    if let Some(ends) = key.v4_ends() {
+        return mix_of_v4(ends);
+    }
     let [a, b] = key.low.halves();
     let [c, d] = key.high.halves();
-    let ports = (u64::from(key.low_port) << 32) | (u64::from(key.high_port) << 8) | key.transport as u64;
-    let mixed = (a ^ c.rotate_left(17)).wrapping_add(b ^ d.rotate_left(31)).wrapping_add(ports.rotate_left(7));
-    mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    (a ^ c.rotate_left(17)).wrapping_add(b ^ d.rotate_left(31)).wrapping_add(rest(key).rotate_left(7)).wrapping_mul(ODD)
+}
+
+/// The same of [`FlowKey::v4_ends`].
+#[inline]
+pub(crate) fn mix_of_v4([low, high]: [u64; 2]) -> u64 {
+    (low ^ high.rotate_left(31)).wrapping_mul(ODD)
+}
+
+/// Bits without a pattern: the golden ratio's.
+const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// What addresses do not say of a key.
+#[inline]
+fn rest(key: &FlowKey) -> u64 {
+    (u64::from(key.low_port) << 32) | (u64::from(key.high_port) << 8) | key.transport as u64
 }
 
 /// The shard of a key, by its mix. Whoever crafts keys for one shard fills one table sooner, and finds no collision
 /// inside it.
 #[inline]
-pub(crate) fn shard_of(mix: u64) -> usize {
-    (mix >> 60) as usize
+pub(crate) fn shard_of(mix: u64) -> u8 {
+    (mix >> 60) as u8
 }
 
 /// Hashes keys with a seed that no capture knows.
@@ -38,20 +54,25 @@ impl KeyHash {
     /// The hash of a key.
     #[inline]
     pub(crate) fn of(&self, key: &FlowKey) -> u64 {
-        let mut hasher = self.0.build_hasher();
-        let [a, b] = key.low.halves();
-        let [c, d] = key.high.halves();
-        if key.low.is_v4() && key.high.is_v4() {
-            // All that tells two of these apart are the lower halves' lower halves.
-            hasher.write_u64((b << 32) | (d & 0xffff_ffff));
-        } else {
-            hasher.write_u64(a);
-            hasher.write_u64(b);
-            hasher.write_u64(c);
-            hasher.write_u64(d);
+        if let Some(ends) = key.v4_ends() {
+            return self.of_v4(ends);
         }
-        let ports = (u64::from(key.low_port) << 32) | (u64::from(key.high_port) << 8) | key.transport as u64;
-        hasher.write_u64(ports);
+        let [[a, b], [c, d]] = [key.low.halves(), key.high.halves()];
+        self.of_words([a, b, c, d, rest(key)])
+    }
+
+    /// The same of [`FlowKey::v4_ends`].
+    #[inline]
+    pub(crate) fn of_v4(&self, ends: [u64; 2]) -> u64 {
+        self.of_words(ends)
+    }
+
+    #[inline]
+    fn of_words<const N: usize>(&self, words: [u64; N]) -> u64 {
+        let mut hasher = self.0.build_hasher();
+        for word in words {
+            hasher.write_u64(word);
+        }
         hasher.finish()
     }
 }

@@ -1,8 +1,14 @@
 //! A worker: its share of the tables, fed with batches.
 
+use crate::capture::batch::Frame;
+use crate::capture::batch::FrameBatch;
 use crate::decode::packet::Packet;
+use crate::decode::plain::Outline;
 use crate::flow::limits::Limits;
 use crate::flow::record::Flow;
+use crate::flow::table::Advance;
+use crate::flow::table::Event;
+use crate::flow::table::FlowIndex;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::learn::knowledge::Listener;
@@ -10,37 +16,47 @@ use crate::pipeline::ears::EarCounts;
 use crate::pipeline::ears::Ears;
 use crate::pipeline::shard::SHARDS;
 
-/// What finds the flow of a packet, made once.
+/// What finds the flow of a packet, and the packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Handle {
     /// The seeded hash of its key.
     pub(crate) hash: u64,
     /// What it has in common with its copies.
     pub(crate) signature: u64,
+    /// What makes the packet of its frame.
+    pub(crate) outline: Outline,
+    /// If nothing does, its place among the packets that lie beside the handles; else [`IN_FRAME`].
+    pub(crate) beside: u16,
+    /// The place of its frame in the batch of frames.
+    pub(crate) frame: u16,
     /// The shard of its key.
-    pub(crate) shard: usize,
-    /// Where its captured payload begins in the arena of its frame.
-    pub(crate) payload_at: u32,
+    pub(crate) shard: u8,
 }
 
-/// Packets and their handles, side by side: what is looked at ahead of time lies close together.
+/// The place of packets that are still in their frames.
+pub(crate) const IN_FRAME: u16 = u16::MAX;
+
+/// Packets on their way to a worker. What is looked at ahead of time lies close together; the packets themselves, but for
+/// a few, are still in their frames.
 #[derive(Debug)]
 pub(crate) struct PacketBatch {
-    /// Always as long as there is room; those without a handle are of earlier times.
-    packets: Vec<Packet>,
     handles: Vec<Handle>,
+    beside: Vec<Packet>,
 }
 
+/// Packets that one batch holds at most, so that their frames are still in the nearest cache when they are counted.
+const BATCH: usize = 256;
+
 impl PacketBatch {
-    /// Room for so many packets.
-    pub(crate) fn new(packets: usize) -> Self {
-        Self { packets: vec![Packet::NONE; packets], handles: Vec::with_capacity(packets) }
+    /// Room for a batch.
+    pub(crate) fn new() -> Self {
+        Self { handles: Vec::with_capacity(BATCH), beside: Vec::new() }
     }
 
-    /// Whether no more packets fit.
+    /// Whether no more packets should come in.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.handles.len() == self.packets.len()
+        self.handles.len() >= BATCH
     }
 
     /// Whether it holds none.
@@ -49,19 +65,25 @@ impl PacketBatch {
         self.handles.is_empty()
     }
 
-    /// Lets the next place be filled, which counts if a handle comes back. Does nothing if it is full.
-    #[inline]
-    pub(crate) fn fill(&mut self, fill: impl FnOnce(&mut Packet) -> Option<Handle>) {
-        if let Some(place) = self.packets.get_mut(self.handles.len())
-            && let Some(handle) = fill(place)
-        {
-            self.handles.push(handle);
-        }
+    /// Takes in a packet that is in its frame.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is written where it stays")]
+    pub(crate) fn push(&mut self, handle: Handle) {
+        self.handles.push(handle);
+    }
+
+    /// Takes in a packet that is not.
+    #[inline(never)]
+    #[expect(clippy::cast_possible_truncation, reason = "a place of a batch")]
+    pub(crate) fn push_beside(&mut self, handle: Handle, packet: Packet) {
+        self.handles.push(Handle { beside: self.beside.len() as u16, ..handle });
+        self.beside.push(packet);
     }
 
     /// Takes all packets out.
     pub(crate) fn clear(&mut self) {
         self.handles.clear();
+        self.beside.clear();
     }
 }
 
@@ -78,80 +100,116 @@ impl Shard {
     }
 }
 
-/// Owns every table whose shard it is given.
+/// Counts packets into tables.
 pub(crate) struct Worker<'a> {
-    /// A place for each shard; those of other workers stay empty.
-    shards: [Option<Shard>; SHARDS],
+    /// One for each shard; those of other workers stay empty.
+    shards: [Shard; SHARDS],
     knowledge: &'a Knowledge,
 }
 
-/// How many packets lie between asking for a slot, asking for the flow it leads to, and counting the packet: enough
-/// for memory to answer, few enough that the answer is still in the nearest cache.
-const AHEAD: usize = 16;
+/// For so many packets the flows are looked for before the first of them is counted: enough for memory to answer, few
+/// enough that the answer is still in the nearest cache.
+const BLOCK: usize = 32;
 
 impl<'a> Worker<'a> {
-    /// Worker `number` of `workers`, which has the shards that leave this remainder.
-    pub(crate) fn new(number: usize, workers: usize, limits: Limits, knowledge: &'a Knowledge) -> Self {
-        let new = || Shard { table: Table::new(limits), ears: Ears::default() };
-        let shards = std::array::from_fn(|shard| (shard % workers == number).then(new));
+    /// A worker that has counted nothing.
+    pub(crate) fn new(limits: Limits, knowledge: &'a Knowledge) -> Self {
+        let shards = std::array::from_fn(|_| Shard { table: Table::new(limits), ears: Ears::default() });
         Self { shards, knowledge }
     }
 
-    /// Counts a batch into the tables, in order. `arena` holds the bytes of its frames.
-    pub(crate) fn take(&mut self, batch: &PacketBatch, arena: &[u8]) {
-        let PacketBatch { packets, handles } = batch;
-        let (first, rest) = handles.split_at(handles.len().min(2 * AHEAD));
-        for handle in first {
-            self.prefetch_slot(handle);
+    /// Counts a batch of packets into the tables, in order; `frames` holds what they lie in.
+    pub(crate) fn take(&mut self, batch: &PacketBatch, frames: &FrameBatch) {
+        let PacketBatch { handles, beside } = batch;
+        for handle in handles {
+            self.shard(handle).table.prefetch_slot(handle.signature, handle.hash);
         }
-        for handle in first.iter().take(AHEAD) {
-            self.prefetch_flow(handle);
-        }
-        let mut slots = rest.iter();
-        let mut flows = handles.iter().skip(AHEAD);
-        for (packet, handle) in packets.iter().zip(handles) {
-            if let Some(later) = slots.next() {
-                self.prefetch_slot(later);
+        let mut blocks = handles.chunks(BLOCK);
+        let mut block = blocks.next().unwrap_or_default();
+        let mut flows = self.prefetch_flows(block);
+        while !block.is_empty() {
+            let next = blocks.next().unwrap_or_default();
+            let next_flows = self.prefetch_flows(next);
+            for (handle, flow) in block.iter().zip(flows) {
+                self.count(handle, flow, beside, frames);
             }
-            if let Some(later) = flows.next() {
-                self.prefetch_flow(later);
-            }
-            self.update(packet, handle, arena);
+            (block, flows) = (next, next_flows);
         }
     }
 
+    /// Where the flows of these packets seem to be; asks for them.
+    #[inline(never)]
+    fn prefetch_flows(&mut self, block: &[Handle]) -> [FlowIndex; BLOCK] {
+        let mut flows = [FlowIndex::default(); BLOCK];
+        for (handle, flow) in block.iter().zip(&mut flows) {
+            *flow = self.shard(handle).table.prefetch_flow(handle.hash);
+        }
+        flows
+    }
+
     /// Its tables, each in the place of its shard.
-    pub(crate) fn into_shards(self) -> [Option<Shard>; SHARDS] {
+    pub(crate) fn into_shards(self) -> [Shard; SHARDS] {
         self.shards
     }
 
     #[inline]
-    fn prefetch_slot(&self, handle: &Handle) {
-        if let Some(Some(Shard { table, .. })) = self.shards.get(handle.shard) {
-            table.prefetch_slot(handle.signature, handle.hash);
+    fn shard(&mut self, handle: &Handle) -> &mut Shard {
+        &mut self.shards[usize::from(handle.shard) % SHARDS]
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the packet stays in registers")]
+    fn count(&mut self, handle: &Handle, flow: FlowIndex, beside: &[Packet], frames: &FrameBatch) {
+        let Some(frame) = frames.frames.get(usize::from(handle.frame)) else { return };
+        if handle.beside != IN_FRAME {
+            return self.count_beside(handle, beside.get(usize::from(handle.beside)), frames.bytes(frame));
+        }
+        let Some(bytes) = frames.arena.get(frame.at as usize..) else { return };
+        let Some(packet) = handle.outline.packet(frame, bytes) else { return };
+        match self.shard(handle).table.advance(&packet, handle.signature, handle.hash, flow) {
+            Advance::Silent => {}
+            // The packet is made again, so that above nothing of it but what was asked for is ever written down.
+            Advance::Speaks { held } => {
+                self.heed_plain(handle, frame, bytes, Event { flow, answered: false, speaks: true, held });
+            }
+            Advance::Unusual { copy } => self.count_unusual(handle, frame, bytes, copy),
         }
     }
 
-    #[inline]
-    fn prefetch_flow(&self, handle: &Handle) {
-        if let Some(Some(Shard { table, .. })) = self.shards.get(handle.shard) {
-            table.prefetch_flow(handle.hash);
-        }
+    /// Counts a packet that is not in its frame.
+    #[inline(never)]
+    fn count_beside(&mut self, handle: &Handle, packet: Option<&Packet>, bytes: &[u8]) {
+        let Some(packet) = packet else { return };
+        let event = self.shard(handle).table.update(packet, handle.signature, handle.hash);
+        self.heed(handle, packet, bytes, event);
     }
 
-    #[inline]
-    fn update(&mut self, packet: &Packet, handle: &Handle, arena: &[u8]) {
-        let Some(Some(Shard { table, ears })) = self.shards.get_mut(handle.shard) else { return };
-        let event = table.update(packet, handle.signature, handle.hash);
+    #[inline(never)]
+    fn count_unusual(&mut self, handle: &Handle, frame: &Frame, bytes: &[u8], copy: bool) {
+        let Some(packet) = handle.outline.packet(frame, bytes) else { return };
+        let event = self.shard(handle).table.update_unusual(&packet, handle.hash, copy);
+        self.heed(handle, &packet, bytes, event);
+    }
+
+    #[inline(never)]
+    fn heed_plain(&mut self, handle: &Handle, frame: &Frame, bytes: &[u8], event: Event) {
+        let Some(packet) = handle.outline.packet(frame, bytes) else { return };
+        self.heed(handle, &packet, bytes, event);
+    }
+
+    /// Does what a packet that was just counted gives cause for.
+    fn heed(&mut self, handle: &Handle, packet: &Packet, bytes: &[u8], event: Event) {
+        let knowledge = self.knowledge;
+        let Shard { table, ears } = self.shard(handle);
         if event.answered
             && let Some(flow) = table.flow(event.flow)
         {
-            tell(self.knowledge, &flow, packet);
+            tell(knowledge, &flow, packet);
         }
         if event.speaks {
-            let at = handle.payload_at as usize;
-            let payload = arena.get(at..at + packet.payload_captured as usize).unwrap_or_default();
-            ears.hear(table, event, packet, payload, self.knowledge);
+            let at = packet.payload_at as usize;
+            let payload = bytes.get(at..at + packet.payload_captured as usize).unwrap_or_default();
+            ears.hear(table, event, packet, payload, knowledge);
         }
     }
 }

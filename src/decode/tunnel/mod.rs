@@ -39,7 +39,10 @@ pub(super) struct Opening {
 #[inline]
 pub(super) fn of_ports([src, dst]: [u16; 2]) -> Option<TunnelKind> {
     // One end is the tunnel's; answers of some implementations come from it.
-    kind(dst).or_else(|| kind(src))
+    match kind(dst) {
+        None => kind(src),
+        found => found,
+    }
 }
 
 #[inline]
