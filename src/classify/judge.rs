@@ -41,6 +41,8 @@ use crate::flow::table::Stored;
 use crate::flow::table::Table;
 use crate::learn::grade::Endpoints;
 use crate::learn::knowledge::Knowledge;
+use crate::learn::names::AppError;
+use crate::learn::names::AppErrors;
 use crate::learn::names::Name;
 use crate::model::addr::Addr;
 use crate::model::transport::Transport;
@@ -60,6 +62,7 @@ pub struct Judge<'a> {
     roles: Roles,
     rpc: Rpc,
     names: Vec<(Addr, Vec<Name>)>,
+    errors: AppErrors,
     collapsed: Collapsed,
 }
 
@@ -111,6 +114,7 @@ impl<'a> Judge<'a> {
             roles,
             rpc,
             names: knowledge.names().all(),
+            errors: knowledge.names().errors(),
             collapsed,
         }
     }
@@ -167,11 +171,13 @@ impl<'a> Judge<'a> {
         let (flow, icmp) = (stored.flow(), seen.icmp());
         let about = About { catalogue: self.catalogue, hosts: &self.hosts, classes: &self.classes };
         let verdict = outcome(seen, &flow, &self.context, &about);
+        let errors = self.errors_on(&flow);
         Some(Judged {
             icmp,
             orig,
             dir_basis,
-            notes: notes(&flow, icmp, &verdict),
+            notes: notes(&flow, icmp, &verdict, &errors),
+            errors,
             verdict,
             service: ruled.service,
             standing: ruled.standing.clone(),
@@ -182,6 +188,12 @@ impl<'a> Judge<'a> {
             rpc: self.rpc.guess(seen, &flow, &self.hosts),
             flow,
         })
+    }
+
+    /// What applications told of errors while this flow lasted: its ports may have had others.
+    fn errors_on(&self, flow: &Flow) -> Vec<AppError> {
+        let during = |error: &&AppError| (flow.first..=flow.last_seen()).contains(&error.seen.at);
+        self.errors.of(&flow.key).iter().filter(during).copied().collect()
     }
 
     /// What RPC sessions learned.
@@ -251,12 +263,13 @@ fn see<'a>(tables: &'a [Table], directions: &Directions<'_>, hosts: &mut Hosts) 
     flows
 }
 
-fn notes(flow: &Flow, icmp: Option<&IcmpSeen>, verdict: &Verdict) -> Vec<&'static str> {
+fn notes(flow: &Flow, icmp: Option<&IcmpSeen>, verdict: &Verdict, errors: &[AppError]) -> Vec<&'static str> {
     let midway = flow.key.transport == Transport::Tcp && flow.syns == [0, 0];
     let open = verdict.outcome == Outcome::Open;
     let facts = [
         (midway && flow.synacks == [0, 0], "mid_stream"),
         (open && icmp.is_some(), "soft_error"),
+        (!errors.is_empty(), "app_error"),
         (verdict.reason == Reason::HalfOpenProbe, "probe"),
         (verdict.reason == Reason::ConnectOnly, "no_payload"),
         (verdict.reason == Reason::UdpFallback, "udp_fallback"),

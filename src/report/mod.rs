@@ -43,6 +43,7 @@ use crate::report::names::Names;
 use crate::report::names::ServiceKey;
 use crate::report::pairs::Pairs;
 use crate::report::rpc::EndpointRow;
+use crate::report::rpc::Stale;
 use crate::report::sanitise::Shown;
 
 /// Everything that is told of a run. Serialises as schema `portolan/report/1`.
@@ -122,9 +123,11 @@ impl<'a> Report<'a> {
         let Beside { numbered, collapses, endpoints, folds } = *beside;
         let mut pairs = Pairs::new(collapses, numbered);
         let mut findings = Gathered::default();
+        let mut stale = Stale::default();
         for (ruled, judged) in flows {
             let row = pairs.add(&ruled);
             if let Some(judged) = judged {
+                stale.look(&judged, endpoints);
                 findings.add(row, &judged);
             }
         }
@@ -141,7 +144,7 @@ impl<'a> Report<'a> {
         health.notes.extend(own_notes);
         pairs.finish(numbered, &names);
         let dated = !run.is_one_day();
-        let rpc_endpoints = rpc::endpoints(endpoints, &names);
+        let rpc_endpoints = rpc::endpoints(endpoints, &stale, &names);
         Self {
             schema: "portolan/report/1",
             tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
