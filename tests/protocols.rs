@@ -93,6 +93,7 @@ const fn by_bytes(capture: &'static str, ours: &'static str, theirs: &'static st
 }
 
 const HTTP_EVERYWHERE: &str = "made traffic: HTTP requests and answers on the ports of other protocols";
+const SHARED_WORDS: &str = "USER, PASS and SIZE, met in the middle: both may have them, and only the port tells";
 
 const KNOWN: &[Known] = &[
     by_port("NotYuSheng+TracePcap", "http", "tls", HTTP_EVERYWHERE),
@@ -100,25 +101,23 @@ const KNOWN: &[Known] = &[
     by_port("NotYuSheng+TracePcap", "http", "smtp", HTTP_EVERYWHERE),
     by_port("NotYuSheng+TracePcap", "http", "ftp", HTTP_EVERYWHERE),
     by_port("NotYuSheng+TracePcap", "http", "telnet", HTTP_EVERYWHERE),
-    by_port("arkime/tests/pcap/dcerpc_synthetic.pcap", "dcerpc", "nbss", "made traffic: DCE/RPC right above TCP"),
+    by_port("dcerpc_synthetic.pcap", "dcerpc", "nbss", "made traffic: DCE/RPC right above TCP"),
+    by_port("wrongdissector.pcapng", "ftp", "tls", "FTP on port 443, recorded to show what tshark makes of it"),
+    by_port("gnutella.pcap", "http", "gnutella", "files are fetched by HTTP"),
+    by_port("FuzzTarget-5758569646653440", "tls", "bgp", "damaged on purpose; port 179"),
+    by_bytes("fuzz-2006-06-26-2594.pcap", "dns", "nbns", "a damaged letter: it is no such name any more"),
+    by_bytes("fuzz-2006-06-26-2594.pcap", "ntp", "dns", "a damaged label: what is left is likely NTP, not certainly"),
+    by_bytes("fuzz-2006-06-26-2594.pcap", "pop3", "ftp", SHARED_WORDS),
+    by_bytes("linux-cooked-unsw-nb15.pcap", "pop3", "ftp", SHARED_WORDS),
+    by_bytes("PacketExamples/Ftp.pcap", "pop3", "ftp", SHARED_WORDS),
     by_bytes(
-        "fuzz-2006-06-26-2594.pcap",
-        "dns",
-        "nbns",
-        "a letter of the name was damaged, and it is no such name any more",
-    ),
-    by_bytes(
-        "fuzz-2006-06-26-2594.pcap",
+        "wireshark-dtls0.pcap",
         "ntp",
-        "dns",
-        "the first label was damaged; what is left looks like NTP, not certainly",
+        "dtls",
+        "DTLS 1.0 of 2006 is like a control message of NTP: likely, not certainly",
     ),
-    by_bytes(
-        "fuzz-2006-06-26-2594.pcap",
-        "pop3",
-        "ftp",
-        "USER and PASS, met in the middle: both have them, and only the port tells",
-    ),
+    by_bytes("kismet.pcap", "imap", "kismet", "tagged commands with a word of IMAP: likely, not certainly"),
+    by_bytes("ossfuzz_seed_fake_traces_2.pcapng", "smtp", "nntp", "HELP is a word of both: likely, not certainly"),
 ];
 
 /// One frame as tshark sees it.
@@ -289,7 +288,7 @@ fn recorded(line: &str) -> Option<Row> {
     let end = |address: usize, port: usize| Some((cell(address).parse().ok()?, cell(port).parse().ok()?));
     let (transport, above) = above(cell(16))?;
     Some(Row {
-        time_ns: decimal_nanoseconds(cell(1)),
+        time_ns: time_ns(cell(1))?,
         transport,
         stream: cell(14).parse().ok()?,
         src: end(7, 10)?,
@@ -340,7 +339,7 @@ fn row(line: &str) -> Option<Row> {
     let (src_port, dst_port, stream) =
         if transport == "tcp" { (*tcp_src, *tcp_dst, *tcp_stream) } else { (udp_src, udp_dst, udp_stream) };
     Some(Row {
-        time_ns: decimal_nanoseconds(time),
+        time_ns: time_ns(time)?,
         transport,
         stream: stream.parse().ok()?,
         src: (src.parse().ok()?, src_port.parse().ok()?),
@@ -348,6 +347,11 @@ fn row(line: &str) -> Option<Row> {
         has_payload: transport == "udp" || *tcp_len != "0",
         above,
     })
+}
+
+/// The time of a frame; a block of pcapng may have none.
+fn time_ns(text: &str) -> Option<i128> {
+    text.starts_with(|first: char| first.is_ascii_digit()).then(|| decimal_nanoseconds(text))
 }
 
 /// The transport of the innermost packet, and the dissectors above it. None of what is neither TCP nor UDP, and of ICMP.
