@@ -78,26 +78,32 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
     all
 }
 
-/// Attempts that failed and that no row could judge, by pair and service: no findings, and not nothing either.
-pub(crate) fn failed_unjudged(report: &Report<'_>) -> Vec<String> {
+/// Attempts that failed and that no row could judge, by pair and service: no findings, and not nothing either. The
+/// first [`ROWS_MAX`] in words, and how many there are.
+pub(crate) fn failed_unjudged(report: &Report<'_>) -> (Vec<String>, usize) {
     let mut lines = Vec::new();
+    let mut total = 0;
     for (pair, service) in report.pairs.rows() {
         let unjudged = service.standings.get("not_judged") + service.standings.get("uncatalogued");
-        let failed = shares(service.outcomes.iter().filter(|(outcome, _)| Outcome::is_failure_name(outcome)));
+        let failures = || service.outcomes.iter().filter(|(outcome, _)| Outcome::is_failure_name(outcome));
         let many = pair.client == Party::Many || pair.server == Party::Many;
-        if unjudged < service.flows || failed.is_empty() || many {
+        if unjudged < service.flows || many || failures().next().is_none() {
             continue;
         }
-        lines.push(format!(
-            "{} -> {} {}, {}: {failed} of {}",
-            pair.client,
-            pair.server,
-            service.title,
-            ports(&service),
-            count(service.flows, "flow")
-        ));
+        total += 1;
+        if lines.len() < ROWS_MAX {
+            lines.push(format!(
+                "{} -> {} {}, {}: {} of {}",
+                pair.client,
+                pair.server,
+                service.title,
+                ports(&service),
+                shares(failures()),
+                count(service.flows, "flow")
+            ));
+        }
     }
-    lines
+    (lines, total)
 }
 
 /// Which RPC interfaces were learned at which ports, a line for each port. An interface counts once, however often it
