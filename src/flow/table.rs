@@ -2,8 +2,6 @@
 //!
 //! Small slots lead to dense entries. Entries stay where they are until the end of the capture: the entry is the record.
 
-use prefetch_index::prefetch_index;
-
 use crate::decode::packet::IcmpError;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
@@ -18,12 +16,15 @@ use crate::flow::limits::Counters;
 use crate::flow::limits::IDLE_NS;
 use crate::flow::limits::Limits;
 use crate::flow::limits::TRY_GAP_NS;
+use crate::flow::record::Began;
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
 use crate::flow::record::rst;
 use crate::flow::slots::Slots;
 use crate::flow::speech::Speech;
 use crate::flow::tcp;
+use crate::flow::vast::Vast;
+use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -36,7 +37,7 @@ const EVICTION_SAMPLE: usize = 16;
 #[derive(Debug)]
 pub struct Table {
     slots: Slots,
-    entries: Arena<Entry>,
+    entries: Vast<Entry>,
     beside: Beside,
     icmps: Arena<IcmpSeen>,
     speeches: Arena<Speech>,
@@ -57,11 +58,13 @@ pub struct Event {
     pub answered: bool,
     /// The packet has captured payload of a flow that is still listened to.
     pub speaks: bool,
+    /// Whoever listens to the flow holds something of it ([`Table::hold`]).
+    pub held: bool,
 }
 
 impl Event {
     /// Nothing of interest.
-    const QUIET: Self = Self { flow: FlowIndex(0), answered: false, speaks: false };
+    const QUIET: Self = Self { flow: FlowIndex(0), answered: false, speaks: false, held: false };
 }
 
 /// A flow's place in its table.
@@ -76,7 +79,7 @@ impl Table {
     pub fn new(limits: Limits) -> Self {
         Self {
             slots: Slots::default(),
-            entries: Arena::default(),
+            entries: Vast::default(),
             beside: Beside::default(),
             icmps: Arena::default(),
             speeches: Arena::default(),
@@ -98,9 +101,8 @@ impl Table {
     /// Asks for the two cache lines of the entry that the slot of a hash leads to.
     #[inline]
     pub fn prefetch_flow(&self, hash: u64) {
-        if let Some(entry) = self.slots.candidates(tag_of(hash)).next().and_then(|index| self.entries.get(index)) {
-            prefetch_index(entry.next_seq.as_slice(), 0);
-            prefetch_index(entry.last.as_slice(), 0);
+        if let Some(entry) = self.slots.find(tag_of(hash), |_| true).and_then(|index| self.entries.get(index)) {
+            entry.prefetch();
         }
     }
 
@@ -118,6 +120,27 @@ impl Table {
             }
             return Event::QUIET;
         }
+        // Nearly always the first candidate is the flow, and then one look at it is enough.
+        let likely = self.slots.find(tag_of(hash), |_| true);
+        if !copy
+            && let Some(index) = likely
+            && let Some(entry) = self.entries.get_mut(index)
+            && entry.is_of(&packet.key, &self.beside.hosts)
+            && entry.take(packet)
+        {
+            return Event {
+                flow: FlowIndex(index),
+                answered: false,
+                speaks: speaks(packet, entry.has(heard(packet.from))),
+                held: entry.is_held(),
+            };
+        }
+        self.update_unusual(packet, hash, copy)
+    }
+
+    /// Counts a packet that begins a flow, is a copy, or may mean more than that a flow goes on.
+    #[inline(never)]
+    fn update_unusual(&mut self, packet: &Packet, hash: u64, copy: bool) -> Event {
         let Some(index) = self.find(packet, hash) else {
             if copy {
                 self.counters.duplicates += 1;
@@ -135,10 +158,10 @@ impl Table {
             return Event::QUIET;
         }
         if entry.take(packet) {
-            Event { flow: FlowIndex(index), answered: false, speaks: speaks(packet, entry.has(heard(packet.from))) }
-        } else {
-            self.count_unfolded(index, packet, hash)
+            let speaks = speaks(packet, entry.has(heard(packet.from)));
+            return Event { flow: FlowIndex(index), answered: false, speaks, held: entry.is_held() };
         }
+        self.count_unfolded(index, packet, hash)
     }
 
     /// All flows, in the order they began (an evicted flow's place goes to a later one).
@@ -163,15 +186,36 @@ impl Table {
         Some(self.entries.get(index.0)?.packets())
     }
 
+    /// How many packets of one end were counted into a flow, up to 32 bits of them.
+    #[inline]
+    pub fn packets_of(&self, index: FlowIndex, side: Side) -> Option<u32> {
+        Some(self.entries.get(index.0)?.packets_of(side))
+    }
+
+    /// The sequence number of the first byte of one end of a flow, if its SYN was seen.
+    #[inline]
+    pub fn first_byte(&self, index: FlowIndex, side: Side) -> Option<u32> {
+        self.entries.get(index.0)?.first_byte(side, &self.beside)
+    }
+
+    /// Notes that whoever listens to a flow holds something of it, or does no more: the events of its packets say so.
+    pub fn hold(&mut self, index: FlowIndex, held: bool) {
+        if let Some(entry) = self.entries.get_mut(index.0) {
+            entry.hold(held);
+        }
+    }
+
     /// The place for what is recognised in the payload of a flow.
     pub fn speech_mut(&mut self, index: FlowIndex) -> Option<&mut Speech> {
         let entry = self.entries.get_mut(index.0)?;
         let mut number = entry.speech(&self.beside);
         if number == 0 {
-            let mut flow = entry.unfold(&self.beside);
             number = self.speeches.put(Speech::default());
-            flow.speech = number;
-            entry.fold(&flow, &mut self.beside);
+            if !entry.set_speech(number, &mut self.beside) {
+                let mut flow = entry.unfold(&self.beside);
+                flow.speech = number;
+                entry.fold(&flow, &mut self.beside);
+            }
         }
         self.speeches.get_mut(number)
     }
@@ -190,9 +234,8 @@ impl Table {
 
     #[inline]
     fn find(&self, packet: &Packet, hash: u64) -> Option<u32> {
-        self.slots.candidates(tag_of(hash)).find(|index| {
-            let entry = self.entries.get(*index);
-            entry.is_some_and(|entry| entry.key(&self.beside.hosts) == packet.key)
+        self.slots.find(tag_of(hash), |index| {
+            self.entries.get(index).is_some_and(|entry| entry.is_of(&packet.key, &self.beside.hosts))
         })
     }
 
@@ -212,6 +255,7 @@ impl Table {
                 flow: FlowIndex(index),
                 answered,
                 speaks: speaks(packet, flow.marks.has(heard(packet.from))),
+                held: entry.is_held(),
             };
         }
         flow.marks.set(Mark::Superseded);
@@ -244,7 +288,7 @@ impl Table {
         let mut flow = Flow::begin(packet);
         let answered = count(&mut flow, packet, &mut self.counters);
         let index = self.entries.put(Entry::of(&flow, tag_of(hash), &mut self.beside));
-        (index, Event { flow: FlowIndex(index), answered, speaks: speaks(packet, false) })
+        (index, Event { flow: FlowIndex(index), answered, speaks: speaks(packet, false), held: false })
     }
 
     /// Gives up the flow that tells least, of a few: superseded before closed before half-open before live, then the
@@ -343,6 +387,30 @@ pub struct Stored<'a> {
 }
 
 impl<'a> Stored<'a> {
+    /// Asks for the cache lines that [`Stored::flow`] reads first.
+    #[inline]
+    pub fn prefetch(self) {
+        self.entry.prefetch();
+    }
+
+    /// Asks for those that it reads then, of a flow that lies there already.
+    #[inline]
+    pub fn prefetch_more(self) {
+        self.entry.prefetch_detail(&self.table.beside);
+    }
+
+    /// Both ends.
+    #[inline]
+    pub fn key(self) -> FlowKey {
+        self.entry.key(&self.table.beside.hosts)
+    }
+
+    /// Who began it as far as packets alone tell, and how that is known.
+    #[inline]
+    pub fn began(self) -> (Side, Began) {
+        self.entry.began()
+    }
+
     /// The whole flow, made anew at each call.
     #[inline]
     pub fn flow(self) -> Flow {
@@ -476,7 +544,6 @@ mod tests {
     use super::*;
     use crate::decode::packet::Tcp;
     use crate::model::addr::Addr;
-    use crate::model::addr::FlowKey;
 
     /// Numbers that are the same in every run.
     struct Draw(u64);
@@ -521,7 +588,6 @@ mod tests {
             ttl: draw.one_of(&[64, 64, 64, 63]),
             ip_id: draw.below(3) as u16,
             ip_len: payload_len.saturating_add(40),
-            wire_len: payload_len.saturating_add(60),
             payload_len,
             payload_at: 54,
             payload_captured: 0,
