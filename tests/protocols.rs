@@ -95,6 +95,9 @@ const fn by_bytes(capture: &'static str, ours: &'static str, theirs: &'static st
 const HTTP_EVERYWHERE: &str = "made traffic: HTTP requests and answers on the ports of other protocols";
 const SHARED_WORDS: &str = "USER, PASS and SIZE, met in the middle: both may have them, and only the port tells";
 
+const USER_TOO: &str = "IRC has USER too: likely, not certainly";
+const OK_TOO: &str = "Redis answers +OK too: likely, not certainly";
+
 const KNOWN: &[Known] = &[
     by_port("NotYuSheng+TracePcap", "http", "tls", HTTP_EVERYWHERE),
     by_port("NotYuSheng+TracePcap", "http", "nbss", HTTP_EVERYWHERE),
@@ -104,12 +107,20 @@ const KNOWN: &[Known] = &[
     by_port("dcerpc_synthetic.pcap", "dcerpc", "nbss", "made traffic: DCE/RPC right above TCP"),
     by_port("wrongdissector.pcapng", "ftp", "tls", "FTP on port 443, recorded to show what tshark makes of it"),
     by_port("gnutella.pcap", "http", "gnutella", "files are fetched by HTTP"),
+    by_port("http-single-conn-22.pcap", "http", "ssh", "made traffic: HTTP on port 22"),
+    by_port("telnet-auth-missing-name.pcap", "telnet", "ftp", "made traffic: Telnet on port 21"),
     by_port("FuzzTarget-5758569646653440", "tls", "bgp", "damaged on purpose; port 179"),
     by_bytes("fuzz-2006-06-26-2594.pcap", "dns", "nbns", "a damaged letter: it is no such name any more"),
     by_bytes("fuzz-2006-06-26-2594.pcap", "ntp", "dns", "a damaged label: what is left is likely NTP, not certainly"),
     by_bytes("fuzz-2006-06-26-2594.pcap", "pop3", "ftp", SHARED_WORDS),
     by_bytes("linux-cooked-unsw-nb15.pcap", "pop3", "ftp", SHARED_WORDS),
     by_bytes("PacketExamples/Ftp.pcap", "pop3", "ftp", SHARED_WORDS),
+    by_bytes("contentline-irc-5k-line.pcap", "pop3", "irc", USER_TOO),
+    by_bytes("irc-basic.pcap", "pop3", "irc", USER_TOO),
+    by_bytes("irc-whitespace.pcap", "pop3", "irc", USER_TOO),
+    by_bytes("redis-50-pings.pcap", "pop3", "resp", OK_TOO),
+    by_bytes("bulk-loading.pcap", "pop3", "resp", OK_TOO),
+    by_bytes("start-with-server.pcapng", "pop3", "resp", OK_TOO),
     by_bytes(
         "wireshark-dtls0.pcap",
         "ntp",
