@@ -339,23 +339,36 @@ fn asked(capture: &Path) -> String {
 /// A line of what tshark was asked for.
 fn row(line: &str) -> Option<Row> {
     let cells: Vec<&str> = line.split('\t').collect();
-    let [time, protocols, ip_src, ip_dst, ipv6_src, ipv6_dst, tcp @ .., udp_src, udp_dst, udp_stream] = cells[..]
+    let &[
+        time,
+        protocols,
+        ip_src,
+        ip_dst,
+        ipv6_src,
+        ipv6_dst,
+        tcp_src,
+        tcp_dst,
+        tcp_stream,
+        tcp_len,
+        udp_src,
+        udp_dst,
+        udp_stream,
+    ] = cells.as_slice()
     else {
         return None;
     };
-    let [tcp_src, tcp_dst, tcp_stream, tcp_len] = tcp else { return None };
     let (transport, above) = above(protocols)?;
     let is_ipv6 = protocols.split(':').filter(|layer| ["ip", "ipv6"].contains(layer)).next_back() == Some("ipv6");
     let (src, dst) = if is_ipv6 { (ipv6_src, ipv6_dst) } else { (ip_src, ip_dst) };
     let (src_port, dst_port, stream) =
-        if transport == "tcp" { (*tcp_src, *tcp_dst, *tcp_stream) } else { (udp_src, udp_dst, udp_stream) };
+        if transport == "tcp" { (tcp_src, tcp_dst, tcp_stream) } else { (udp_src, udp_dst, udp_stream) };
     Some(Row {
         time_ns: time_ns(time)?,
         transport,
         stream: stream.parse().ok()?,
         src: (src.parse().ok()?, src_port.parse().ok()?),
         dst: (dst.parse().ok()?, dst_port.parse().ok()?),
-        has_payload: transport == "udp" || *tcp_len != "0",
+        has_payload: transport == "udp" || tcp_len != "0",
         above,
     })
 }
