@@ -197,13 +197,14 @@ fn protocols_agree_with_tshark_in_every_public_capture() {
         let text = asked(&capture);
         compare(&mut tally, &capture, text.lines().filter_map(row));
     }
-    settle(&tally);
-    assert!(tally.agreed > 10_000, "the conversations were not found");
+    let apart = settle(&tally);
+    assert!(tally.agreed > 5_000, "the conversations were not found");
+    assert!(apart * 200 < tally.agreed, "one in two hundred disagrees");
     assert_eq!(tally.known.len(), KNOWN.len(), "a known disagreement is gone, take it out");
 }
 
-/// Prints the table, and fails if a disagreement was not looked at, or if there are too many that rest on more than ports.
-fn settle(tally: &Tally) {
+/// Prints the table, and fails if a disagreement was not looked at. How many rest on more than ports.
+fn settle(tally: &Tally) -> u64 {
     let theirs: u64 = tally.theirs_only.values().sum();
     let of = |by_port: bool| -> u64 {
         let known = KNOWN.iter().enumerate().filter(|(_, known)| known.by_port == by_port);
@@ -223,7 +224,7 @@ fn settle(tally: &Tally) {
         println!("{count:7} {capture}: {ours} here, {theirs} there: {why}");
     }
     assert!(tally.faults.is_empty(), "\n{}", tally.faults.join("\n"));
-    assert!(apart * 200 < tally.agreed, "one in two hundred disagrees");
+    apart
 }
 
 /// Enters the conversations of one capture into the tally.
