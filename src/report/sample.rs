@@ -217,7 +217,12 @@ impl Made {
         let ends = self.flow.five_tuple(self.orig);
         Ruled {
             number: 0,
-            sums: Sums::of(&self.flow, self.orig),
+            sums: Sums::of(
+                &self.flow.totals(),
+                self.orig,
+                self.flow.key.transport,
+                self.flow.key.end(self.orig.other()).port,
+            ),
             client: hosts.number(ends.orig.addr),
             server: hosts.number(ends.resp.addr),
             outcome: self.verdict.outcome,

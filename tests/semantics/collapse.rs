@@ -67,6 +67,36 @@ fn twenty_five_targets_on_one_port_are_a_scan() {
     assert!(targets(Script::new(), 24).judge().collapses.is_empty());
 }
 
+/// One attempt at another port of another server each, so many, `apart` seconds from each other.
+fn anything(count: u16, apart: f64) -> Script {
+    (0..count).fold(Script::new(), |script, n| {
+        let c = conn(C, 20_000 + n, &format!("10.0.{}.{}", 8 + n / 200, n % 200), 1_000 + n);
+        script.syn(f64::from(n) * apart, c)
+    })
+}
+
+#[test]
+fn a_thousand_ports_of_whatever_targets_are_a_scan() {
+    let world = anything(1_000, 0.05).judge();
+    let [scan] = &world.collapses[..] else { panic!("{:?}", world.collapses) };
+    assert_eq!(
+        (scan.kind.name(), scan.flows, scan.ports, scan.targets, scan.sources),
+        ("scan", 1_000, 1_000, 1_000, 1)
+    );
+    assert_eq!((scan.client.unwrap().to_string().as_str(), scan.server, scan.port), (C, None, None));
+}
+
+#[test]
+fn twin_fewer_or_slower_are_not() {
+    assert!(anything(999, 0.05).judge().collapses.is_empty());
+    assert!(anything(1_000, 0.07).judge().collapses.is_empty());
+    // 1,000 fail and 300 work.
+    let busy = (0..300u16).fold(anything(1_000, 0.05), |script, n| {
+        script.handshake(20.0 + f64::from(n) / 100.0, conn(C, 30_000 + n, S, 200 + n))
+    });
+    assert!(busy.judge().collapses.is_empty());
+}
+
 #[test]
 fn twin_a_busy_client_with_some_failures_is_no_scanner() {
     // 25 fail, 7 work: 78 % is less than 80 %.
@@ -116,6 +146,28 @@ fn two_hundred_half_open_within_a_second_are_a_flood() {
     assert_eq!((flood.kind.name(), flood.flows, flood.sources, flood.port), ("flood", 200, 200, Some(389)));
     assert_eq!(flood.server.unwrap().to_string(), S);
     assert_eq!(world.count("blocked") + world.count("attempt"), 0);
+}
+
+/// Queries of so many sources, each as often, without a reply.
+fn queries(sources: u16, times: u16) -> Script {
+    (0..sources * times).fold(Script::new(), |script, n| {
+        let source = format!("198.51.{}.{}", n % sources / 200, n % sources % 200 + 1);
+        let c = conn(&source, 1_024 + n, S, 53);
+        script.ask(0.9 * f64::from(n) / f64::from(sources * times), c, 40)
+    })
+}
+
+#[test]
+fn two_hundred_unanswered_queries_of_as_many_sources_are_a_flood() {
+    let world = queries(200, 1).judge();
+    let [flood] = &world.collapses[..] else { panic!("{:?}", world.collapses) };
+    assert_eq!((flood.kind.name(), flood.flows, flood.sources, flood.port), ("flood", 200, 200, Some(53)));
+    assert_eq!(world.count("blocked") + world.count("attempt"), 0);
+}
+
+#[test]
+fn twin_some_clients_that_ask_a_dead_server_again_are_not() {
+    assert!(queries(80, 3).judge().collapses.iter().all(|collapse| collapse.kind.name() != "flood"));
 }
 
 #[test]
