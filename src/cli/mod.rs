@@ -4,9 +4,19 @@ pub mod analyze;
 pub mod args;
 pub mod bench;
 pub mod exit;
+#[cfg(target_os = "linux")]
+pub mod face;
+#[cfg(target_os = "linux")]
+pub mod metrics;
+#[cfg(target_os = "linux")]
+pub mod notify;
 pub mod output;
+#[cfg(target_os = "linux")]
+pub mod privilege;
 mod progress;
 pub mod rules;
+#[cfg(target_os = "linux")]
+pub mod watch;
 
 use std::ffi::OsString;
 
@@ -57,6 +67,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let done = match &cli.command {
         Command::Analyze(args) => analyze::analyze(args),
+        #[cfg(target_os = "linux")]
+        Command::Watch(args) => watch::watch(args),
         Command::Bench(args) => bench::bench(args),
         Command::Rules(args) => rules(args),
     };

@@ -119,7 +119,7 @@ pub(crate) struct Carry {
 }
 
 /// What lies beside the entries of one table.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Beside {
     pub(crate) hosts: Hosts,
     details: Arena<Detail>,

@@ -60,7 +60,7 @@ impl Fold {
 }
 
 /// Bounded totals.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Folds {
     rows: BTreeMap<FoldKey, Fold>,
 }

@@ -183,6 +183,21 @@ impl Table {
         }
     }
 
+    /// A copy to judge by while this table goes on. It has no slots: no packet can be counted into it.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self {
+            slots: Slots::default(),
+            recent: Recent::default(),
+            entries: self.entries.clone(),
+            beside: self.beside.clone(),
+            icmps: self.icmps.clone(),
+            speeches: self.speeches.clone(),
+            folds: self.folds.clone(),
+            ..*self
+        }
+    }
+
     /// The totals of evicted flows.
     pub fn folds(&self) -> &Folds {
         &self.folds

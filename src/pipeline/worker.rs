@@ -111,6 +111,11 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// One of its tables.
+    pub(crate) fn shard(&self, number: usize) -> Option<&Shard> {
+        self.shards.get(number)?.as_ref()
+    }
+
     /// Its tables, each in the place of its shard.
     pub(crate) fn into_shards(self) -> [Option<Shard>; SHARDS] {
         self.shards

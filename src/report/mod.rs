@@ -12,6 +12,7 @@ pub mod flow_record;
 pub mod format;
 pub mod handshakes;
 pub mod hosts;
+pub mod ledger;
 pub mod moment;
 pub mod names;
 pub mod pairs;
@@ -20,6 +21,7 @@ pub mod rpc;
 mod sample;
 pub mod sanitise;
 mod sentence;
+pub mod status;
 mod words;
 
 use serde::Serialize;
