@@ -467,16 +467,19 @@ impl Tally {
     fn count(&mut self, run: &[Frame]) {
         let Some(index) = run.first().map(|frame| usize::from(frame.id.input())) else { return };
         let (Some(facts), Some(newest)) = (self.facts.get_mut(index), self.newest.get_mut(index)) else { return };
-        let mut first = facts.first.unwrap_or(Timestamp(u64::MAX));
+        let mut first = facts.first.unwrap_or(Timestamp(u64::MAX)).min(run.first().map_or(newest.ts, |frame| frame.ts));
         let mut last = facts.last.unwrap_or_default();
         let (mut bytes, mut out_of_order, mut cut) = (0, 0, 0);
         let (mut before, mut link) = (newest.ts, newest.link);
         for frame in run {
             bytes += u64::from(frame.wire_len);
-            out_of_order += u64::from(frame.ts < before);
             cut += u64::from(frame.captured < frame.wire_len);
-            first = first.min(frame.ts);
-            last = last.max(frame.ts);
+            if frame.ts < before {
+                out_of_order += 1;
+                first = first.min(frame.ts);
+            } else {
+                last = last.max(frame.ts);
+            }
             before = frame.ts;
             if link != Some(frame.link) {
                 link = Some(frame.link);

@@ -81,7 +81,7 @@ impl Sieve {
     }
 }
 
-/// One source and one target, or one source and one port of any target.
+/// One source, and its target or the port that it asks of any target, if that is one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Group {
     client: HostId,
@@ -98,17 +98,19 @@ pub(crate) struct Collapsed {
 }
 
 impl Collapsed {
-    /// Finds floods first, since a flood of addresses is no scan, then scans.
+    /// Finds floods first, since a flood of addresses is no scan, then scans: of one target, for one port, of anything.
     pub(crate) fn find(attempts: Attempts<'_>, may_scan: &dyn Fn(Addr) -> bool) -> Self {
         let mut collapsed = Self::default();
         collapsed.floods(attempts);
         let one_target = |seen: &Seen<'_>| Group { client: seen.client, server: Some(seen.server), port: None };
-        collapsed.scans(attempts, may_scan, one_target);
+        collapsed.scans(attempts, may_scan, limit::SCAN_DISTINCT, one_target);
         let one_port = |seen: &Seen<'_>| {
-            let port = Some((seen.stored.transport(), seen.port));
+            let port = Some((seen.class.transport(), seen.port));
             Group { client: seen.client, server: None, port }
         };
-        collapsed.scans(attempts, may_scan, one_port);
+        collapsed.scans(attempts, may_scan, limit::SCAN_DISTINCT, one_port);
+        let anything = |seen: &Seen<'_>| Group { client: seen.client, server: None, port: None };
+        collapsed.scans(attempts, may_scan, limit::SCAN_DISTINCT_ANYWHERE, anything);
         collapsed
     }
 
@@ -156,7 +158,7 @@ impl Collapsed {
         }
         let mut suspects: Map<(HostId, u16), Vec<u32>> = Map::default();
         for (number, seen, _) in attempts.all() {
-            if seen.stored.transport() == Transport::Tcp && sieve.may_reach(&service(seen), limit::FLOOD_PER_SECOND) {
+            if seen.class.transport() == Transport::Tcp && sieve.may_reach(&service(seen), limit::FLOOD_PER_SECOND) {
                 suspects.entry(service(seen)).or_default().push(number);
             }
         }
@@ -175,22 +177,28 @@ impl Collapsed {
         }
     }
 
-    /// One source, many ports of one target, or many targets on one port: `group` says which.
-    fn scans(&mut self, attempts: Attempts<'_>, may_scan: &dyn Fn(Addr) -> bool, group: impl Fn(&Seen<'_>) -> Group) {
+    /// One source and so many distinct ports of targets; `group` says what else they have in common.
+    fn scans(
+        &mut self,
+        attempts: Attempts<'_>,
+        may_scan: &dyn Fn(Addr) -> bool,
+        distinct: usize,
+        group: impl Fn(&Seen<'_>) -> Group,
+    ) {
         let mut sieve = Sieve::new(attempts.flows.len());
         for (number, seen, ruling) in attempts.all() {
             if ruling.failed && self.is_free(number) {
                 sieve.count(&group(seen));
             }
         }
-        if !sieve.any_reaches(limit::SCAN_DISTINCT) {
+        if !sieve.any_reaches(distinct) {
             return;
         }
         // How many flows in all, and those that failed.
         let mut groups: Map<Group, (u64, Vec<u32>)> = Map::default();
         for (number, seen, ruling) in attempts.all() {
             let key = group(seen);
-            if sieve.may_reach(&key, limit::SCAN_DISTINCT) && self.is_free(number) {
+            if sieve.may_reach(&key, distinct) && self.is_free(number) {
                 let (total, failing) = groups.entry(key).or_default();
                 *total += 1;
                 if ruling.failed {
@@ -198,13 +206,13 @@ impl Collapsed {
                 }
             }
         }
-        groups.retain(|_, (_, failing)| failing.len() >= limit::SCAN_DISTINCT);
+        groups.retain(|_, (_, failing)| failing.len() >= distinct);
         let mut groups: Vec<_> = groups.into_iter().collect();
         let addr = |host| attempts.hosts.addr(host);
         groups.sort_unstable_by_key(|(key, _)| (addr(key.client), key.server.map(addr), key.port));
         for (key, (total, failing)) in groups {
             let mostly_failing = failing.len() as u64 * 100 >= total * limit::SCAN_FAILING_PERCENT;
-            if mostly_failing && !may_scan(addr(key.client)) && dense(attempts, &failing, key.server.is_some()) {
+            if mostly_failing && !may_scan(addr(key.client)) && dense(attempts, &failing, distinct) {
                 self.add(FindingKind::Scan, attempts, &failing);
             }
         }
@@ -225,11 +233,11 @@ fn crowded(attempts: Attempts<'_>, members: &[u32]) -> Option<(Timestamp, Timest
     (first <= last).then(|| (Timestamp(first.saturating_sub(SECOND)), Timestamp(last.saturating_add(SECOND))))
 }
 
-/// Whether enough distinct ports (or targets) fall within one window. Members are in order of time.
-fn dense(attempts: Attempts<'_>, members: &[u32], by_port: bool) -> bool {
+/// Whether so many distinct ports of targets fall within one window. Members are in order of time.
+fn dense(attempts: Attempts<'_>, members: &[u32], distinct: usize) -> bool {
     let window = u64::try_from(limit::SCAN_WINDOW.as_nanos()).unwrap_or(u64::MAX);
     let mut inside: Map<(HostId, Transport, u16), usize> = Map::default();
-    let what = |seen: &Seen<'_>| (seen.server, seen.stored.transport(), if by_port { seen.port } else { 0 });
+    let what = |seen: &Seen<'_>| (seen.server, seen.class.transport(), seen.port);
     let mut oldest = attempts.of(members).peekable();
     for (seen, _) in attempts.of(members) {
         *inside.entry(what(seen)).or_default() += 1;
@@ -243,7 +251,7 @@ fn dense(attempts: Attempts<'_>, members: &[u32], by_port: bool) -> bool {
                 }
             }
         }
-        if inside.len() >= limit::SCAN_DISTINCT {
+        if inside.len() >= distinct {
             return true;
         }
     }
@@ -254,7 +262,7 @@ fn summary(kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) -> Collap
     let chosen = || attempts.of(members).map(|(seen, _)| seen);
     let clients = distinct(chosen().map(|seen| seen.client));
     let servers = distinct(chosen().map(|seen| seen.server));
-    let ports = distinct(chosen().map(|seen| (seen.stored.transport(), seen.port)));
+    let ports = distinct(chosen().map(|seen| (seen.class.transport(), seen.port)));
     let mut outcomes: Vec<(Outcome, u64)> = Vec::new();
     for (_, ruling) in attempts.of(members) {
         match outcomes.iter_mut().find(|(outcome, _)| *outcome == ruling.outcome) {
@@ -272,7 +280,7 @@ fn summary(kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) -> Collap
         kind,
         client: only(&clients).map(|host| attempts.hosts.addr(host)),
         server: only(&servers).map(|host| attempts.hosts.addr(host)),
-        transport: chosen().next().map_or(Transport::Tcp, |seen| seen.stored.transport()),
+        transport: chosen().next().map_or(Transport::Tcp, |seen| seen.class.transport()),
         port: only(&ports).map(|(_, port)| port),
         outcome: outcome.map_or(Outcome::Unknown, |(outcome, _)| *outcome),
         confidence: Confidence::Probable,

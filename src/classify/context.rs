@@ -13,6 +13,7 @@ use crate::catalogue::Catalogue;
 use crate::catalogue::service::ServiceId;
 use crate::classify::hosts::HostId;
 use crate::classify::hosts::Hosts;
+use crate::classify::judge::unfolded;
 use crate::classify::judged::CaptureFacts;
 use crate::classify::ports::Meaning;
 use crate::classify::ports::PortClass;
@@ -233,8 +234,8 @@ impl Context {
         let hosts = vec![HostSeen::default(); about.hosts.len()];
         let mut context = Self { facts, hosts, answers, ..Self::default() };
         let mut shares = Shares::default();
-        for seen in flows {
-            let flow = &seen.stored.flow();
+        for (seen, flow) in unfolded(flows) {
+            let flow = &flow;
             context.ask(seen, flow, about);
             shares.count(flow);
             if untold(flow, seen.orig) {
@@ -245,8 +246,8 @@ impl Context {
         context.one_way_share = shares.one_way();
         context.asymmetric = context.one_way_share > ASYMMETRIC_SHARE;
         if context.has_questions() {
-            for seen in flows {
-                context.reply(seen, &seen.stored.flow());
+            for (seen, flow) in unfolded(flows) {
+                context.reply(seen, &flow);
             }
         }
         context.merge_answers();

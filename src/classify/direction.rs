@@ -7,6 +7,7 @@ use crate::classify::verdict::DirBasis;
 use crate::flow::record::Began;
 use crate::flow::record::Flow;
 use crate::flow::speech::Speech;
+use crate::flow::table::Stored;
 use crate::learn::knowledge::Answered;
 use crate::learn::knowledge::Listener;
 use crate::model::addr::Side;
@@ -25,11 +26,11 @@ pub(crate) struct Directions<'a> {
 
 impl Directions<'_> {
     /// The client's end of a flow, and how that is known.
-    pub(crate) fn of(&self, flow: &Flow, speech: Option<&Speech>) -> (Side, DirBasis) {
-        match flow.began_by {
-            Began::Syn => (flow.began, DirBasis::Syn),
-            Began::SynAck => (flow.began, DirBasis::SynAck),
-            Began::FirstPacket => self.undirected(flow, speech),
+    pub(crate) fn of(&self, stored: Stored<'_>) -> (Side, DirBasis) {
+        match stored.began() {
+            (began, Began::Syn) => (began, DirBasis::Syn),
+            (began, Began::SynAck) => (began, DirBasis::SynAck),
+            (_, Began::FirstPacket) => self.undirected(&stored.flow(), stored.speech()),
         }
     }
 

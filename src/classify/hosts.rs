@@ -50,7 +50,7 @@ impl Hosts {
     /// The address of a host; that of nobody if the number is not of this list.
     #[inline]
     pub fn addr(&self, host: HostId) -> Addr {
-        self.addrs.get(host.index()).copied().unwrap_or_else(|| Addr::v4([0; 4]))
+        self.addrs.get(host.index()).copied().unwrap_or(Addr::UNSPECIFIED)
     }
 
     /// How many.

@@ -83,13 +83,12 @@ impl<'a> Judge<'a> {
         let known = Known { about: &about, context: &context, roles: &roles, strict: options.strict };
         let mut answers = Answers::default();
         let mut rpc = Rpc::new(knowledge.endpoints());
-        let rule = |seen: &Seen<'a>| {
-            let flow = &seen.stored.flow();
-            let verdict = outcome(seen, flow, &context, &about);
-            let answer = answers.of(seen, flow, verdict.reason, &known, &mut rpc);
-            Ruling::new(flow, seen.orig, verdict.outcome, answer)
+        let rule = |(seen, flow): (&Seen<'a>, Flow)| {
+            let verdict = outcome(seen, &flow, &context, &about);
+            let answer = answers.of(seen, &flow, verdict.reason, &known, &mut rpc);
+            Ruling::new(&flow, seen.orig, verdict.outcome, answer)
         };
-        let rulings: Vec<Ruling> = flows.iter().map(rule).collect();
+        let rulings: Vec<Ruling> = unfolded(&flows).map(rule).collect();
         let may_scan = |addr: Addr| catalogue.is_scanner(addr.ip());
         let mut collapsed = Collapsed::find(Attempts { flows: &flows, rulings: &rulings, hosts: &hosts }, &may_scan);
         let folds = || tables.iter().flat_map(|table| table.folds().iter());
@@ -117,7 +116,7 @@ impl<'a> Judge<'a> {
 
     /// Every flow with what came of it, in the order they began.
     pub fn rulings(&self) -> impl Iterator<Item = Ruled<'_>> + '_ {
-        (0..self.flows.len()).filter_map(|number| self.ruled(number))
+        unfolded(&self.flows).enumerate().filter_map(|(number, (seen, flow))| self.ruled(number, seen, &flow))
     }
 
     /// Every flow with everything that is to be said of it, in the order they began.
@@ -194,14 +193,14 @@ impl<'a> Judge<'a> {
         &self.names
     }
 
-    fn ruled(&self, number: usize) -> Option<Ruled<'_>> {
-        let (seen, ruling) = (self.flows.get(number)?, self.rulings.get(number)?);
+    fn ruled(&self, number: usize, seen: &Seen<'_>, flow: &Flow) -> Option<Ruled<'_>> {
+        let ruling = self.rulings.get(number)?;
         let answer = self.answers.get(ruling.answer)?;
         let collapse = self.collapsed.of(number);
         let finding = if collapse.is_some() { None } else { self.finding(answer, ruling.outcome, seen.client) };
         Some(Ruled {
             number,
-            sums: Sums::of(&seen.stored.flow(), seen.orig),
+            sums: Sums::of(flow, seen.orig),
             client: seen.client,
             server: seen.server,
             outcome: ruling.outcome,
@@ -234,22 +233,42 @@ fn see<'a>(tables: &'a [Table], directions: &Directions<'_>, hosts: &mut Hosts) 
         first.cmp(other_first).then_with(|| stored.order().cmp(&other.order()))
     });
     let mut flows = Vec::with_capacity(order.len());
-    for (_, stored) in order {
-        let flow = stored.flow();
-        let (orig, dir_basis) = directions.of(&flow, stored.speech());
-        let ends = flow.five_tuple(orig);
+    for (at, (_, stored)) in order.iter().enumerate() {
+        if let Some((_, later)) = order.get(at + AHEAD) {
+            later.prefetch();
+        }
+        let (orig, dir_basis) = directions.of(*stored);
+        let key = stored.key();
+        let (client, server) = (key.end(orig), key.end(orig.other()));
         flows.push(Seen {
-            stored,
-            client: hosts.number(ends.orig.addr),
-            server: hosts.number(ends.resp.addr),
-            class: directions.classes.of(ends.transport, ends.resp.port),
-            port: ends.resp.port,
+            stored: *stored,
+            client: hosts.number(client.addr),
+            server: hosts.number(server.addr),
+            class: directions.classes.of(key.transport, server.port),
+            port: server.port,
             orig,
             dir_basis,
         });
     }
     flows
 }
+
+/// All flows in their order, each with what lies in the tables of it; that of later ones is asked for meanwhile, since
+/// the order of time is no order of places.
+pub(crate) fn unfolded<'f, 'a>(flows: &'f [Seen<'a>]) -> impl Iterator<Item = (&'f Seen<'a>, Flow)> {
+    flows.iter().enumerate().map(|(at, seen)| {
+        if let Some(later) = flows.get(at + 2 * AHEAD) {
+            later.stored.prefetch();
+        }
+        if let Some(later) = flows.get(at + AHEAD) {
+            later.stored.prefetch_more();
+        }
+        (seen, seen.stored.flow())
+    })
+}
+
+/// How many flows lie between asking for one and looking at it: enough for memory to answer.
+const AHEAD: usize = 8;
 
 fn notes(flow: &Flow, icmp: Option<&IcmpSeen>, verdict: &Verdict) -> Vec<&'static str> {
     let midway = flow.key.transport == Transport::Tcp && flow.syns == [0, 0];

@@ -9,9 +9,24 @@ use crate::model::transport::Transport;
 const TRANSPORTS: &[Transport] =
     &[Transport::Tcp, Transport::Udp, Transport::Sctp, Transport::Icmp, Transport::Gre, Transport::Esp, Transport::Ah];
 
-/// A stretch of ports of one transport: its place in [`PortClasses`].
+/// A stretch of ports of one transport: the place of that in [`TRANSPORTS`] in the top bits, its own in [`PortClasses`]
+/// below.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct PortClass(u32);
+
+const PLACE_BITS: u32 = 24;
+
+impl PortClass {
+    /// The transport.
+    #[inline]
+    pub(crate) fn transport(self) -> Transport {
+        TRANSPORTS.get((self.0 >> PLACE_BITS) as usize).copied().unwrap_or(Transport::Tcp)
+    }
+
+    fn place(self) -> usize {
+        (self.0 & ((1 << PLACE_BITS) - 1)) as usize
+    }
+}
 
 /// What the catalogue says of the ports of a class.
 #[derive(Debug)]
@@ -66,7 +81,7 @@ impl PortClasses {
     /// The class of a port; `port` does not matter where the transport has none.
     #[inline]
     pub(crate) fn of(&self, transport: Transport, port: u16) -> PortClass {
-        let at = match transport {
+        let at: u32 = match transport {
             Transport::Tcp => 0,
             Transport::Udp => 1,
             Transport::Sctp => 2,
@@ -75,14 +90,15 @@ impl PortClasses {
             Transport::Esp => 5,
             Transport::Ah => 6,
         };
-        let Some((first, steps)) = self.transports.get(at) else { return PortClass(0) };
-        PortClass(first + steps.get(usize::from(port)).map_or(0, |&step| u32::from(step)))
+        let Some((first, steps)) = self.transports.get(at as usize) else { return PortClass(0) };
+        let place = first + steps.get(usize::from(port)).map_or(0, |&step| u32::from(step));
+        PortClass(at << PLACE_BITS | place)
     }
 
     /// What the ports of a class mean.
     #[inline]
     pub(crate) fn meaning(&self, class: PortClass) -> Option<&Meaning> {
-        self.meanings.get(class.0 as usize)
+        self.meanings.get(class.place())
     }
 }
 

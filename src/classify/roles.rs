@@ -244,7 +244,7 @@ impl Roles {
                 {
                     continue;
                 }
-                let transport = seen.stored.transport();
+                let transport = seen.class.transport();
                 let refused = transport == Transport::Tcp && seen.stored.has(Mark::Refused);
                 if refused || !seen.stored.both_ways() {
                     continue;

@@ -141,7 +141,7 @@ impl Known<'_> {
         if catalogue.exceptions().is_empty() {
             return false;
         }
-        let transport = seen.stored.transport();
+        let transport = seen.class.transport();
         let port = if transport.has_ports() { seen.port } else { 0 };
         let (client, server) = (hosts.addr(seen.client).ip(), hosts.addr(seen.server).ip());
         let (from, to) = (self.roles.held(from).set, self.roles.held(to).set);

@@ -59,6 +59,9 @@ pub const ECHO_WAIT: Duration = Duration::from_secs(4);
 /// Distinct failing ports of one target, or failing targets on one port, that make a scan.
 pub const SCAN_DISTINCT: usize = 25;
 
+/// Distinct failing ports of whatever targets that do. A site whose uplink fails may well show some hundred.
+pub const SCAN_DISTINCT_ANYWHERE: usize = 1_000;
+
 /// Within this time.
 pub const SCAN_WINDOW: Duration = Duration::from_secs(60);
 

@@ -78,14 +78,40 @@ impl Decoder {
     ///
     /// Frames must come in capture order: later fragments follow a first that came before. The packet is that of the
     /// innermost IP header; `payload_at` counts from the start of `bytes`.
-    // Inlined into a loop, it makes its answer on the stack and copies it from there: a third slower.
-    #[inline(never)]
     pub fn decode(&mut self, frame: &Frame, bytes: &[u8]) -> Decoded {
-        let Some(packet) = plain::v4(frame, bytes) else {
-            return self.decode_usual(frame, bytes);
-        };
-        self.counts.note_packet(&packet);
-        Decoded::Packet(packet)
+        let mut packet = Packet::NONE;
+        match self.decode_into(frame, bytes, &mut packet) {
+            Ok(()) => Decoded::Packet(packet),
+            Err(reason) => Decoded::Skip(reason),
+        }
+    }
+
+    /// The same, with the packet put where it is wanted: to copy it would cost as much as to decode it.
+    ///
+    /// # Errors
+    /// Why the frame gave no packet; it is counted.
+    #[inline]
+    pub fn decode_into(&mut self, frame: &Frame, bytes: &[u8], place: &mut Packet) -> Result<(), SkipReason> {
+        if self.decode_plain(frame, bytes, place) {
+            return Ok(());
+        }
+        match self.decode_usual(frame, bytes) {
+            Decoded::Packet(packet) => *place = packet,
+            Decoded::Skip(reason) => return Err(reason),
+        }
+        Ok(())
+    }
+
+    /// The same for a frame without surprises, which nearly all are; false if it is not known to be one, and then nothing
+    /// was done.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "who calls it goes on with what was written")]
+    pub fn decode_plain(&mut self, frame: &Frame, bytes: &[u8], place: &mut Packet) -> bool {
+        let plain = plain::v4(frame, bytes, place).is_some();
+        if plain {
+            self.counts.note_packet(place);
+        }
+        plain
     }
 
     #[inline(never)]

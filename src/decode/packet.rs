@@ -5,6 +5,7 @@ use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
+use crate::model::transport::Transport;
 
 /// What became of a frame. Never an error, never an allocation.
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +43,6 @@ pub struct Packet {
     pub ip_id: u16,
     /// Length of the IP packet by its own header, header included, bytes.
     pub ip_len: u32,
-    /// Length of the frame on the wire, bytes.
-    pub wire_len: u32,
     /// Length of the transport payload by the headers (not as captured), bytes.
     pub payload_len: u32,
     /// Where the captured payload begins, in bytes from the start of the frame's captured bytes.
@@ -58,6 +57,29 @@ pub struct Packet {
     pub link_group: bool,
     /// How many tunnels were opened to reach it.
     pub tunnels: u8,
+}
+
+impl Packet {
+    /// A place for a packet that is not there yet.
+    pub const NONE: Self = {
+        let nobody = Addr::UNSPECIFIED;
+        Self {
+            frame: FrameId::NONE,
+            ts: Timestamp(0),
+            key: FlowKey { low: nobody, high: nobody, low_port: 0, high_port: 0, transport: Transport::Tcp },
+            from: Side::Low,
+            ttl: 0,
+            ip_id: 0,
+            ip_len: 0,
+            payload_len: 0,
+            payload_at: 0,
+            payload_captured: 0,
+            lead: 0,
+            layer: Layer::Other,
+            link_group: false,
+            tunnels: 0,
+        }
+    };
 }
 
 /// The part of a packet above IP.

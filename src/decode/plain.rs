@@ -4,7 +4,7 @@
 //! What it answers is what the general way answers, in a fraction of the instructions: the headers are looked at once
 //! as an array, and nothing depends on which end sent them. `None` says nothing of the frame.
 
-#![expect(clippy::inline_always, reason = "its answer is built where the caller wants it, not copied there")]
+#![expect(clippy::inline_always, reason = "small, and used once")]
 
 use crate::capture::batch::Frame;
 use crate::decode::ip::protocol;
@@ -21,71 +21,76 @@ use crate::model::addr::Side;
 use crate::model::transport::Transport;
 
 const IP_LEN: usize = 20;
+const UDP_LEN: usize = 8;
 /// IPv4 and TCP without options; of UDP it is twelve bytes more than needed, which short frames carry as padding.
 const HEADERS_LEN: usize = IP_LEN + 20;
-const UDP_LEN: usize = 8;
 const ACK: u8 = 0x10;
+/// "More fragments", the reserved bit apart, and the offset.
+const FRAGMENT: u32 = 0x3fff;
 
-/// The packet of a plain frame.
+type Head = [u8; HEADERS_LEN];
+
+/// Puts the packet of a plain frame into its place, which is left alone if there is none.
 #[inline(always)]
-pub(super) fn v4(frame: &Frame, bytes: &[u8]) -> Option<Packet> {
+pub(super) fn v4(frame: &Frame, bytes: &[u8], place: &mut Packet) -> Option<()> {
     let first = bytes.first_chunk::<18>().filter(|_| frame.link == link::ETHERNET)?;
-    let at = match u16::from_be_bytes([first[12], first[13]]) {
-        ethernet::IPV4 => 14,
-        ethernet::VIRTUAL_LAN if u16::from_be_bytes([first[16], first[17]]) == ethernet::IPV4 => 18,
+    let at = match [be16::<12, 18>(first), be16::<16, 18>(first)] {
+        [ethernet::IPV4, _] => 14,
+        [ethernet::VIRTUAL_LAN, ethernet::IPV4] => 18,
         _ => return None,
     };
-    let head = bytes.get(at..)?.first_chunk::<HEADERS_LEN>()?;
-    let be16 = |low: usize, high: usize| Some(u16::from_be_bytes([*head.get(low)?, *head.get(high)?]));
-    let total = usize::from(be16(2, 3)?);
-    // Version and length; "more fragments" and offset; a length that segmentation left empty is the general way's.
-    if head[0] != 0x45 || (head[6] & 0x3f) | head[7] != 0 || total < IP_LEN {
+    let head: &Head = bytes.get(at..)?.first_chunk()?;
+    let [length, numbering, life] = [be32::<0>(head), be32::<4>(head), be32::<8>(head)];
+    let total = (length & 0xffff) as usize;
+    // Version and length; a length that segmentation left empty is the general way's.
+    if length >> 24 != 0x45 || numbering & FRAGMENT != 0 || total < IP_LEN {
         return None;
     }
     let limit = bytes.len().max(frame.wire_len as usize).min(at + total);
     let captured = bytes.len().min(limit);
-    let above = at + IP_LEN;
     let (transport, payload_at, payload_len, layer) = match head[9] {
         protocol::TCP => {
-            let payload_at = above + usize::from(head[32] >> 4) * 4;
-            if head[32] < 0x50 || payload_at > captured {
+            let offset = head[32] >> 4;
+            let payload_at = at + IP_LEN + usize::from(offset) * 4;
+            if offset < 5 || payload_at > captured {
                 return None;
             }
             let flags = head[33];
-            let ack = u32::from_be_bytes([head[28], head[29], head[30], head[31]]);
             let tcp = Tcp {
-                seq: u32::from_be_bytes([head[24], head[25], head[26], head[27]]),
-                ack: if flags & ACK == 0 { 0 } else { ack },
+                seq: be32::<24>(head),
+                ack: if flags & ACK == 0 { 0 } else { be32::<28>(head) },
                 flags,
-                window: be16(34, 35)?,
-                checksum: be16(36, 37)?,
+                window: be16::<34, HEADERS_LEN>(head),
+                checksum: be16::<36, HEADERS_LEN>(head),
             };
             (Transport::Tcp, payload_at, limit - payload_at, Layer::Tcp(tcp))
         }
         protocol::UDP => {
-            let length = usize::from(be16(24, 25)?);
-            let payload_at = above + UDP_LEN;
-            if length < UDP_LEN || payload_at > captured || tunnel::of_ports([be16(20, 21)?, be16(22, 23)?]).is_some() {
+            let length = usize::from(be16::<24, HEADERS_LEN>(head));
+            let payload_at = at + IP_LEN + UDP_LEN;
+            let ports = [be16::<20, HEADERS_LEN>(head), be16::<22, HEADERS_LEN>(head)];
+            if length < UDP_LEN || payload_at > captured || tunnel::of_ports(ports).is_some() {
                 return None;
             }
             let payload_len = (length - UDP_LEN).min(limit - payload_at);
-            (Transport::Udp, payload_at, payload_len, Layer::Udp { checksum: be16(26, 27)? })
+            (Transport::Udp, payload_at, payload_len, Layer::Udp { checksum: be16::<26, HEADERS_LEN>(head) })
         }
         _ => return None,
     };
-    let source = end([head[12], head[13], head[14], head[15]], [head[20], head[21]]);
-    let target = end([head[16], head[17], head[18], head[19]], [head[22], head[23]]);
+    // Address and port in one number sort as `FlowKey::of` sorts them.
+    let ports = be32::<20>(head);
+    let source = u64::from(be32::<12>(head)) << 16 | u64::from(ports >> 16);
+    let target = u64::from(be32::<16>(head)) << 16 | u64::from(ports & 0xffff);
     let (low, high) = (source.min(target), source.max(target));
     let payload_captured = (captured - payload_at).min(payload_len);
-    Some(Packet {
+    *place = Packet {
         frame: frame.id,
         ts: frame.ts,
         key: FlowKey { low: addr(low), high: addr(high), low_port: port(low), high_port: port(high), transport },
         from: if target < source { Side::High } else { Side::Low },
-        ttl: head[8],
-        ip_id: be16(4, 5)?,
+        ttl: (life >> 24) as u8,
+        ip_id: (numbering >> 16) as u16,
         ip_len: len32(total),
-        wire_len: frame.wire_len,
         payload_len: len32(payload_len),
         payload_at: len32(payload_at),
         payload_captured: len32(payload_captured),
@@ -93,19 +98,24 @@ pub(super) fn v4(frame: &Frame, bytes: &[u8]) -> Option<Packet> {
         layer,
         link_group: first[0] & 1 != 0,
         tunnels: 0,
-    })
-}
-
-/// Address and port in one number, which sorts as [`FlowKey::of`] sorts them.
-#[inline(always)]
-fn end(addr: [u8; 4], port: [u8; 2]) -> u64 {
-    u64::from(u32::from_be_bytes(addr)) << 16 | u64::from(u16::from_be_bytes(port))
+    };
+    Some(())
 }
 
 #[inline(always)]
+fn be16<const AT: usize, const LEN: usize>(bytes: &[u8; LEN]) -> u16 {
+    u16::from_be_bytes([bytes[AT], bytes[AT + 1]])
+}
+
+#[inline(always)]
+fn be32<const AT: usize>(head: &Head) -> u32 {
+    u32::from_be_bytes([head[AT], head[AT + 1], head[AT + 2], head[AT + 3]])
+}
+
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the address is the 32 bits above")]
 fn addr(end: u64) -> Addr {
-    let [_, _, a, b, c, d, ..] = end.to_be_bytes();
-    Addr::v4([a, b, c, d])
+    Addr::v4_bits((end >> 16) as u32)
 }
 
 #[inline(always)]
@@ -148,7 +158,8 @@ mod tests {
                         let bytes = bytes.get(..cut).unwrap();
                         for wire_len in [bytes.len(), bytes.len() + 9, 20] {
                             let frame = samples::frame(1, bytes, wire_len, 0);
-                            let Some(packet) = v4(&frame, bytes) else { continue };
+                            let mut packet = Packet::NONE;
+                            let Some(()) = v4(&frame, bytes, &mut packet) else { continue };
                             let general = Decoder::new().decode_any(&frame, bytes);
                             assert_eq!(format!("Packet({packet:?})"), format!("{general:?}"), "{at} {flip:#x} {cut}");
                             answers += 1;

@@ -27,7 +27,6 @@ pub(super) struct Walk<'a> {
     pub(super) group: bool,
     frame: FrameId,
     ts: Timestamp,
-    wire_len: u32,
 }
 
 impl<'a> Walk<'a> {
@@ -41,7 +40,6 @@ impl<'a> Walk<'a> {
             group: false,
             frame: frame.id,
             ts: frame.ts,
-            wire_len: frame.wire_len,
         }
     }
 
@@ -89,7 +87,6 @@ impl<'a> Walk<'a> {
             ttl: ip.ttl,
             ip_id: ip.id,
             ip_len: len32(ip.len),
-            wire_len: self.wire_len,
             payload_len: len32(payload_len),
             payload_at: len32(payload_at.min(captured)),
             payload_captured: len32(captured.saturating_sub(payload_at).min(payload_len)),

@@ -4,6 +4,10 @@
 //! [`Entry::unfold`] makes the whole [`Flow`] of it and [`Entry::fold`] takes it back, so that nobody else knows this
 //! form. Most packets of a conversation need neither: [`Entry::take`] counts them in place.
 
+use bytemuck::Pod;
+use bytemuck::Zeroable;
+use prefetch_index::prefetch_index;
+
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::decode::packet::Tcp;
@@ -22,6 +26,7 @@ use crate::flow::record::RST;
 use crate::flow::record::Reset;
 use crate::flow::record::SYN;
 use crate::flow::tcp::after;
+use crate::flow::vast::Vast;
 use crate::model::addr::Addr;
 use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
@@ -34,7 +39,7 @@ use crate::model::transport::Transport;
 /// An attempt that met no answer, or a RST, needs no [`Detail`]: while `syns` is not 0, `more` holds IP-ID and window
 /// of the newest SYN, `max_ack` the two gaps between SYNs, `next_seq` and `unheard` of the other end its RST. Of what
 /// has no TCP header, `max_ack` holds the tries and `next_seq` the number of its speech.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C, align(128))]
 pub(crate) struct Entry {
     low: u32,
@@ -43,7 +48,8 @@ pub(crate) struct Entry {
     high_port: u16,
     /// [`Marks`] in the low 24 bits, above them what only this file knows.
     marks: u32,
-    transport: Transport,
+    /// The number of its [`Transport`].
+    protocol: u8,
     syns: u8,
     flags: [u8; 2],
     unheard: [u8; 2],
@@ -76,10 +82,15 @@ const BY_SYN_ACK: u32 = 1 << 27;
 const DETAILED: u32 = 1 << 28;
 /// No acknowledgement can complete a handshake any more.
 const SETTLED: u32 = 1 << 29;
+/// Whoever listens to its payload holds something of it.
+const HELD: u32 = 1 << 30;
+/// Its flow was taken out.
+const VACANT: u32 = 1 << 31;
 const MARKS: u32 = V6 - 1;
 
 /// What few flows need.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Pod, Zeroable)]
+#[repr(C)]
 pub(crate) struct Detail {
     syns: [u16; 2],
     synacks: [u16; 2],
@@ -99,7 +110,9 @@ pub(crate) struct Detail {
     reset_ip_id: u16,
     reset_window: u16,
     reset_ttl: u8,
-    reset_by_high: bool,
+    /// 1 if the high end sent it.
+    reset_by_high: u8,
+    unused: [u8; 2],
     syn_last: Timestamp,
     syn_frame: FrameId,
     synack_at: Timestamp,
@@ -122,7 +135,7 @@ pub(crate) struct Carry {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Beside {
     pub(crate) hosts: Hosts,
-    details: Arena<Detail>,
+    details: Vast<Detail>,
     carries: Arena<Carry>,
 }
 
@@ -148,7 +161,7 @@ impl Entry {
             low_port: flow.key.low_port,
             high_port: flow.key.high_port,
             marks: if v6 { V6 } else { 0 },
-            transport: flow.key.transport,
+            protocol: flow.key.transport as u8,
             syns: 0,
             flags: [0; 2],
             unheard: [0; 2],
@@ -171,15 +184,64 @@ impl Entry {
         entry
     }
 
+    /// Notes that its flow was taken out, so that the place is free.
+    pub(crate) fn vacate(&mut self) {
+        self.marks |= VACANT;
+    }
+
+    /// Whether its flow was taken out.
+    #[inline]
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.marks & VACANT != 0
+    }
+
     /// Both ends.
     #[inline]
     pub(crate) fn key(&self, hosts: &Hosts) -> FlowKey {
         let [low, high] = if self.marks & V6 == 0 {
-            [self.low, self.high].map(|bits| Addr::v4(bits.to_be_bytes()))
+            [self.low, self.high].map(Addr::v4_bits)
         } else {
             [self.low, self.high].map(|number| hosts.addr(number))
         };
-        FlowKey { low, high, low_port: self.low_port, high_port: self.high_port, transport: self.transport }
+        FlowKey { low, high, low_port: self.low_port, high_port: self.high_port, transport: self.transport() }
+    }
+
+    /// Whether this is the flow of a key.
+    #[inline]
+    pub(crate) fn is_of(&self, key: &FlowKey, hosts: &Hosts) -> bool {
+        if self.marks & V6 != 0 {
+            return self.key(hosts) == *key;
+        }
+        let ends = [self.low ^ v4_bits(key.low), self.high ^ v4_bits(key.high)];
+        let ports = [self.low_port ^ key.low_port, self.high_port ^ key.high_port];
+        ends == [0; 2] && ports == [0; 2] && self.protocol == key.transport as u8 && key.low.is_v4() && key.high.is_v4()
+    }
+
+    /// Asks for its two cache lines.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch_index(self.next_seq.as_slice(), 0);
+        prefetch_index(self.last.as_slice(), 0);
+    }
+
+    /// Asks for its detail, if it has one.
+    #[inline]
+    pub(crate) fn prefetch_detail(&self, beside: &Beside) {
+        if self.marks & DETAILED != 0 {
+            beside.details.prefetch(self.more);
+        }
+    }
+
+    /// Who began it as far as packets alone tell, and how that is known.
+    #[inline]
+    pub(crate) fn began(&self) -> (Side, Began) {
+        let side = if self.marks & BEGAN_HIGH == 0 { Side::Low } else { Side::High };
+        let by = match self.marks & (BY_SYN | BY_SYN_ACK) {
+            0 => Began::FirstPacket,
+            BY_SYN => Began::Syn,
+            _ => Began::SynAck,
+        };
+        (side, by)
     }
 
     /// Adds a mark.
@@ -209,7 +271,12 @@ impl Entry {
     /// The transport of its key.
     #[inline]
     pub(crate) fn transport(&self) -> Transport {
-        self.transport
+        Transport::of_number(self.protocol)
+    }
+
+    #[inline]
+    fn is_tcp(&self) -> bool {
+        self.protocol == Transport::Tcp as u8
     }
 
     /// Whether packets of both ends were counted.
@@ -235,9 +302,49 @@ impl Entry {
     pub(crate) fn speech(&self, beside: &Beside) -> u32 {
         match self.kept(beside) {
             Some(detail) => detail.speech,
-            None if self.transport == Transport::Tcp => 0,
+            None if self.is_tcp() => 0,
             None => self.next_seq[0],
         }
+    }
+
+    /// Notes the place of what is recognised in its payload; false if there is no room for it in this form.
+    pub(crate) fn set_speech(&mut self, number: u32, beside: &mut Beside) -> bool {
+        if self.marks & DETAILED != 0 {
+            if let Some(detail) = beside.details.get_mut(self.more) {
+                detail.speech = number;
+            }
+        } else if !self.is_tcp() {
+            self.next_seq[0] = number;
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// The sequence number of the first byte of one end, if its SYN was seen.
+    pub(crate) fn first_byte(&self, side: Side, beside: &Beside) -> Option<u32> {
+        let at = side.index();
+        if let Some(detail) = self.kept(beside) {
+            return (detail.syns[at] > 0 || detail.synacks[at] > 0).then(|| detail.isn[at].wrapping_add(1));
+        }
+        (self.syns > 0 && self.began().0 == side).then_some(self.next_seq[at])
+    }
+
+    /// Packets of one end, carries apart.
+    #[inline]
+    pub(crate) fn packets_of(&self, side: Side) -> u32 {
+        self.packets[side.index()]
+    }
+
+    /// Whether whoever listens holds something of it.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        self.marks & HELD != 0
+    }
+
+    /// Notes that whoever listens holds something of it, or does no more.
+    pub(crate) fn hold(&mut self, held: bool) {
+        self.marks = if held { self.marks | HELD } else { self.marks & !HELD };
     }
 
     /// Its detail, if that is kept beside it.
@@ -270,8 +377,8 @@ impl Entry {
             [0, 1].map(|side: usize| u64::from(high[side]) << 32 | u64::from(low[side]))
         };
         let opening = self.syns > 0;
-        let began = if self.marks & BEGAN_HIGH == 0 { Side::Low } else { Side::High };
-        let tcp = self.transport == Transport::Tcp;
+        let (began, began_by) = self.began();
+        let tcp = self.is_tcp();
         let mut next_seq = if tcp { self.next_seq } else { [0; 2] };
         let mut unheard = self.unheard;
         if opening {
@@ -293,11 +400,7 @@ impl Entry {
             ttl: self.ttl,
             lead: self.lead,
             began,
-            began_by: match self.marks & (BY_SYN | BY_SYN_ACK) {
-                0 => Began::FirstPacket,
-                BY_SYN => Began::Syn,
-                _ => Began::SynAck,
-            },
+            began_by,
             syns: detail.syns,
             synacks: detail.synacks,
             retransmits: detail.retransmits,
@@ -324,7 +427,7 @@ impl Entry {
                 ttl: detail.reset_ttl,
                 ip_id: detail.reset_ip_id,
                 window: detail.reset_window,
-                by_high: detail.reset_by_high,
+                by_high: detail.reset_by_high != 0,
             },
         }
     }
@@ -348,7 +451,7 @@ impl Entry {
             Began::FirstPacket => 0,
         };
         self.marks = flow.marks.bits()
-            | self.marks & (V6 | DETAILED)
+            | self.marks & (V6 | DETAILED | HELD)
             | if flow.began == Side::High { BEGAN_HIGH } else { 0 }
             | by
             | if settled { SETTLED } else { 0 };
@@ -396,7 +499,7 @@ impl Entry {
     /// Tries to say the detail with fields that an unanswered attempt, or a datagram, does not need otherwise.
     fn overlay(&mut self, flow: &Flow, detail: &Detail) {
         self.more = 0;
-        if self.transport != Transport::Tcp {
+        if !self.is_tcp() {
             self.max_ack = detail.tries.map(u32::from);
             self.next_seq = [detail.speech, 0];
             return;
@@ -422,7 +525,7 @@ impl Entry {
             return beside.details.get(self.more).copied().unwrap_or(Detail::NONE);
         }
         let mut detail = Detail::NONE;
-        if self.transport != Transport::Tcp {
+        if !self.is_tcp() {
             detail.tries = self.max_ack.map(|tries| tries as u16);
             [detail.speech, _] = self.next_seq;
             return detail;
@@ -443,7 +546,7 @@ impl Entry {
             detail.reset_frame = self.last_frame[other];
             detail.reset_ttl = self.unheard[other];
             [detail.reset_ip_id, detail.reset_window] = [(numbers >> 16) as u16, numbers as u16];
-            detail.reset_by_high = other == 1;
+            detail.reset_by_high = u8::from(other == 1);
         }
         detail
     }
@@ -470,7 +573,7 @@ impl Entry {
                 return false;
             }
         } else {
-            let fragment = packet.layer == Layer::Fragment || self.transport == Transport::Tcp;
+            let fragment = packet.layer == Layer::Fragment || self.is_tcp();
             let pause = packet.ts.0.saturating_sub(self.last_seen().0);
             let said_data = mark_of(Mark::SaidDataLow, Mark::SaidDataHigh, packet.from);
             if self.marks & said_data == 0 || fragment || pause > IDLE_NS || self.marks & DETAILED != 0 {
@@ -580,7 +683,8 @@ impl Detail {
         reset_ip_id: 0,
         reset_window: 0,
         reset_ttl: 0,
-        reset_by_high: false,
+        reset_by_high: 0,
+        unused: [0; 2],
         syn_last: Timestamp(0),
         syn_frame: FrameId::NONE,
         synack_at: Timestamp(0),
@@ -608,7 +712,8 @@ impl Detail {
             reset_ip_id: flow.reset.ip_id,
             reset_window: flow.reset.window,
             reset_ttl: flow.reset.ttl,
-            reset_by_high: flow.reset.by_high,
+            reset_by_high: u8::from(flow.reset.by_high),
+            unused: [0; 2],
             syn_last: flow.syn_last,
             syn_frame: flow.syn_frame,
             synack_at: flow.synack_at,

@@ -1,5 +1,8 @@
 //! Zeek's history string: what happened, in order, upper case for the originator.
 
+use bytemuck::Pod;
+use bytemuck::Zeroable;
+
 use crate::model::addr::Side;
 
 /// Every letter that a flow may have. A letter's code is its place here, from 1.
@@ -11,7 +14,8 @@ const HIGH_SIDE: u64 = 8;
 /// Up to twelve letters, each once per direction, in the order first seen (Zeek `conn.log` field `history`).
 ///
 /// Kept by side, since who the originator is may be decided only later: [`History::text`] gives Zeek's case.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Pod, Zeroable)]
+#[repr(transparent)]
 pub struct History {
     /// Codes of four bits, the first in the lowest; 0 behind the last.
     codes: [u8; 6],

@@ -17,3 +17,4 @@ pub mod state;
 pub mod stream;
 pub mod table;
 mod tcp;
+mod vast;

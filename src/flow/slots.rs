@@ -32,20 +32,22 @@ impl Slots {
         prefetch_index(&self.slots, self.home(tag));
     }
 
-    /// The numbers whose entries may have this tag, the likeliest first.
-    #[inline]
-    pub(crate) fn candidates(&self, tag: u32) -> impl Iterator<Item = u32> {
+    /// The first number whose entry may have this tag and is the one wanted.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "asked twice for each packet")]
+    pub(crate) fn find(&self, tag: u32, wanted: impl Fn(u32) -> bool) -> Option<u32> {
         let mask = self.slots.len() - 1;
         let mut at = self.home(tag);
-        std::iter::from_fn(move || {
-            loop {
-                let slot = self.slots.get(at).copied().filter(|slot| *slot != 0)?;
-                at = (at + 1) & mask;
-                if (slot ^ tag) >> NUMBER_BITS == 0 {
-                    return Some(slot & NUMBER);
-                }
+        loop {
+            let slot = *self.slots.get(at)?;
+            if slot == 0 {
+                return None;
             }
-        })
+            if (slot ^ tag) >> NUMBER_BITS == 0 && wanted(slot & NUMBER) {
+                return Some(slot & NUMBER);
+            }
+            at = (at + 1) & mask;
+        }
     }
 
     /// Whether it must [`rebuild`](Self::rebuild) before the next number comes in.
@@ -148,10 +150,10 @@ mod tests {
         }
         assert!(slots.replace(tag(7), 7, 777) && !slots.replace(tag(9), 9, 999));
         for number in (1..=600).filter(|number| *number != 7) {
-            let found = slots.candidates(tag(number)).any(|candidate| candidate == number);
+            let found = slots.find(tag(number), |candidate| candidate == number).is_some();
             assert_eq!(found, number % 3 != 0, "{number}");
         }
-        assert!(slots.candidates(tag(7)).any(|candidate| candidate == 777));
+        assert!(slots.find(tag(7), |candidate| candidate == 777).is_some());
         assert_eq!(slots.used, 400);
     }
 
@@ -165,6 +167,6 @@ mod tests {
         }
         slots.rebuild((1..=number).map(|number| (tag(number), number)));
         assert!(!slots.is_full() && slots.slots.len() == 1 << 11);
-        assert!((1..=number).all(|number| slots.candidates(tag(number)).any(|candidate| candidate == number)));
+        assert!((1..=number).all(|number| slots.find(tag(number), |candidate| candidate == number).is_some()));
     }
 }

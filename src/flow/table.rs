@@ -2,8 +2,6 @@
 //!
 //! Small slots lead to dense entries. Entries stay where they are until the end of the capture: the entry is the record.
 
-use prefetch_index::prefetch_index;
-
 use crate::decode::packet::IcmpError;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
@@ -18,12 +16,15 @@ use crate::flow::limits::Counters;
 use crate::flow::limits::IDLE_NS;
 use crate::flow::limits::Limits;
 use crate::flow::limits::TRY_GAP_NS;
+use crate::flow::record::Began;
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
 use crate::flow::record::rst;
 use crate::flow::slots::Slots;
 use crate::flow::speech::Speech;
 use crate::flow::tcp;
+use crate::flow::vast::Vast;
+use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -36,7 +37,7 @@ const EVICTION_SAMPLE: usize = 16;
 #[derive(Debug)]
 pub struct Table {
     slots: Slots,
-    entries: Arena<Entry>,
+    entries: Vast<Entry>,
     beside: Beside,
     icmps: Arena<IcmpSeen>,
     speeches: Arena<Speech>,
@@ -57,11 +58,13 @@ pub struct Event {
     pub answered: bool,
     /// The packet has captured payload of a flow that is still listened to.
     pub speaks: bool,
+    /// Whoever listens to the flow holds something of it ([`Table::hold`]).
+    pub held: bool,
 }
 
 impl Event {
     /// Nothing of interest.
-    const QUIET: Self = Self { flow: FlowIndex(0), answered: false, speaks: false };
+    const QUIET: Self = Self { flow: FlowIndex(0), answered: false, speaks: false, held: false };
 }
 
 /// A flow's place in its table.
@@ -76,7 +79,7 @@ impl Table {
     pub fn new(limits: Limits) -> Self {
         Self {
             slots: Slots::default(),
-            entries: Arena::default(),
+            entries: Vast::default(),
             beside: Beside::default(),
             icmps: Arena::default(),
             speeches: Arena::default(),
@@ -98,9 +101,8 @@ impl Table {
     /// Asks for the two cache lines of the entry that the slot of a hash leads to.
     #[inline]
     pub fn prefetch_flow(&self, hash: u64) {
-        if let Some(entry) = self.slots.candidates(tag_of(hash)).next().and_then(|index| self.entries.get(index)) {
-            prefetch_index(entry.next_seq.as_slice(), 0);
-            prefetch_index(entry.last.as_slice(), 0);
+        if let Some(entry) = self.slots.find(tag_of(hash), |_| true).and_then(|index| self.entries.get(index)) {
+            entry.prefetch();
         }
     }
 
@@ -118,6 +120,27 @@ impl Table {
             }
             return Event::QUIET;
         }
+        // Nearly always the first candidate is the flow, and then one look at it is enough.
+        let likely = self.slots.find(tag_of(hash), |_| true);
+        if !copy
+            && let Some(index) = likely
+            && let Some(entry) = self.entries.get_mut(index)
+            && entry.is_of(&packet.key, &self.beside.hosts)
+            && entry.take(packet)
+        {
+            return Event {
+                flow: FlowIndex(index),
+                answered: false,
+                speaks: speaks(packet, entry.has(heard(packet.from))),
+                held: entry.is_held(),
+            };
+        }
+        self.update_unusual(packet, hash, copy)
+    }
+
+    /// Counts a packet that begins a flow, is a copy, or may mean more than that a flow goes on.
+    #[inline(never)]
+    fn update_unusual(&mut self, packet: &Packet, hash: u64, copy: bool) -> Event {
         let Some(index) = self.find(packet, hash) else {
             if copy {
                 self.counters.duplicates += 1;
@@ -135,26 +158,28 @@ impl Table {
             return Event::QUIET;
         }
         if entry.take(packet) {
-            Event { flow: FlowIndex(index), answered: false, speaks: speaks(packet, entry.has(heard(packet.from))) }
-        } else {
-            self.count_unfolded(index, packet, hash)
+            let speaks = speaks(packet, entry.has(heard(packet.from)));
+            return Event { flow: FlowIndex(index), answered: false, speaks, held: entry.is_held() };
         }
+        self.count_unfolded(index, packet, hash)
     }
 
     /// All flows, in the order they began (an evicted flow's place goes to a later one).
     pub fn flows(&self) -> impl Iterator<Item = Stored<'_>> {
-        self.entries.iter().map(|entry| Stored { table: self, entry })
+        self.entries.iter().filter(|entry| !entry.is_vacant()).map(|entry| Stored { table: self, entry })
     }
 
     /// The flow at an index that this table gave.
     pub fn flow(&self, index: FlowIndex) -> Option<Flow> {
-        Some(self.entries.get(index.0)?.unfold(&self.beside))
+        let entry = self.entries.get(index.0).filter(|entry| !entry.is_vacant())?;
+        Some(entry.unfold(&self.beside))
     }
 
     /// What tells a flow from an earlier one at the same index, without the rest of it: its first frame.
     #[inline]
     pub fn first_frame(&self, index: FlowIndex) -> Option<FrameId> {
-        Some(self.entries.get(index.0)?.order().1)
+        let entry = self.entries.get(index.0).filter(|entry| !entry.is_vacant())?;
+        Some(entry.order().1)
     }
 
     /// How many packets of both ends were counted into a flow; no more than 32 bits of each are looked at.
@@ -163,15 +188,36 @@ impl Table {
         Some(self.entries.get(index.0)?.packets())
     }
 
+    /// How many packets of one end were counted into a flow, up to 32 bits of them.
+    #[inline]
+    pub fn packets_of(&self, index: FlowIndex, side: Side) -> Option<u32> {
+        Some(self.entries.get(index.0)?.packets_of(side))
+    }
+
+    /// The sequence number of the first byte of one end of a flow, if its SYN was seen.
+    #[inline]
+    pub fn first_byte(&self, index: FlowIndex, side: Side) -> Option<u32> {
+        self.entries.get(index.0)?.first_byte(side, &self.beside)
+    }
+
+    /// Notes that whoever listens to a flow holds something of it, or does no more: the events of its packets say so.
+    pub fn hold(&mut self, index: FlowIndex, held: bool) {
+        if let Some(entry) = self.entries.get_mut(index.0) {
+            entry.hold(held);
+        }
+    }
+
     /// The place for what is recognised in the payload of a flow.
     pub fn speech_mut(&mut self, index: FlowIndex) -> Option<&mut Speech> {
         let entry = self.entries.get_mut(index.0)?;
         let mut number = entry.speech(&self.beside);
         if number == 0 {
-            let mut flow = entry.unfold(&self.beside);
             number = self.speeches.put(Speech::default());
-            flow.speech = number;
-            entry.fold(&flow, &mut self.beside);
+            if !entry.set_speech(number, &mut self.beside) {
+                let mut flow = entry.unfold(&self.beside);
+                flow.speech = number;
+                entry.fold(&flow, &mut self.beside);
+            }
         }
         self.speeches.get_mut(number)
     }
@@ -205,9 +251,8 @@ impl Table {
 
     #[inline]
     fn find(&self, packet: &Packet, hash: u64) -> Option<u32> {
-        self.slots.candidates(tag_of(hash)).find(|index| {
-            let entry = self.entries.get(*index);
-            entry.is_some_and(|entry| entry.key(&self.beside.hosts) == packet.key)
+        self.slots.find(tag_of(hash), |index| {
+            self.entries.get(index).is_some_and(|entry| entry.is_of(&packet.key, &self.beside.hosts))
         })
     }
 
@@ -227,6 +272,7 @@ impl Table {
                 flow: FlowIndex(index),
                 answered,
                 speaks: speaks(packet, flow.marks.has(heard(packet.from))),
+                held: entry.is_held(),
             };
         }
         flow.marks.set(Mark::Superseded);
@@ -252,14 +298,14 @@ impl Table {
     /// A new flow with its first packet, in a fresh place or in that of a flow which is given up.
     fn insert(&mut self, packet: &Packet, hash: u64) -> (u32, Event) {
         self.counters.flows += 1;
-        if self.entries.len() >= self.limits.flows_max.clamp(1, Slots::NUMBER_MAX) {
+        if self.entries.held() >= self.limits.flows_max.clamp(1, Slots::NUMBER_MAX) {
             let given_up = self.evict();
             self.entries.release(given_up);
         }
         let mut flow = Flow::begin(packet);
         let answered = count(&mut flow, packet, &mut self.counters);
         let index = self.entries.put(Entry::of(&flow, tag_of(hash), &mut self.beside));
-        (index, Event { flow: FlowIndex(index), answered, speaks: speaks(packet, false) })
+        (index, Event { flow: FlowIndex(index), answered, speaks: speaks(packet, false), held: false })
     }
 
     /// Gives up the flow that tells least, of a few: superseded before closed before half-open before live, then the
@@ -275,14 +321,7 @@ impl Table {
         }
         self.hand = (self.hand + EVICTION_SAMPLE) % len;
         let index = best.2;
-        if let Some(entry) = self.entries.get(index) {
-            if !entry.has(Mark::Superseded) {
-                self.slots.remove(entry.tag, index, |other| self.entries.get(other).map_or(0, |entry| entry.tag));
-            }
-            let flow = entry.unfold(&self.beside);
-            entry.release(&mut self.beside);
-            self.icmps.release(flow.icmp);
-            self.speeches.release(flow.speech);
+        if let Some(flow) = self.let_go(index) {
             self.counters.flows_evicted += 1;
             if self.folds.take(&flow, self.limits.folds_max) {
                 self.counters.folds_collapsed += 1;
@@ -291,10 +330,46 @@ impl Table {
         index
     }
 
+    /// Takes everything but the entry itself of a flow away.
+    fn let_go(&mut self, index: u32) -> Option<Flow> {
+        let entry = self.entries.get(index)?;
+        if !entry.has(Mark::Superseded) {
+            self.slots.remove(entry.tag, index, |other| self.entries.get(other).map_or(0, |entry| entry.tag));
+        }
+        let flow = entry.unfold(&self.beside);
+        entry.release(&mut self.beside);
+        self.icmps.release(flow.icmp);
+        self.speeches.release(flow.speech);
+        Some(flow)
+    }
+
+    /// Takes out the flows that were last seen before a time, into a table to judge them by for the last time.
+    #[must_use]
+    pub fn expire(&mut self, before: Timestamp) -> Self {
+        let mut past = Self::new(self.limits);
+        for index in 1..=u32::try_from(self.entries.len()).unwrap_or(u32::MAX) {
+            let expires = |entry: &&Entry| !entry.is_vacant() && entry.last_seen() < before;
+            let Some(entry) = self.entries.get(index).filter(expires) else { continue };
+            let (tag, flow) = (entry.tag, entry.unfold(&self.beside));
+            let kept = Flow {
+                icmp: self.icmps.get(flow.icmp).map_or(0, |icmp| past.icmps.put(*icmp)),
+                speech: self.speeches.get(flow.speech).map_or(0, |speech| past.speeches.put(*speech)),
+                ..flow
+            };
+            past.entries.put(Entry::of(&kept, tag, &mut past.beside));
+            self.let_go(index);
+            if let Some(entry) = self.entries.get_mut(index) {
+                entry.vacate();
+            }
+            self.entries.release(index);
+        }
+        past
+    }
+
     fn link(&mut self, fresh: u32, hash: u64) {
         if self.slots.is_full() {
             let linked = |(entry, index): (&Entry, u32)| {
-                (index != fresh && !entry.has(Mark::Superseded)).then_some((entry.tag, index))
+                (index != fresh && !entry.has(Mark::Superseded) && !entry.is_vacant()).then_some((entry.tag, index))
             };
             self.slots.rebuild(self.entries.iter().zip(1..).filter_map(linked));
         }
@@ -358,6 +433,30 @@ pub struct Stored<'a> {
 }
 
 impl<'a> Stored<'a> {
+    /// Asks for the cache lines that [`Stored::flow`] reads first.
+    #[inline]
+    pub fn prefetch(self) {
+        self.entry.prefetch();
+    }
+
+    /// Asks for those that it reads then, of a flow that lies there already.
+    #[inline]
+    pub fn prefetch_more(self) {
+        self.entry.prefetch_detail(&self.table.beside);
+    }
+
+    /// Both ends.
+    #[inline]
+    pub fn key(self) -> FlowKey {
+        self.entry.key(&self.table.beside.hosts)
+    }
+
+    /// Who began it as far as packets alone tell, and how that is known.
+    #[inline]
+    pub fn began(self) -> (Side, Began) {
+        self.entry.began()
+    }
+
     /// The whole flow, made anew at each call.
     #[inline]
     pub fn flow(self) -> Flow {
@@ -491,7 +590,6 @@ mod tests {
     use super::*;
     use crate::decode::packet::Tcp;
     use crate::model::addr::Addr;
-    use crate::model::addr::FlowKey;
 
     /// Numbers that are the same in every run.
     struct Draw(u64);
@@ -536,7 +634,6 @@ mod tests {
             ttl: draw.one_of(&[64, 64, 64, 63]),
             ip_id: draw.below(3) as u16,
             ip_len: payload_len.saturating_add(40),
-            wire_len: payload_len.saturating_add(60),
             payload_len,
             payload_at: 54,
             payload_captured: 0,

@@ -10,6 +10,9 @@ use crate::proto::dcerpc::HTTP_GREETING;
 use crate::proto::dcerpc::Header;
 use crate::proto::dcerpc::Kind;
 
+/// Room that is made for a PDU at once: most binds and calls to the mapper are no longer.
+const USUAL_LEN: usize = 256;
+
 /// What is waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Stage {
@@ -45,6 +48,8 @@ pub(super) struct Framer {
     skip: usize,
     /// The place was lost, and this piece may not be the one that tells it again.
     guessing: bool,
+    /// Pieces in a row that did not tell it.
+    guesses: u32,
     opening: Opening,
     losses: u64,
 }
@@ -84,6 +89,8 @@ impl Framer {
         while self.skip == 0 {
             let need = self.need(rest)?;
             let (taken, after) = rest.split_at(rest.len().min(need.saturating_sub(self.kept.len())));
+            // Not more than is usual by what a length field says.
+            self.kept.reserve_exact(need.min(USUAL_LEN).saturating_sub(self.kept.len()));
             self.kept.extend_from_slice(taken);
             *rest = after;
             let full = self.kept.len() >= need;
@@ -127,6 +134,11 @@ impl Framer {
         self.losses
     }
 
+    /// How many pieces in a row began no PDU, since the place was lost.
+    pub(super) fn guesses(&self) -> u32 {
+        self.guesses
+    }
+
     /// How many bytes must be kept to go on. `None` if there is nothing to look at.
     fn need(&self, rest: &[u8]) -> Option<usize> {
         match self.stage {
@@ -154,11 +166,13 @@ impl Framer {
             Begins::With(header) => {
                 self.open();
                 self.guessing = false;
+                self.guesses = 0;
                 let call = matches!(header.kind, Kind::Request | Kind::Response);
                 self.stage = if call { Stage::Call(header) } else { Stage::Whole(header) };
             }
             Begins::Not => {
                 self.losses += u64::from(!self.guessing);
+                self.guesses += u32::from(self.guessing);
                 self.open();
                 self.lose();
                 *rest = &[];

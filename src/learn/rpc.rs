@@ -53,7 +53,12 @@ pub const BINDS_MAX: usize = 4;
 /// Calls that are read at a time; of more, the oldest is given up.
 pub const CALLS_MAX: usize = 8;
 /// So often may something that is no PDU stand where one has to begin, before a conversation is given up.
-pub const LOSSES_MAX: u64 = 4;
+pub const LOSSES_MAX: u64 = 2;
+/// So many gaps in a row, with no whole PDU between them, and a conversation is given up: what was captured of it is not
+/// enough to follow it.
+pub const GAPS_MAX: u32 = 8;
+/// So many pieces in a row that begin no PDU, where the place was lost, and a conversation is given up.
+pub const GUESSES_MAX: u32 = 32;
 /// Bytes of joined fragments of all open calls together.
 pub const JOINED_MAX: usize = 64 << 10;
 
@@ -68,6 +73,8 @@ pub struct RpcSession {
     flow: RpcFlow,
     /// PDUs that could not be read.
     unread: u64,
+    /// Gaps since the last whole PDU.
+    gaps: u32,
     /// The flow shows something that the knowledge does not have yet.
     news: bool,
 }
@@ -106,6 +113,7 @@ impl RpcSession {
             calls: VecDeque::new(),
             flow: RpcFlow::default(),
             unread: 0,
+            gaps: 0,
             news: false,
         }
     }
@@ -124,6 +132,8 @@ impl RpcSession {
     /// Whether its place was lost so often that following it is in vain.
     pub fn is_lost(&self) -> bool {
         self.unread + self.framers.iter().map(Framer::losses).sum::<u64>() >= LOSSES_MAX
+            || self.gaps >= GAPS_MAX
+            || self.framers.iter().any(|framer| framer.guesses() >= GUESSES_MAX)
     }
 
     /// The next bytes of one direction, each byte once and in order, as they came in `frame` at `ts`.
@@ -144,7 +154,9 @@ impl RpcSession {
             self.flow.http = true;
             self.news = self.flow.first != Moment::default();
         }
-        scene.book.count(Count::LostPlace, framer.losses() - losses);
+        if framer.losses() > losses {
+            scene.book.count(Count::LostPlace, framer.losses() - losses);
+        }
         if let Some(place) = self.framers.get_mut(from.index()) {
             *place = framer;
         }
@@ -153,6 +165,7 @@ impl RpcSession {
 
     /// Bytes of one direction were lost. The next piece that begins with a PDU goes on.
     pub fn gap(&mut self, from: Side) {
+        self.gaps += 1;
         if let Some(framer) = self.framers.get_mut(from.index()) {
             framer.lose();
         }
@@ -205,6 +218,7 @@ impl RpcSession {
             }
             return true;
         }
+        self.gaps = 0;
         let (body, auth) = dcerpc::body(header, pdu.bytes);
         match body {
             Body::Offers(offers) => self.bind(header, offers, auth, scene),

@@ -19,10 +19,19 @@ const V4_HIGH: u64 = u64::MAX;
 const V4_LOW: u64 = 0xffff_ffff_0000_0000;
 
 impl Addr {
+    /// 0.0.0.0, the address of nobody.
+    pub const UNSPECIFIED: Self = Self([V4_HIGH, V4_LOW]);
+
     /// The address of four bytes in network order.
     #[inline]
     pub fn v4(bytes: [u8; 4]) -> Self {
-        Self([V4_HIGH, V4_LOW | u64::from(u32::from_be_bytes(bytes))])
+        Self::v4_bits(u32::from_be_bytes(bytes))
+    }
+
+    /// The address of these 32 bits, the first byte on top.
+    #[inline]
+    pub fn v4_bits(bits: u32) -> Self {
+        Self([V4_HIGH, V4_LOW | u64::from(bits)])
     }
 
     /// The address of sixteen bytes in network order.

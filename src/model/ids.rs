@@ -1,9 +1,13 @@
 //! Numbers that name things.
 
+use bytemuck::Pod;
+use bytemuck::Zeroable;
+
 /// A frame's place: which input (0-based, in the order read) and its 1-based number there, as Wireshark counts.
 ///
 /// Ordered by input, then number. 2^16 inputs, 2^48 frames each.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, Default, Pod, Zeroable)]
+#[repr(transparent)]
 pub struct FrameId(u64);
 
 const NUMBER_BITS: u32 = 48;

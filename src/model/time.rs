@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use bytemuck::Pod;
+use bytemuck::Zeroable;
+
 /// Nanoseconds since 1970-01-01T00:00:00Z, as the capture says.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, Default, Pod, Zeroable)]
+#[repr(transparent)]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {

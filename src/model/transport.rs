@@ -36,6 +36,13 @@ impl Transport {
         }
     }
 
+    /// The transport of this number; TCP if it is of none.
+    #[inline]
+    pub fn of_number(number: u8) -> Self {
+        let others = [Self::Udp, Self::Icmp, Self::Gre, Self::Esp, Self::Ah, Self::Sctp];
+        others.into_iter().find(|transport| *transport as u8 == number).unwrap_or(Self::Tcp)
+    }
+
     /// The transport with this lower-case name.
     pub fn by_name(name: &str) -> Option<Self> {
         [Self::Tcp, Self::Udp, Self::Icmp, Self::Gre, Self::Esp, Self::Ah, Self::Sctp]

@@ -14,6 +14,7 @@ use crate::flow::record::Flow;
 use crate::flow::record::SYN;
 use crate::flow::speech::Speech;
 use crate::flow::stream::Stream;
+use crate::flow::table::Event;
 use crate::flow::table::FlowIndex;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
@@ -39,14 +40,20 @@ const TALKS_MAX: usize = 4096;
 const HELD_MAX: usize = 4 << 20;
 
 /// Pieces of one direction that are looked at: what tiny pieces tell is not worth looking at all of them again and
-/// again. Also datagrams of a flow in which nothing is recognised.
-const PIECES_MAX: u8 = 8;
+/// again.
+const PIECES_MAX: u8 = 4;
 
 /// So many bytes from the beginning of a stream are looked at in however many pieces they come.
-const PIECES_LEN: usize = 64;
+const PIECES_LEN: usize = 32;
 
 /// Datagrams of a flow that are listened to.
-const DATAGRAMS_MAX: u64 = 128;
+const DATAGRAMS_MAX: u64 = 32;
+
+/// The same where none of them is anything for certain.
+const DATAGRAMS_UNKNOWN_MAX: u64 = 8;
+
+/// Room for the first bytes of a direction that are kept, so that a few small pieces more need no other.
+const OPENING_FIRST: usize = 64;
 
 /// What listening cost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -68,7 +75,7 @@ impl EarCounts {
 /// The ears of one table.
 #[derive(Debug, Default)]
 pub(crate) struct Ears {
-    talks: HashMap<FlowIndex, Talk, RandomState>,
+    talks: HashMap<FlowIndex, Box<Talk>, RandomState>,
     /// Who began to be listened to first; flows that are known meanwhile are skipped.
     order: VecDeque<(FlowIndex, FrameId)>,
     held: usize,
@@ -82,6 +89,8 @@ struct Talk {
     ears: [Ear; 2],
     /// Once either end spoke DCE/RPC: it is listened to as long as it lasts.
     rpc: Option<Box<RpcSession>>,
+    /// Bytes that all of this holds, as last told.
+    held: usize,
 }
 
 /// One direction of a stream.
@@ -134,11 +143,12 @@ impl Ears {
     pub(crate) fn hear(
         &mut self,
         table: &mut Table,
-        index: FlowIndex,
+        event: Event,
         packet: &Packet,
         payload: &[u8],
         knowledge: &Knowledge,
     ) {
+        let index = event.flow;
         let Layer::Tcp(_) = packet.layer else {
             let packets = table.packets(index).unwrap_or(u64::MAX);
             if packets > DATAGRAMS_MAX {
@@ -157,7 +167,7 @@ impl Ears {
             }
             return;
         };
-        if !self.talks.contains_key(&index)
+        if !event.held
             && let Some(over) = self.glance(table, index, packet, payload, knowledge)
         {
             if over {
@@ -166,11 +176,10 @@ impl Ears {
             return;
         }
         let Some(talk) = self.talk(table, index) else { return };
-        let before = talk.held();
         let Some(speech) = table.speech_mut(index) else { return };
         let mut counts = EarCounts::default();
         let over = talk.hear(Utterance { packet, payload, speech, counts: &mut counts, knowledge });
-        let after = talk.held();
+        let (before, after) = talk.weigh();
         let done = talk.rpc.is_none() && talk.ear(packet.from).state == State::Done;
         self.held = (self.held + after).saturating_sub(before);
         self.counts.add(counts);
@@ -192,21 +201,20 @@ impl Ears {
         knowledge: &Knowledge,
     ) -> Option<bool> {
         let Layer::Tcp(tcp) = packet.layer else { return None };
-        let flow = table.flow(index)?;
-        let at = packet.from.index();
+        let first_byte = table.first_byte(index, packet.from);
         let (mut heard, more) = recognise(packet.key.transport, payload.get(..OPENING_MAX).unwrap_or(payload));
         if is_rpc(heard) {
             return None;
         }
-        if flow.syns[at] == 0 && flow.synacks[at] == 0 {
-            let over = heard.certain || flow.packets[at] >= PIECES_MAX.into();
+        let Some(first_byte) = first_byte else {
+            let over = heard.certain || table.packets_of(index, packet.from)? >= PIECES_MAX.into();
             heard = Said { certain: false, ruled_out: ProtoSet::default(), ..heard };
             if heard.proto.is_some() {
                 table.speech_mut(index)?.set(packet.from, heard);
             }
             return Some(over);
-        }
-        let first = tcp.seq.wrapping_add(u32::from(tcp.flags & SYN != 0)) == flow.isn[at].wrapping_add(1);
+        };
+        let first = tcp.seq.wrapping_add(u32::from(tcp.flags & SYN != 0)) == first_byte;
         let cut = packet.payload_captured < packet.payload_len;
         let undecided = !heard.certain && more && payload.len() < OPENING_MAX;
         if !first || (undecided && !cut) {
@@ -228,6 +236,7 @@ impl Ears {
     /// Ends listening to a flow.
     fn end(&mut self, table: &mut Table, index: FlowIndex) {
         self.forget(index);
+        table.hold(index, false);
         for side in [Side::Low, Side::High] {
             table.end_listening(index, side);
         }
@@ -240,14 +249,15 @@ impl Ears {
             self.forget(index);
             self.make_room(table);
             self.order.push_back((index, first_frame));
-            self.talks.insert(index, Talk::new(&table.flow(index)?));
+            table.hold(index, true);
+            self.talks.insert(index, Box::new(Talk::new(&table.flow(index)?)));
         }
-        self.talks.get_mut(&index)
+        self.talks.get_mut(&index).map(Box::as_mut)
     }
 
     fn forget(&mut self, index: FlowIndex) {
         if let Some(talk) = self.talks.remove(&index) {
-            self.held = self.held.saturating_sub(talk.held());
+            self.held = self.held.saturating_sub(talk.held);
         }
     }
 
@@ -286,11 +296,12 @@ fn datagram(said: &mut Utterance<'_>) -> bool {
     is_rpc(heard)
 }
 
-/// Whether further datagrams of a flow will tell nothing: none of the first was known, or all is known of both ends.
+/// Whether further datagrams of a flow will tell nothing: none of the first was anything for certain, or all is known of
+/// both ends.
 fn is_exhausted(speech: &Speech, packets: u64) -> bool {
     let ends = [Side::Low, Side::High].map(|side| speech.of(side));
-    if ends.iter().all(|said| said.proto.is_none()) {
-        return packets >= PIECES_MAX.into();
+    if ends.iter().all(|said| !said.certain) {
+        return packets >= DATAGRAMS_UNKNOWN_MAX;
     }
     ends.iter().all(|said| said.certain && !is_rpc(**said) && said.proto.is_some_and(|proto| !tells(proto)))
 }
@@ -314,12 +325,14 @@ impl Talk {
             }
         };
         let id = FlowId { key: flow.key, first_frame: flow.first_frame };
-        Self { id, ears: [ear(Side::Low), ear(Side::High)], rpc: None }
+        Self { id, ears: [ear(Side::Low), ear(Side::High)], rpc: None, held: 0 }
     }
 
-    fn held(&self) -> usize {
+    /// How many bytes were held when this was last asked, and how many are now.
+    fn weigh(&mut self) -> (usize, usize) {
         let ears: usize = self.ears.iter().map(|ear| ear.opening.capacity() + ear.stream.held()).sum();
-        ears + self.rpc.as_ref().map_or(0, |rpc| rpc.held())
+        let now = ears + self.rpc.as_ref().map_or(0, |rpc| rpc.held());
+        (std::mem::replace(&mut self.held, now), now)
     }
 
     /// Listens to one segment; true if nothing more is to be heard.
@@ -395,7 +408,11 @@ impl Talk {
         }
         let ear = self.ear(side);
         if ear.state != State::Done && ear.from_start {
-            ear.opening = if opening.is_empty() { bytes.to_vec() } else { opening };
+            ear.opening = opening;
+            if ear.opening.is_empty() {
+                ear.opening.reserve(OPENING_FIRST.max(bytes.len()));
+                ear.opening.extend_from_slice(bytes);
+            }
         }
     }
 }

@@ -30,9 +30,10 @@ use crate::capture::device::Ring;
 use crate::capture::device::RingCounts;
 use crate::decode::counts::DecodeCounts;
 use crate::decode::decoder::Decoder;
-use crate::decode::packet::Decoded;
+use crate::decode::packet::Packet;
 use crate::flow::duplicate::signature;
 use crate::flow::limits::Limits;
+use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -240,6 +241,17 @@ impl Live<'_> {
         Captured { tables, decode, first_frame, gaps, ears, interrupted: false }
     }
 
+    /// Takes the flows out that were last seen before a time: tables to judge them by for the last time.
+    pub fn expire(&self, before: Timestamp) -> Vec<Table> {
+        let mut past = Vec::with_capacity(SHARDS);
+        for number in 0..SHARDS {
+            let Some(worker) = self.workers.get(number % self.workers.len()) else { continue };
+            past.extend(lock(worker).shard_mut(number).map(|shard| shard.table.expire(before)));
+        }
+        lock(&self.gaps).retain(|(_, to)| *to >= before);
+        past
+    }
+
     /// Notes that nobody watched for a while.
     fn gap(&self, from: Timestamp, to: Timestamp) {
         let mut gaps = lock(&self.gaps);
@@ -323,7 +335,7 @@ impl<'l, 'a> Reader<'l, 'a> {
             decoder: Decoder::new(),
             batch: FrameBatch::default(),
             rest: FrameBatch::default(),
-            lanes: live.workers.iter().map(|_| PacketBatch::with_capacity(CHUNK)).collect(),
+            lanes: live.workers.iter().map(|_| PacketBatch::new(CHUNK)).collect(),
             seen_until: at,
         }
     }
@@ -414,26 +426,34 @@ impl<'l, 'a> Reader<'l, 'a> {
 
     fn chunk(&mut self, frames: &[Frame], batch: &FrameBatch) {
         let workers = self.live.workers.len();
+        let mut place = Packet::NONE;
         let mut before = Timestamp(self.live.newest.load(Ordering::Relaxed));
         for frame in frames {
             if before != Timestamp::default() && frame.ts.since(before) > GAP {
                 self.live.gap(before, frame.ts);
             }
             before = before.max(frame.ts);
-            if let Decoded::Packet(packet) = &self.decoder.decode(frame, batch.bytes(frame)) {
-                let mix = mix_of(&packet.key);
-                let (hash, signature, shard) = (self.live.hash.of(&packet.key), signature(packet, mix), shard_of(mix));
-                let payload_at = frame.at + packet.payload_at;
-                if let Some(lane) = self.lanes.get_mut(shard % workers) {
-                    lane.push(packet, Handle { hash, signature, shard, payload_at });
-                }
+            let bytes = batch.bytes(frame);
+            if !self.decoder.decode_plain(frame, bytes, &mut place)
+                && self.decoder.decode_into(frame, bytes, &mut place).is_err()
+            {
+                continue;
+            }
+            let mix = mix_of(&place.key);
+            let (hash, signature, shard) = (self.live.hash.of(&place.key), signature(&place, mix), shard_of(mix));
+            let handle = Handle { hash, signature, shard, payload_at: frame.at + place.payload_at };
+            if let Some(lane) = self.lanes.get_mut(shard % workers) {
+                lane.fill(|packet| {
+                    *packet = place;
+                    Some(handle)
+                });
             }
         }
         self.live.newest.fetch_max(before.0, Ordering::Relaxed);
         // Each reader begins with a table of its own, so that they meet seldom.
         for place in (0..workers).map(|step| (self.number + step) % workers) {
             if let (Some(lane), Some(worker)) = (self.lanes.get_mut(place), self.live.workers.get(place))
-                && lane.len() > 0
+                && !lane.is_empty()
             {
                 lock(worker).take(lane, &batch.arena);
                 lane.clear();

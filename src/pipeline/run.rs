@@ -11,6 +11,7 @@ use crossbeam_channel::Sender;
 use crossbeam_channel::bounded;
 use crossbeam_channel::unbounded;
 
+use crate::capture::batch::Frame;
 use crate::capture::batch::FrameBatch;
 use crate::capture::error::CaptureError;
 use crate::capture::facts::Progress;
@@ -18,7 +19,6 @@ use crate::capture::source::Source;
 use crate::decode::counts::DecodeCounts;
 use crate::decode::counts::TunnelKind;
 use crate::decode::decoder::Decoder;
-use crate::decode::packet::Decoded;
 use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
 use crate::flow::duplicate::signature;
@@ -158,11 +158,14 @@ pub fn decode_only(source: &mut Source) -> Result<u64, RunError> {
     let mut reader = Reader::new(source, &NEVER, &mut silent);
     let mut arena = FrameBatch::default();
     let mut packets = 0;
+    let mut place = Packet::NONE;
     while reader.next(&mut arena)? {
-        reader.decode(&arena, |packet, handle| {
-            std::hint::black_box((packet, handle));
-            packets += 1;
-        });
+        for frame in &arena.frames {
+            if let Some(handle) = reader.packet(&arena, frame, &mut place) {
+                std::hint::black_box((&place, handle));
+                packets += 1;
+            }
+        }
     }
     Ok(packets)
 }
@@ -189,16 +192,16 @@ pub fn run_observed<O: Observer>(
         let mut asked = O::now();
         let mut worker = Worker::new(0, 1, limits, knowledge);
         let mut arena = FrameBatch::default();
-        let mut batch = PacketBatch::with_capacity(BATCH);
+        let mut batch = PacketBatch::new(BATCH);
         while reader.next(&mut arena)? {
-            reader.decode(&arena, |packet, handle| {
-                batch.push(packet, handle);
-                if batch.len() == BATCH {
+            for frame in &arena.frames {
+                batch.fill(|place| reader.packet(&arena, frame, place));
+                if batch.is_full() {
                     worker.take(&batch, &arena.arena);
                     batch.clear();
                     observer.counted(asked);
                 }
-            });
+            }
             worker.take(&batch, &arena.arena);
             batch.clear();
             observer.counted(asked);
@@ -215,7 +218,7 @@ pub fn run_observed<O: Observer>(
             let (sender, work) = bounded(QUEUE);
             let worker = Worker::new(number, workers, limits, knowledge);
             let back = back.clone();
-            lanes.push(Lane { filling: PacketBatch::with_capacity(BATCH), work: sender });
+            lanes.push(Lane { filling: PacketBatch::new(BATCH), work: sender });
             handles.push(scope.spawn(move || work_off::<O>(worker, &work, &back)));
         }
         drop(back);
@@ -279,15 +282,14 @@ impl<O: Observer> Dispatch<O> {
     /// Reads to the end. Closes the channels when it returns.
     fn run(mut self, reader: &mut Reader<'_>) -> Result<(), RunError> {
         let mut arena = FrameBatch::default();
+        let mut place = Packet::NONE;
         while reader.next(&mut arena)? {
             let shared = Arc::new(arena);
-            let mut sent = Ok(());
-            reader.decode(&shared, |packet, handle| {
-                if let Err(error) = self.give(packet, handle, &shared) {
-                    sent = Err(error);
+            for frame in &shared.frames {
+                if let Some(handle) = reader.packet(&shared, frame, &mut place) {
+                    self.give(&place, handle, &shared)?;
                 }
-            });
-            sent?;
+            }
             for number in 0..self.lanes.len() {
                 self.flush(number, &shared)?;
             }
@@ -306,13 +308,16 @@ impl<O: Observer> Dispatch<O> {
     fn give(&mut self, packet: &Packet, handle: Handle, arena: &Arc<FrameBatch>) -> Result<(), RunError> {
         let number = handle.shard % self.lanes.len();
         let Some(lane) = self.lanes.get_mut(number) else { return Ok(()) };
-        lane.filling.push(packet, handle);
-        if lane.filling.len() < BATCH { Ok(()) } else { self.flush(number, arena) }
+        lane.filling.fill(|place| {
+            *place = *packet;
+            Some(handle)
+        });
+        if lane.filling.is_full() { self.flush(number, arena) } else { Ok(()) }
     }
 
     fn flush(&mut self, number: usize, arena: &Arc<FrameBatch>) -> Result<(), RunError> {
-        let Some(lane) = self.lanes.get_mut(number).filter(|lane| lane.filling.len() > 0) else { return Ok(()) };
-        let empty = self.batches.pop().unwrap_or_else(|| PacketBatch::with_capacity(BATCH));
+        let Some(lane) = self.lanes.get_mut(number).filter(|lane| !lane.filling.is_empty()) else { return Ok(()) };
+        let empty = self.batches.pop().unwrap_or_else(|| PacketBatch::new(BATCH));
         let packets = std::mem::replace(&mut lane.filling, empty);
         let (arena, asked) = (Arc::clone(arena), self.asked);
         lane.work.send(Work { packets, arena, asked }).map_err(|_| RunError::Worker)
@@ -344,7 +349,20 @@ const GAP_NS: u64 = 30_000_000_000;
 const GAPS_MAX: usize = 1 << 16;
 
 impl Gaps {
-    #[inline]
+    /// Looks at the frames of a batch, which are the next ones.
+    fn look(&mut self, frames: &[Frame]) {
+        let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return };
+        let before = self.before.unwrap_or(first.ts);
+        let short = last.ts.0.saturating_sub(before.0) <= GAP_NS;
+        if short && before <= first.ts && frames.is_sorted_by_key(|frame| frame.ts) {
+            self.before = Some(last.ts);
+        } else {
+            for frame in frames {
+                self.see(frame.ts);
+            }
+        }
+    }
+
     fn see(&mut self, at: Timestamp) {
         if let Some(before) = self.before.replace(at)
             && at.0.saturating_sub(before.0) > GAP_NS
@@ -371,24 +389,36 @@ impl<'a> Reader<'a> {
             }
         }
         let more = self.source.next_batch(batch)?;
+        self.gaps.look(&batch.frames);
         if self.first.is_none() {
             self.first = batch.frames.first().map(|frame| frame.id);
         }
         Ok(more)
     }
 
-    /// Hands each packet on, with what finds its flow.
+    /// Puts the packet of a frame into its place, and says what finds its flow; `None` if it has none.
     #[inline]
-    fn decode(&mut self, batch: &FrameBatch, mut give: impl FnMut(&Packet, Handle)) {
-        for frame in &batch.frames {
-            self.gaps.see(frame.ts);
-            if let Decoded::Packet(packet) = &self.decoder.decode(frame, batch.bytes(frame)) {
-                let mix = mix_of(&packet.key);
-                let (hash, signature) = (self.hash.of(&packet.key), signature(packet, mix));
-                let payload_at = frame.at + packet.payload_at;
-                give(packet, Handle { hash, signature, shard: shard_of(mix), payload_at });
-            }
+    fn packet(&mut self, batch: &FrameBatch, frame: &Frame, place: &mut Packet) -> Option<Handle> {
+        let bytes = batch.bytes(frame);
+        if self.decoder.decode_plain(frame, bytes, place) {
+            // What was just written is still at hand: no need to read it again, as behind the general way.
+            return Some(self.handle(frame, place));
         }
+        self.other_packet(frame, bytes, place)
+    }
+
+    #[inline(never)]
+    fn other_packet(&mut self, frame: &Frame, bytes: &[u8], place: &mut Packet) -> Option<Handle> {
+        self.decoder.decode_into(frame, bytes, place).ok()?;
+        Some(self.handle(frame, place))
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "what was just decoded is still at hand")]
+    fn handle(&self, frame: &Frame, packet: &Packet) -> Handle {
+        let mix = mix_of(&packet.key);
+        let (hash, signature) = (self.hash.of(&packet.key), signature(packet, mix));
+        Handle { hash, signature, shard: shard_of(mix), payload_at: frame.at + packet.payload_at }
     }
 
     fn captured(&self, shards: [Option<Shard>; SHARDS]) -> Captured {

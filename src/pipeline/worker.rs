@@ -24,34 +24,43 @@ pub(crate) struct Handle {
 }
 
 /// Packets and their handles, side by side: what is looked at ahead of time lies close together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct PacketBatch {
+    /// Always as long as there is room; those without a handle are of earlier times.
     packets: Vec<Packet>,
     handles: Vec<Handle>,
 }
 
 impl PacketBatch {
     /// Room for so many packets.
-    pub(crate) fn with_capacity(packets: usize) -> Self {
-        Self { packets: Vec::with_capacity(packets), handles: Vec::with_capacity(packets) }
+    pub(crate) fn new(packets: usize) -> Self {
+        Self { packets: vec![Packet::NONE; packets], handles: Vec::with_capacity(packets) }
     }
 
-    /// How many packets are in it.
+    /// Whether no more packets fit.
     #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.handles.len()
+    pub(crate) fn is_full(&self) -> bool {
+        self.handles.len() == self.packets.len()
     }
 
-    /// Adds a packet.
+    /// Whether it holds none.
     #[inline]
-    pub(crate) fn push(&mut self, packet: &Packet, handle: Handle) {
-        self.packets.push(*packet);
-        self.handles.push(handle);
+    pub(crate) fn is_empty(&self) -> bool {
+        self.handles.is_empty()
+    }
+
+    /// Lets the next place be filled, which counts if a handle comes back. Does nothing if it is full.
+    #[inline]
+    pub(crate) fn fill(&mut self, fill: impl FnOnce(&mut Packet) -> Option<Handle>) {
+        if let Some(place) = self.packets.get_mut(self.handles.len())
+            && let Some(handle) = fill(place)
+        {
+            self.handles.push(handle);
+        }
     }
 
     /// Takes all packets out.
     pub(crate) fn clear(&mut self) {
-        self.packets.clear();
         self.handles.clear();
     }
 }
@@ -116,6 +125,11 @@ impl<'a> Worker<'a> {
         self.shards.get(number)?.as_ref()
     }
 
+    /// One of its tables, to take flows out of.
+    pub(crate) fn shard_mut(&mut self, number: usize) -> Option<&mut Shard> {
+        self.shards.get_mut(number)?.as_mut()
+    }
+
     /// Its tables, each in the place of its shard.
     pub(crate) fn into_shards(self) -> [Option<Shard>; SHARDS] {
         self.shards
@@ -147,7 +161,7 @@ impl<'a> Worker<'a> {
         if event.speaks {
             let at = handle.payload_at as usize;
             let payload = arena.get(at..at + packet.payload_captured as usize).unwrap_or_default();
-            ears.hear(table, event.flow, packet, payload, self.knowledge);
+            ears.hear(table, event, packet, payload, self.knowledge);
         }
     }
 }

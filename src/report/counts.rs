@@ -19,11 +19,9 @@ impl Counts {
         Self { words, counts: [0; WORDS_MAX] }
     }
 
-    /// Counts `number` more of a word.
-    pub(crate) fn add(&mut self, word: &str, number: u64) {
-        if let Ok(at) = self.words.binary_search(&word)
-            && let Some(count) = self.counts.get_mut(at)
-        {
+    /// Counts `number` more of the word at a place.
+    pub(crate) fn add(&mut self, place: usize, number: u64) {
+        if let Some(count) = self.counts.get_mut(place) {
             *count += number;
         }
     }
@@ -31,6 +29,11 @@ impl Counts {
     /// How often a word occurred.
     pub fn get(&self, word: &str) -> u64 {
         self.iter().find(|(known, _)| *known == word).map_or(0, |(_, count)| count)
+    }
+
+    /// How often the word at a place occurred.
+    pub(crate) fn at(&self, place: usize) -> u64 {
+        self.counts.get(place).copied().unwrap_or_default()
     }
 
     /// Words and numbers.
@@ -52,10 +55,10 @@ mod tests {
     #[test]
     fn words_are_counted_in_their_order() {
         let mut counts = Counts::of(&["dropped", "open", "reset"]);
-        for (word, number) in [("open", 2), ("dropped", 1), ("open", 3), ("reset", 0)] {
-            counts.add(word, number);
+        for (place, number) in [(1, 2), (0, 1), (1, 3), (2, 0)] {
+            counts.add(place, number);
         }
         assert_eq!(counts.iter().collect::<Vec<_>>(), [("dropped", 1), ("open", 5)]);
-        assert_eq!((counts.get("open"), counts.get("reset")), (5, 0));
+        assert_eq!((counts.at(1), counts.at(2)), (5, 0));
     }
 }

@@ -289,6 +289,14 @@ enum Body {
 }
 
 impl Body {
+    fn flows(&self) -> u64 {
+        match self {
+            Self::Flows(group) => group.flows,
+            Self::Whole(collapse) => collapse.flows,
+            Self::Absent(..) => 1,
+        }
+    }
+
     fn first(&self) -> Timestamp {
         match self {
             Self::Flows(group) => group.first,
@@ -316,6 +324,14 @@ impl<'a> Findings<'a> {
     pub fn of_kind(&self, kind: FindingKind) -> impl Iterator<Item = Finding> {
         let own = self.all.iter().filter(move |(story, _)| story.kind == kind);
         own.map(|(story, body)| self.tell(story, body))
+    }
+
+    /// Those of a kind, pair by pair and transport by transport.
+    pub fn pairs_of_kind(&self, kind: FindingKind) -> impl Iterator<Item = OfPair<'_>> {
+        let pair = |story: &Story| (story.kind, story.client, story.server, story.transport);
+        let pairs = self.all.chunk_by(move |(one, _), (next, _)| pair(one) == pair(next));
+        let own = pairs.filter(move |all| all.first().is_some_and(|(story, _)| story.kind == kind));
+        own.map(|all| OfPair { findings: self, all })
     }
 
     /// The kind of each.
@@ -375,6 +391,30 @@ impl<'a> Findings<'a> {
                 tell_absent(question, asked, story, self.service(body), &self.names, &sentence)
             }
         }
+    }
+}
+
+/// Findings of one kind between two hosts over one transport.
+#[derive(Clone, Copy, Debug)]
+pub struct OfPair<'f> {
+    findings: &'f Findings<'f>,
+    all: &'f [(Story, Body)],
+}
+
+impl OfPair<'_> {
+    /// The first of them.
+    pub fn first(&self) -> Option<Finding> {
+        self.all.first().map(|(story, body)| self.findings.tell(story, body))
+    }
+
+    /// Their ports.
+    pub fn ports(&self) -> impl Iterator<Item = u16> {
+        self.all.iter().filter_map(|(story, _)| story.port)
+    }
+
+    /// How many flows they are made of.
+    pub fn flows(&self) -> u64 {
+        self.all.iter().map(|(_, body)| body.flows()).sum()
     }
 }
 

@@ -94,8 +94,40 @@ const OUTCOMES: &[&str] = &[
     "unknown",
 ];
 
+/// The place of an outcome among them.
+fn outcome_place(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Dropped => 0,
+        Outcome::OneWay => 1,
+        Outcome::Open => 2,
+        Outcome::Pending => 3,
+        Outcome::Refused => 4,
+        Outcome::Rejected => 5,
+        Outcome::ReplyLost => 6,
+        Outcome::Reset => 7,
+        Outcome::Stalled => 8,
+        Outcome::Unanswered => 9,
+        Outcome::Unknown => 10,
+    }
+}
+
 /// Standings in the order of their names.
 const STANDINGS: &[&str] = &["expected", "expected_range", "expected_rpc", "not_judged", "uncatalogued", "unexpected"];
+
+const NOT_JUDGED: u8 = 3;
+const UNCATALOGUED: u8 = 4;
+
+/// The place of a standing among them.
+fn standing_place(standing: &Standing) -> u8 {
+    match standing {
+        Standing::Expected(_) => 0,
+        Standing::ExpectedRange(_) => 1,
+        Standing::ExpectedRpc(_) => 2,
+        Standing::NotJudged(_) => NOT_JUDGED,
+        Standing::Uncatalogued => UNCATALOGUED,
+        Standing::Unexpected(_) => 5,
+    }
+}
 
 /// A client, a server, and what passed between them.
 #[derive(Clone, Copy, Debug)]
@@ -145,6 +177,13 @@ pub struct PairService<'a> {
     pub worst: Worst,
 }
 
+impl PairService<'_> {
+    /// How many of the flows the documents had no word on.
+    pub fn unjudged(&self) -> u64 {
+        self.standings.at(NOT_JUDGED.into()) + self.standings.at(UNCATALOGUED.into())
+    }
+}
+
 /// What is added up separately. `None` stands for many hosts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct RowKey {
@@ -171,9 +210,9 @@ pub(crate) struct Row {
     worked: Timestamp,
     works: bool,
     worst: Worst,
-    /// That of the first flow, as long as all others are like it.
-    outcome: &'static str,
-    standing: &'static str,
+    /// The places of those of the first flow, as long as all others are like it.
+    outcome: u8,
+    standing: u8,
     /// The only port, or 0.
     port: u16,
     /// The only handshake, or 0.
@@ -203,8 +242,8 @@ impl Row {
             worked: Timestamp(0),
             works: false,
             worst: Worst::NotJudged,
-            outcome: "",
-            standing: "",
+            outcome: 0,
+            standing: 0,
             port: 0,
             handshake_us: 0,
             more: None,
@@ -213,7 +252,7 @@ impl Row {
 
     /// How many of its flows worked.
     pub(crate) fn open(&self) -> u64 {
-        self.outcomes().get(Outcome::Open.name())
+        self.outcomes().at(outcome_place(Outcome::Open).into())
     }
 
     /// When a flow that worked began, the latest.
@@ -224,7 +263,7 @@ impl Row {
     fn outcomes(&self) -> Counts {
         let one = || {
             let mut counts = Counts::of(OUTCOMES);
-            counts.add(self.outcome, self.flows);
+            counts.add(self.outcome.into(), self.flows);
             counts
         };
         self.more.as_ref().map_or_else(one, |more| more.outcomes)
@@ -233,7 +272,7 @@ impl Row {
     fn standings(&self) -> Counts {
         let one = || {
             let mut counts = Counts::of(STANDINGS);
-            counts.add(self.standing, self.flows);
+            counts.add(self.standing.into(), self.flows);
             counts
         };
         self.more.as_ref().map_or_else(one, |more| more.standings)
@@ -252,7 +291,7 @@ impl Row {
         })
     }
 
-    fn count(&mut self, outcome: &'static str, standing: &'static str, flows: u64) {
+    fn count(&mut self, outcome: u8, standing: u8, flows: u64) {
         if flows == 0 {
             return;
         }
@@ -260,8 +299,8 @@ impl Row {
             (self.outcome, self.standing) = (outcome, standing);
         } else if self.more.is_some() || (self.outcome, self.standing) != (outcome, standing) {
             let more = self.more();
-            more.outcomes.add(outcome, flows);
-            more.standings.add(standing, flows);
+            more.outcomes.add(outcome.into(), flows);
+            more.standings.add(standing.into(), flows);
         }
         self.flows += flows;
     }
@@ -392,7 +431,7 @@ impl Pairs {
             if transport.has_ports() && key.service != ServiceKey::Many {
                 row.used(port);
             }
-            row.count(ruled.outcome.name(), ruled.standing.name(), 1);
+            row.count(outcome_place(ruled.outcome), standing_place(ruled.standing), 1);
             for way in [0, 1] {
                 row.packets[way] += ruled.sums.packets[way];
                 row.bytes[way] += ruled.sums.payload[way];
@@ -440,7 +479,7 @@ impl Pairs {
             for (outcome, flows) in
                 [(Outcome::Open, fold.answered), (Outcome::Refused, fold.refused), (Outcome::Unknown, rest)]
             {
-                row.count(outcome.name(), "not_judged", flows);
+                row.count(outcome_place(outcome), NOT_JUDGED, flows);
             }
             for way in 0..2 {
                 row.packets[way] += fold.packets[way];
@@ -645,6 +684,40 @@ mod tests {
         assert_eq!(worst(&[open().told(None, not_judged, None)]), Worst::NotJudged);
         assert_eq!(worst(&[well(), open().told(None, expected(), Some(FindingKind::Blocked))]), Worst::Blocked);
         assert_eq!(worst(&[well(), open().told(None, expected(), Some(FindingKind::RangeOnly))]), Worst::RangeOnly);
+    }
+
+    #[test]
+    fn places_are_those_of_the_names() {
+        let outcomes = [
+            Outcome::Open,
+            Outcome::OneWay,
+            Outcome::Dropped,
+            Outcome::Refused,
+            Outcome::Rejected,
+            Outcome::ReplyLost,
+            Outcome::Reset,
+            Outcome::Stalled,
+            Outcome::Unanswered,
+            Outcome::Pending,
+            Outcome::Unknown,
+        ];
+        assert_eq!(outcomes.len(), OUTCOMES.len());
+        for outcome in outcomes {
+            assert_eq!(OUTCOMES[usize::from(outcome_place(outcome))], outcome.name());
+        }
+        let rows = || std::rc::Rc::from([]);
+        let standings = [
+            Standing::Expected(rows()),
+            Standing::ExpectedRange(rows()),
+            Standing::ExpectedRpc(rows()),
+            Standing::NotJudged(WhyNot::RoleUnknown),
+            Standing::Uncatalogued,
+            Standing::Unexpected(crate::classify::verdict::Why::NoRow),
+        ];
+        assert_eq!(standings.len(), STANDINGS.len());
+        for standing in standings {
+            assert_eq!(STANDINGS[usize::from(standing_place(&standing))], standing.name());
+        }
     }
 
     #[test]

@@ -237,7 +237,6 @@ impl Script {
             ttl: 128,
             ip_id: if from.addr.is_v4() { self.ip_id } else { 0 },
             ip_len: len + 40,
-            wire_len: len + 54,
             payload_len: len,
             payload_at: 54,
             payload_captured: len,

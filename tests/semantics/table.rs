@@ -193,7 +193,6 @@ fn packet(dice: &mut Dice, number: u64, at: &mut u64) -> Packet {
         ttl: dice.of(&[0, 1, 61, 64, 128, 255]),
         ip_id: dice.of(&[0, 1, 2, 3]),
         ip_len: dice.small() % 70_000,
-        wire_len: dice.small() % 70_000,
         payload_len,
         payload_at: 54,
         payload_captured: payload_len.min(200),

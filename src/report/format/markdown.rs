@@ -41,7 +41,9 @@ pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
         let heading = summary::silence_heading(report);
         writeln!(out, "\n## {heading}\n\n{}", escape(&summary::silence(report)))?;
     }
-    list(out, "Failed, not judged", &summary::failed_unjudged(report))?;
+    let (unjudged, total) = summary::failed_unjudged(report);
+    list(out, "Failed, not judged", &unjudged)?;
+    remainder(out, total)?;
     list(out, "RPC ports learned", &summary::rpc_ports(report))?;
     if report.pairs.is_empty() {
         return Ok(());

@@ -11,7 +11,6 @@ use crate::report::findings::KINDS;
 use crate::report::format::text::ports;
 use crate::report::moment::span;
 use crate::report::names::Party;
-use crate::report::pairs::PairService;
 use crate::report::rpc::EndpointRow;
 use crate::report::words::count;
 use crate::report::words::shares;
@@ -78,26 +77,31 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
     all
 }
 
-/// Attempts that failed and that no row could judge, by pair and service: no findings, and not nothing either.
-pub(crate) fn failed_unjudged(report: &Report<'_>) -> Vec<String> {
+/// Attempts that failed and that no row could judge, by pair and service: no findings, and not nothing either. The
+/// first [`ROWS_MAX`] in words, and how many there are.
+pub(crate) fn failed_unjudged(report: &Report<'_>) -> (Vec<String>, usize) {
     let mut lines = Vec::new();
+    let mut total = 0;
     for (pair, service) in report.pairs.rows() {
-        let unjudged = service.standings.get("not_judged") + service.standings.get("uncatalogued");
-        let failed = shares(service.outcomes.iter().filter(|(outcome, _)| Outcome::is_failure_name(outcome)));
+        let failures = || service.outcomes.iter().filter(|(outcome, _)| Outcome::is_failure_name(outcome));
         let many = pair.client == Party::Many || pair.server == Party::Many;
-        if unjudged < service.flows || failed.is_empty() || many {
+        if service.unjudged() < service.flows || many || failures().next().is_none() {
             continue;
         }
-        lines.push(format!(
-            "{} -> {} {}, {}: {failed} of {}",
-            pair.client,
-            pair.server,
-            service.title,
-            ports(&service),
-            count(service.flows, "flow")
-        ));
+        total += 1;
+        if lines.len() < ROWS_MAX {
+            lines.push(format!(
+                "{} -> {} {}, {}: {} of {}",
+                pair.client,
+                pair.server,
+                service.title,
+                ports(&service),
+                shares(failures()),
+                count(service.flows, "flow")
+            ));
+        }
     }
-    lines
+    (lines, total)
 }
 
 /// Which RPC interfaces were learned at which ports, a line for each port. An interface counts once, however often it
@@ -211,10 +215,7 @@ pub(crate) const UNJUDGED_HINT: &str = "No row could judge these, because the ro
 
 /// The heading over [`silence`].
 pub(crate) fn silence_heading(report: &Report<'_>) -> &'static str {
-    let unjudged = |service: &PairService<'_>| {
-        service.standings.get("not_judged") + service.standings.get("uncatalogued") == service.flows
-    };
-    if report.pairs.rows().all(|(_, service)| unjudged(&service)) {
+    if report.pairs.rows().all(|(_, service)| service.unjudged() == service.flows) {
         "Nothing could be judged"
     } else {
         "Nothing blocked, nothing unexpected"
@@ -227,7 +228,7 @@ pub(crate) fn silence(report: &Report<'_>) -> String {
     let mut judged = 0;
     for (_, service) in report.pairs.rows() {
         flows += service.flows;
-        judged += service.flows - service.standings.get("not_judged") - service.standings.get("uncatalogued");
+        judged += service.flows - service.unjudged();
     }
     if judged == 0 {
         return format!(

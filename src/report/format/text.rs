@@ -75,7 +75,13 @@ impl Page<'_> {
     }
 
     fn remainder(&mut self, total: usize) -> io::Result<()> {
-        let Some(more) = total.checked_sub(ROWS_MAX).filter(|&more| more > 0) else { return Ok(()) };
+        self.more(total.saturating_sub(ROWS_MAX))
+    }
+
+    fn more(&mut self, more: usize) -> io::Result<()> {
+        if more == 0 {
+            return Ok(());
+        }
         self.paragraph("  ", "  ", &format!("… and {} more: see --format json", thousands(more as u64)))
     }
 
@@ -116,10 +122,10 @@ impl Page<'_> {
         };
         let title = kind.name().to_uppercase().replace('_', " ");
         self.heading(&format!("{title}: {}", count(total as u64, "finding")), color)?;
-        let of_kind = report.findings.of_kind(kind);
         if kind == FindingKind::RangeOnly {
-            return self.range_only(&of_kind.collect::<Vec<_>>());
+            return self.range_only(report);
         }
+        let of_kind = report.findings.of_kind(kind);
         for (number, finding) in (1..).zip(of_kind.take(ROWS_MAX)) {
             if brief {
                 self.brief(&finding)?;
@@ -131,27 +137,23 @@ impl Page<'_> {
     }
 
     /// Ports that only a range allows, a line for each pair: which of a range is used changes with every restart.
-    fn range_only(&mut self, findings: &[Finding]) -> io::Result<()> {
-        let same_pair = |one: &Finding, next: &Finding| {
-            (one.client, one.server, one.transport) == (next.client, next.server, next.transport)
-        };
-        let pairs: Vec<&[Finding]> = findings.chunk_by(same_pair).collect();
-        for pair in pairs.iter().take(ROWS_MAX) {
+    fn range_only(&mut self, report: &Report<'_>) -> io::Result<()> {
+        let mut pairs = report.findings.pairs_of_kind(FindingKind::RangeOnly);
+        for pair in pairs.by_ref().take(ROWS_MAX) {
             let Some(first) = pair.first() else { continue };
-            let ports: Vec<String> =
-                pair.iter().filter_map(|finding| finding.port).map(|port| port.to_string()).collect();
-            let flows = count(pair.iter().map(|finding| finding.flows).sum(), "flow");
+            let ports: Vec<String> = pair.ports().map(|port| port.to_string()).collect();
             let line = format!(
-                "{} -> {} {}/{}: {flows} ({})",
+                "{} -> {} {}/{}: {} ({})",
                 first.client,
                 first.server,
                 first.transport,
                 ports.join(","),
+                count(pair.flows(), "flow"),
                 some(&first.rows, sentence::ROWS_MAX)
             );
             self.paragraph("  ", "      ", &line)?;
         }
-        self.remainder(pairs.len())
+        self.more(pairs.count())
     }
 
     fn brief(&mut self, finding: &Finding) -> io::Result<()> {
@@ -178,14 +180,14 @@ impl Page<'_> {
     }
 
     fn unjudged(&mut self, report: &Report<'_>) -> io::Result<()> {
-        let lines = summary::failed_unjudged(report);
+        let (lines, total) = summary::failed_unjudged(report);
         if lines.is_empty() {
             return Ok(());
         }
-        self.heading(&format!("FAILED, NOT JUDGED: {}", thousands(lines.len() as u64)), BOLD)?;
+        self.heading(&format!("FAILED, NOT JUDGED: {}", thousands(total as u64)), BOLD)?;
         self.paragraph("  ", "  ", summary::UNJUDGED_HINT)?;
-        lines.iter().take(ROWS_MAX).try_for_each(|line| self.paragraph("  - ", "    ", line))?;
-        self.remainder(lines.len())
+        lines.iter().try_for_each(|line| self.paragraph("  - ", "    ", line))?;
+        self.remainder(total)
     }
 
     fn pairs(&mut self, report: &Report<'_>) -> io::Result<()> {

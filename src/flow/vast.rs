@@ -1,0 +1,199 @@
+//! Plain values that stay where they were put, found by their number, in as few pages of memory as possible.
+//!
+//! Packets come in no order of flows, so that each touches another page. With pages of 4 KiB the processor walks its
+//! tables for most of them; pages of 2 MiB, where the system has them, end that: a quarter less time for each packet of
+//! 100,000 flows. It must never know what it holds.
+
+use bytemuck::Pod;
+use memmap2::Advice;
+use memmap2::MmapMut;
+use prefetch_index::prefetch_index;
+
+/// Values before the first large page, so that small captures need none.
+const FIRST: usize = 512;
+
+/// What is asked of the system at a time: one large page.
+const CHUNK_BYTES: usize = 2 << 20;
+
+/// As [`Arena`](crate::flow::arena::Arena): numbered from 1, so that 0 can say "none". The number of a value that was
+/// taken out goes to a later one.
+#[derive(Debug)]
+pub(crate) struct Vast<T> {
+    first: Vec<T>,
+    chunks: Vec<Chunk<T>>,
+    len: usize,
+    free: Vec<u32>,
+}
+
+/// Where the values of one large page lie.
+#[derive(Debug)]
+enum Chunk<T> {
+    Mapped(MmapMut),
+    /// The system gave no page.
+    Plain(Vec<T>),
+}
+
+impl<T> Default for Vast<T> {
+    fn default() -> Self {
+        Self { first: Vec::new(), chunks: Vec::new(), len: 0, free: Vec::new() }
+    }
+}
+
+impl<T: Pod> Chunk<T> {
+    /// Values in a chunk: a power of two, so that finding one takes no division.
+    const VALUES: usize = 1 << (CHUNK_BYTES / size_of::<T>()).ilog2();
+
+    fn new() -> Self {
+        const { assert!(align_of::<T>() <= 4096, "memory that is mapped begins with a page") }
+        let Ok(map) = MmapMut::map_anon(CHUNK_BYTES) else { return Self::Plain(vec![T::zeroed(); Self::VALUES]) };
+        // Not every system has large pages; then the usual ones do.
+        map.advise(Advice::HugePage).ok();
+        Self::Mapped(map)
+    }
+
+    /// All of them, those that were never kept among them.
+    fn values(&self) -> &[T] {
+        match self {
+            Self::Mapped(map) => {
+                let bytes = map.get(..Self::VALUES * size_of::<T>()).unwrap_or_default();
+                bytemuck::try_cast_slice(bytes).unwrap_or_default()
+            }
+            Self::Plain(values) => values,
+        }
+    }
+
+    #[inline]
+    fn get(&self, place: usize) -> Option<&T> {
+        match self {
+            Self::Mapped(map) => {
+                let at = place * size_of::<T>();
+                bytemuck::try_from_bytes(map.get(at..at + size_of::<T>())?).ok()
+            }
+            Self::Plain(values) => values.get(place),
+        }
+    }
+
+    #[inline]
+    fn get_mut(&mut self, place: usize) -> Option<&mut T> {
+        match self {
+            Self::Mapped(map) => {
+                let at = place * size_of::<T>();
+                bytemuck::try_from_bytes_mut(map.get_mut(at..at + size_of::<T>())?).ok()
+            }
+            Self::Plain(values) => values.get_mut(place),
+        }
+    }
+}
+
+/// The copy lies in usual memory: it is looked at once.
+impl<T: Pod> Clone for Vast<T> {
+    fn clone(&self) -> Self {
+        let copy = |chunk: &Chunk<T>| Chunk::Plain(chunk.values().to_vec());
+        Self {
+            first: self.first.clone(),
+            chunks: self.chunks.iter().map(copy).collect(),
+            len: self.len,
+            free: self.free.clone(),
+        }
+    }
+}
+
+impl<T: Pod> Vast<T> {
+    /// How many values there are.
+    pub(crate) fn held(&self) -> usize {
+        self.len - self.free.len()
+    }
+
+    /// How many numbers were given out so far.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The value of a number; `None` for 0.
+    #[inline]
+    pub(crate) fn get(&self, number: u32) -> Option<&T> {
+        let place = (number as usize).wrapping_sub(1);
+        if place < FIRST {
+            return self.first.get(place);
+        }
+        if place >= self.len {
+            return None;
+        }
+        let place = place - FIRST;
+        self.chunks.get(place / Chunk::<T>::VALUES)?.get(place % Chunk::<T>::VALUES)
+    }
+
+    /// The value of a number; `None` for 0.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
+        let place = (number as usize).wrapping_sub(1);
+        if place < FIRST {
+            return self.first.get_mut(place);
+        }
+        if place >= self.len {
+            return None;
+        }
+        let place = place - FIRST;
+        self.chunks.get_mut(place / Chunk::<T>::VALUES)?.get_mut(place % Chunk::<T>::VALUES)
+    }
+
+    /// Asks for the first cache line of a value.
+    #[inline]
+    pub(crate) fn prefetch(&self, number: u32) {
+        if let Some(value) = self.get(number) {
+            prefetch_index(std::slice::from_ref(value), 0);
+        }
+    }
+
+    /// Keeps a value; its number.
+    pub(crate) fn put(&mut self, value: T) -> u32 {
+        let number = self.free.pop().unwrap_or_else(|| {
+            if self.len < FIRST {
+                self.first.push(T::zeroed());
+            } else if (self.len - FIRST).is_multiple_of(Chunk::<T>::VALUES) {
+                self.chunks.push(Chunk::new());
+            }
+            self.len += 1;
+            u32::try_from(self.len).unwrap_or(u32::MAX)
+        });
+        if let Some(place) = self.get_mut(number) {
+            *place = value;
+        }
+        number
+    }
+
+    /// Lets a later value have this number, if it is one.
+    pub(crate) fn release(&mut self, number: u32) {
+        if number != 0 {
+            self.free.push(number);
+        }
+    }
+
+    /// All values in the order of their numbers, those that were released among them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        let beyond = self.chunks.iter().flat_map(|chunk| (0..Chunk::<T>::VALUES).map_while(|place| chunk.get(place)));
+        self.first.iter().chain(beyond).take(self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_begin_at_one_and_are_given_again() {
+        let mut vast = Vast::default();
+        let many = u32::try_from(FIRST + Chunk::<u64>::VALUES + 2).unwrap_or_default();
+        assert!((1..=many).all(|number| vast.put(u64::from(number)) == number));
+        assert!((1..=many).all(|number| vast.get(number) == Some(&u64::from(number))));
+        assert_eq!((vast.get(0), vast.get(many + 1), vast.iter().count()), (None, None, many as usize));
+        vast.release(7);
+        vast.release(0);
+        assert_eq!((vast.put(70), vast.put(71)), (7, many + 1));
+        assert_eq!((vast.get(7).copied(), vast.get_mut(many + 1).copied()), (Some(70), Some(71)));
+        let copy = vast.clone();
+        assert!(copy.iter().eq(vast.iter()) && copy.held() == vast.held());
+        assert!(vast.iter().copied().eq((1..=u64::from(many)).map(|n| if n == 7 { 70 } else { n }).chain([71])));
+    }
+}
