@@ -17,6 +17,8 @@ pub mod facts;
 pub mod filter;
 pub mod source;
 pub mod synthetic;
+#[cfg(target_os = "linux")]
+pub mod write;
 
 mod ahead;
 #[cfg(test)]

@@ -165,6 +165,16 @@ pub struct WatchArgs {
     /// Write the report to a file at the end; its extension says how: .json .ndjson .csv .md .txt (repeatable)
     #[arg(short, long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
+    /// Write the packets of findings to a pcapng file, with a comment on each; when it is full, a ring of files
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// The size of one file of -w
+    #[arg(short = 'C', long, value_name = "SIZE", default_value = "64M", value_parser = size, requires = "record")]
+    pub file_size: u64,
+    /// How many files of -w are kept
+    #[arg(short = 'W', long, value_name = "N", default_value_t = 4, requires = "record")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub file_count: u32,
     /// What goes to standard output: events as they come (ndjson), lines and the report (text), or the report alone
     /// [default: text on a terminal, else ndjson]
     #[arg(long, value_name = "FORMAT", value_parser = format_names())]

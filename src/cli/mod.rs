@@ -14,6 +14,8 @@ pub mod output;
 #[cfg(target_os = "linux")]
 pub mod privilege;
 mod progress;
+#[cfg(target_os = "linux")]
+pub mod record;
 pub mod rules;
 #[cfg(target_os = "linux")]
 pub mod watch;

@@ -4,6 +4,7 @@
 //! tells what changed. How it is told is the [`Face`]'s affair.
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::capture::device::RingCounts;
 use crate::capture::error::CaptureError;
 use crate::capture::facts::Format as Container;
 use crate::capture::facts::InputFacts;
+use crate::capture::write;
 use crate::catalogue::Catalogue;
 use crate::classify::judge::Judge;
 use crate::classify::judged::CaptureFacts;
@@ -50,6 +52,7 @@ use crate::cli::output::to_stdout;
 use crate::cli::privilege::Given;
 use crate::cli::privilege::Needs;
 use crate::cli::privilege::give_up;
+use crate::cli::record::Recorder;
 use crate::learn::knowledge::Knowledge;
 use crate::model::time::Timestamp;
 use crate::pipeline::live;
@@ -58,6 +61,7 @@ use crate::pipeline::live::RingReport;
 use crate::pipeline::run::Captured;
 use crate::pipeline::run::Settings as RunSettings;
 use crate::report::Report;
+use crate::report::archive::Archive;
 use crate::report::facts::Health;
 use crate::report::facts::RunFacts;
 use crate::report::format::Format;
@@ -66,7 +70,9 @@ use crate::report::format::Style;
 use crate::report::ledger::Change;
 use crate::report::ledger::Item;
 use crate::report::ledger::Ledger;
+use crate::report::ledger::State;
 use crate::report::moment::Moment;
+use crate::report::names::Names;
 use crate::report::sanitise::Shown;
 use crate::report::status::FrameCounts;
 use crate::report::status::Interface;
@@ -84,6 +90,15 @@ const ATTEND: Duration = Duration::from_millis(50);
 
 /// A mirror that was silent so long may have ended: beyond, nobody watched. The same as inside a capture.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// The newest frames that are kept for `-w`, bytes.
+const KEPT_BYTES: usize = 64 << 20;
+
+/// How often flows are looked for that were silent too long.
+const EXPIRE_EVERY: Duration = Duration::from_secs(30);
+
+/// Flows that were silent so long do not reach into the next window of `--rotate`.
+const ROTATE_KEEP: Duration = Duration::from_secs(60);
 
 /// Samples of what was lost, one for each judgement that is this far from the one before.
 const LOSS_SAMPLE: Duration = Duration::from_secs(10);
@@ -135,6 +150,7 @@ pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
     }
     let plan = decide(args)?;
     let readers = open(&plan)?;
+    let interfaces = interfaces(&readers);
     let signals = Signals::listen()?;
     let metrics = args.metrics.as_deref().map(Bound::take).transpose()?;
     let manager = Manager::find();
@@ -149,11 +165,22 @@ pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
         Some(flows) => usize::try_from(flows).unwrap_or(usize::MAX),
         None => RunSettings::flows_within(args.max_memory),
     };
-    let settings = live::Settings { flows_max, frames_max: args.count };
+    let kept_bytes = if args.record.is_some() { KEPT_BYTES } else { 0 };
+    let settings = live::Settings { flows_max, frames_max: args.count, kept_bytes };
+    let record = |path: &PathBuf| Recorder::begin(path, &interfaces, args.file_size, args.file_count);
+    let recorder = args.record.as_ref().map(record).transpose()?;
     let done = live::watch(readers, settings, &knowledge, |live| {
-        Watch::new(plan, live, &knowledge, &signals, (metrics, manager)).run()
+        Watch::new(plan, live, &knowledge, &signals, Aside { metrics, manager, recorder }).run()
     });
     done.map_err(Stop::io)?
+}
+
+/// The interfaces as a file of packets names them, in the order of their numbers.
+fn interfaces(readers: &[Vec<Ring>]) -> Vec<write::Interface> {
+    let mut rings: Vec<&Ring> = readers.iter().flatten().collect();
+    rings.sort_by_key(|ring| ring.input());
+    let interface = |ring: &&Ring| write::Interface { name: ring.name(), link: ring.link(), snaplen: ring.snaplen() };
+    rings.iter().map(interface).collect()
 }
 
 /// What must stay possible without rights.
@@ -165,7 +192,8 @@ fn needs(plan: &Plan<'_>) -> Needs {
     let judge = &plan.args.judge;
     // An editor replaces the site file by another one in its folder.
     let read = judge.rules.iter().cloned().chain(judge.site.as_deref().map(folder)).collect();
-    Needs { written: plan.files.iter().map(|(path, _)| path.clone()).collect(), read }
+    let written = plan.files.iter().map(|(path, _)| path).chain(&plan.args.record).cloned().collect();
+    Needs { written, read }
 }
 
 #[expect(clippy::print_stderr, reason = "the command speaks to the person")]
@@ -252,6 +280,10 @@ struct Watch<'w, 'l> {
     signals: &'w Signals,
     face: Face,
     ledger: Ledger,
+    archive: Archive,
+    /// When silent flows were last let go, and when the report last began anew.
+    expired: Timestamp,
+    rotated: Timestamp,
     started: Timestamp,
     losses: VecDeque<Lost>,
     /// What the status before counted: when, frames, bytes.
@@ -260,8 +292,14 @@ struct Watch<'w, 'l> {
     links: Vec<(String, LinkState)>,
     judged_in: Duration,
     status: Option<Status>,
+    aside: Aside,
+}
+
+/// Who is told besides the face.
+struct Aside {
     metrics: Option<Metrics>,
     manager: Manager,
+    recorder: Option<Recorder>,
 }
 
 /// The time of day.
@@ -280,7 +318,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         live: &'w Live<'l>,
         knowledge: &'w Knowledge,
         signals: &'w Signals,
-        (metrics, manager): (Option<Metrics>, Manager),
+        aside: Aside,
     ) -> Self {
         let args = plan.args;
         let started = now();
@@ -294,20 +332,22 @@ impl<'w, 'l> Watch<'w, 'l> {
             knowledge,
             signals,
             ledger: Ledger::default(),
+            archive: Archive::default(),
+            expired: started,
+            rotated: started,
             started,
             losses: VecDeque::new(),
             rated: (started, 0, 0),
             links: Vec::new(),
             judged_in: Duration::ZERO,
             status: None,
-            metrics,
-            manager,
+            aside,
         }
     }
 
     fn run(mut self) -> Result<u8, Stop> {
         let watched = self.go_on();
-        self.manager.stopping();
+        self.aside.manager.stopping();
         self.live.stop();
         // Whatever ended it, what was seen is reported; the first error is the one that tells.
         let code = self.end();
@@ -319,10 +359,10 @@ impl<'w, 'l> Watch<'w, 'l> {
         let began = Instant::now();
         let (mut judged, mut told) = (began, began);
         self.face.start(Moment(self.started), &self.plan.args.interface)?;
-        self.manager.ready();
+        self.aside.manager.ready();
         loop {
             if self.live.is_well(now()) {
-                self.manager.alive();
+                self.aside.manager.alive();
             }
             let wish = self.face.attend(ATTEND);
             let over = self.plan.args.duration.is_some_and(|duration| began.elapsed() >= duration);
@@ -334,8 +374,9 @@ impl<'w, 'l> Watch<'w, 'l> {
             }
             self.tell_links()?;
             let write = wish == Wish::Report || self.signals.report.swap(false, Ordering::Relaxed);
-            if write || judged.elapsed() >= JUDGE_EVERY.max(self.judged_in * JUDGE_SHARE) {
-                self.judge(write)?;
+            let rotate = self.plan.args.rotate.is_some_and(|every| now().since(self.rotated) >= every);
+            if write || rotate || judged.elapsed() >= JUDGE_EVERY.max(self.judged_in * JUDGE_SHARE) {
+                self.judge(write, rotate)?;
                 judged = Instant::now();
             }
             if write || told.elapsed() >= self.plan.args.status_every {
@@ -347,34 +388,84 @@ impl<'w, 'l> Watch<'w, 'l> {
         }
     }
 
-    /// Judges what is known by now and tells what changed; writes the report files if wanted.
-    fn judge(&mut self, write: bool) -> Result<(), Stop> {
+    /// Judges what is known by now and tells what changed; writes the report files if wanted, under dated names if the
+    /// report begins anew.
+    fn judge(&mut self, write: bool, rotate: bool) -> Result<(), Stop> {
         let began = Instant::now();
+        let leaving = self.leaving(rotate);
+        let past = leaving.map_or(Vec::new(), |before| self.live.expire(before));
         // What was counted is asked for first: nothing that it speaks of is missing in the tables.
         let rings = self.live.rings();
-        let captured = self.live.snapshot();
+        let mut captured = self.live.snapshot();
+        captured.tables.extend(past);
         self.sample_losses(&captured, &rings);
         let catalogue = Arc::clone(&self.catalogue);
         let (facts, run, health) = self.facts(&captured, &rings, true);
-        let judge = Judge::new(&captured.tables, facts, self.knowledge, &catalogue, self.options);
-        let report = Report::build(run, health, &judge, &catalogue, &captured.folds());
+        let mut judge = Judge::new(&captured.tables, facts, self.knowledge, &catalogue, self.options);
+        judge.know(self.archive.hosts());
+        let report = Report::build_after(run, health, &judge, &catalogue, &captured.folds(), &self.archive);
         let changes = self.compare(&judge, &report);
         let at = Moment(now());
         if write {
             let pages = Pages { report: &report, judge: &judge, catalogue: &catalogue, style: Style::default() };
-            let written = self.write(&pages);
+            let written = self.write(&pages, None);
             let message = written.as_ref().err().map_or("report written", |stop| stop.message.as_str());
             self.face.note(at, "report", written.is_ok(), message)?;
         }
+        if rotate {
+            let pages = Pages { report: &report, judge: &judge, catalogue: &catalogue, style: Style::default() };
+            let written = self.write(&pages, Some(Moment(self.rotated)));
+            let message = written.as_ref().err().map_or("the report begins anew", |stop| stop.message.as_str());
+            self.face.note(at, "rotate", written.is_ok(), message)?;
+        }
         self.face.tell(at, &changes)?;
+        self.record(&changes)?;
         let status = self.status_of(&captured, &rings, &judge, &report);
-        if let Some(metrics) = &mut self.metrics {
+        if let Some(metrics) = &mut self.aside.metrics {
             metrics.update(&judge, &catalogue, &status, &report.health);
         }
         self.face.show(&Snapshot { report: &report, status: &status, ledger: &self.ledger });
         self.status = Some(status);
+        if let Some(before) = leaving {
+            self.let_go(&judge, before);
+        }
+        if rotate {
+            self.archive = Archive::default();
+            self.rotated = at.0;
+        }
         self.judged_in = began.elapsed();
         Ok(())
+    }
+
+    /// Writes the packets of findings that are open, or were until now.
+    fn record(&mut self, changes: &[(Change, Item)]) -> Result<(), Stop> {
+        let Some(recorder) = &mut self.aside.recorder else { return Ok(()) };
+        let open = self.ledger.items().filter(|item| item.state == State::Open);
+        recorder.take(self.live, open.chain(changes.iter().map(|(_, item)| item)))
+    }
+
+    /// Flows that were last seen before this time leave the tables now, if it is time for that.
+    fn leaving(&mut self, rotate: bool) -> Option<Timestamp> {
+        let at = now();
+        if rotate {
+            self.expired = at;
+            return Some(earlier(at, ROTATE_KEEP));
+        }
+        if at.since(self.expired) < EXPIRE_EVERY {
+            return None;
+        }
+        self.expired = at;
+        Some(earlier(at, self.plan.args.keep))
+    }
+
+    /// Remembers what became of the flows that left.
+    fn let_go(&mut self, judge: &Judge<'_>, before: Timestamp) {
+        self.archive.take(judge, before);
+        if let Some(metrics) = &mut self.aside.metrics {
+            for flow in judge.rulings().filter(|flow| flow.sums.last < before) {
+                metrics.pass(&flow, &self.catalogue);
+            }
+        }
     }
 
     /// Judges for the last time and writes the report.
@@ -386,15 +477,17 @@ impl<'w, 'l> Watch<'w, 'l> {
         let catalogue = Arc::clone(&self.catalogue);
         let (facts, run, health) = self.facts(&captured, &rings, false);
         let lost_share = facts.lost_share;
-        let judge = Judge::new(&captured.tables, facts, self.knowledge, &catalogue, self.options);
-        let report = Report::build(run, health, &judge, &catalogue, &captured.folds());
+        let mut judge = Judge::new(&captured.tables, facts, self.knowledge, &catalogue, self.options);
+        judge.know(self.archive.hosts());
+        let report = Report::build_after(run, health, &judge, &catalogue, &captured.folds(), &self.archive);
         let changes = self.compare(&judge, &report);
         let status = self.status_of(&captured, &rings, &judge, &report);
         let color = coloured(self.plan.args.color);
         let pages = Pages { report: &report, judge: &judge, catalogue: &catalogue, style: Style::default() };
         // A file that cannot be written keeps nobody from the others.
-        let written = self.write(&pages);
-        let told = links.and_then(|()| self.face.tell(status.at, &changes)).and_then(|()| self.face.end(&status));
+        let written = self.write(&pages, None);
+        let recorded = self.record(&changes);
+        let told = links.and(recorded).and_then(|()| self.face.tell(status.at, &changes)).and_then(|()| self.face.end(&status));
         if let Some(format) = self.face.report_format() {
             let pages = Pages { style: Style { color }, ..pages };
             to_stdout(|out| (format.write)(&pages, out))
@@ -413,10 +506,12 @@ impl<'w, 'l> Watch<'w, 'l> {
         Ok(if blind && !fail_on.is_empty() { exit::DAMAGED } else { exit::CLEAN })
     }
 
-    fn write(&self, pages: &Pages<'_>) -> Result<(), Stop> {
+    /// Writes the report files, under the names of a window that began then, if it is one of several.
+    fn write(&self, pages: &Pages<'_>, window: Option<Moment>) -> Result<(), Stop> {
         let mut done = Ok(());
         for (path, format) in &self.plan.files {
-            done = done.and(to_file(path, |out| (format.write)(pages, out)));
+            let path = window.map_or_else(|| path.clone(), |began| dated(path, began));
+            done = done.and(to_file(&path, |out| (format.write)(pages, out)));
         }
         done
     }
@@ -426,7 +521,8 @@ impl<'w, 'l> Watch<'w, 'l> {
         let findings: Vec<_> = report.findings.iter().collect();
         let worked = self.ledger.worked(judge, findings.iter());
         let at = now();
-        self.ledger.update(findings, &worked, at, earlier(at, self.plan.args.keep))
+        let kept_since = earlier(at, self.plan.args.keep).max(earlier(self.rotated, ROTATE_KEEP));
+        self.ledger.update(findings, &worked, at, kept_since)
     }
 
     /// What the capture says of itself, to the judge and to people.
@@ -547,7 +643,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             flows_pending: pending as u64,
             flows: counters.flows,
             flows_evicted: counters.flows_evicted,
-            flows_expired: 0,
+            flows_expired: self.archive.flows(),
             pairs: report.pairs.len() as u64,
             findings: self.ledger.open(),
             findings_not_kept: self.ledger.not_kept(),
@@ -580,6 +676,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         match read {
             Ok(fresh) => {
                 self.options = judge_options(&self.plan.args.judge, &fresh);
+                self.archive.rename(&Names::new(&fresh, Vec::new(), &[], &RunFacts::default()));
                 self.catalogue = Arc::new(fresh);
                 self.face.note(at, "reload", true, "rules and site file read again")
             }
@@ -596,6 +693,15 @@ impl<'w, 'l> Watch<'w, 'l> {
             eprintln!("portolan: {message}");
         }
     }
+}
+
+/// `report.json` as `report-20261128T100000Z.json`.
+fn dated(path: &Path, began: Moment) -> PathBuf {
+    let text = began.to_string();
+    let second = text.get(..19).unwrap_or_default().replace(['-', ':'], "");
+    let stem = path.file_stem().map(OsStr::to_string_lossy).unwrap_or_default();
+    let extension = path.extension().map(OsStr::to_string_lossy).unwrap_or_default();
+    path.with_file_name(format!("{stem}-{second}Z.{extension}"))
 }
 
 /// A ring as an input of the run.

@@ -7,6 +7,7 @@
 //!
 //! The time of day is asked for here, to know how far the rings were read and when an interface was away.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::OnceLock;
@@ -28,6 +29,7 @@ use crate::capture::device::BLOCK_WAIT;
 use crate::capture::device::LinkState;
 use crate::capture::device::Ring;
 use crate::capture::device::RingCounts;
+use crate::capture::write::Kept;
 use crate::decode::counts::DecodeCounts;
 use crate::decode::decoder::Decoder;
 use crate::decode::packet::Packet;
@@ -35,6 +37,7 @@ use crate::flow::duplicate::signature;
 use crate::flow::limits::Limits;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
+use crate::model::addr::FlowKey;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::pipeline::ears::EarCounts;
@@ -82,6 +85,8 @@ pub struct Settings {
     pub flows_max: usize,
     /// Stop after so many frames.
     pub frames_max: Option<u64>,
+    /// Bytes of the newest frames that are kept to be written, in all; 0 keeps none.
+    pub kept_bytes: usize,
 }
 
 /// What one ring has to say.
@@ -123,10 +128,37 @@ struct Told {
     at: Timestamp,
 }
 
+/// The newest frames of a reader.
+#[derive(Debug, Default)]
+struct Recent {
+    frames: VecDeque<(FlowKey, u64, Kept)>,
+    bytes: usize,
+}
+
+impl Recent {
+    fn keep(&mut self, key: FlowKey, number: u64, kept: Kept, bytes_max: usize) {
+        self.bytes += cost(&kept);
+        self.frames.push_back((key, number, kept));
+        while self.bytes > bytes_max
+            && let Some((.., oldest)) = self.frames.pop_front()
+        {
+            self.bytes -= cost(&oldest);
+        }
+    }
+}
+
+/// What a kept frame takes, bytes.
+fn cost(kept: &Kept) -> usize {
+    kept.bytes.len() + size_of::<(FlowKey, u64, Kept)>()
+}
+
 /// A watch under way.
 pub struct Live<'a> {
     workers: Vec<Mutex<Worker<'a>>>,
     told: Vec<Mutex<Told>>,
+    recent: Vec<Mutex<Recent>>,
+    /// What each reader may keep.
+    kept_bytes: usize,
     hash: KeyHash,
     stop: AtomicBool,
     reading: AtomicUsize,
@@ -152,6 +184,8 @@ pub fn watch<T>(
     let live = Live {
         workers: (0..count).map(|number| Mutex::new(Worker::new(number, count, limits, knowledge))).collect(),
         told: readers.iter().map(|_| Mutex::default()).collect(),
+        recent: readers.iter().map(|_| Mutex::default()).collect(),
+        kept_bytes: settings.kept_bytes / count,
         hash: KeyHash::default(),
         stop: AtomicBool::new(false),
         reading: AtomicUsize::new(readers.len()),
@@ -239,6 +273,23 @@ impl Live<'_> {
         let mut gaps = lock(&self.gaps).clone();
         gaps.sort_unstable();
         Captured { tables, decode, first_frame, gaps, ears, interrupted: false }
+    }
+
+    /// Takes out the kept frames of wanted flows, with their numbers, in the order of each reader.
+    pub fn take_kept(&self, wanted: impl Fn(&FlowKey) -> bool) -> Vec<(FlowKey, u64, Kept)> {
+        let mut taken = Vec::new();
+        for recent in &self.recent {
+            let mut recent = lock(recent);
+            for (key, number, kept) in std::mem::take(&mut recent.frames) {
+                if wanted(&key) {
+                    recent.bytes -= cost(&kept);
+                    taken.push((key, number, kept));
+                } else {
+                    recent.frames.push_back((key, number, kept));
+                }
+            }
+        }
+        taken
     }
 
     /// Takes the flows out that were last seen before a time: tables to judge them by for the last time.
@@ -427,6 +478,8 @@ impl<'l, 'a> Reader<'l, 'a> {
     fn chunk(&mut self, frames: &[Frame], batch: &FrameBatch) {
         let workers = self.live.workers.len();
         let mut place = Packet::NONE;
+        let recent = self.live.recent.get(self.number).filter(|_| self.live.kept_bytes > 0);
+        let mut recent = recent.map(lock);
         let mut before = Timestamp(self.live.newest.load(Ordering::Relaxed));
         for frame in frames {
             if before != Timestamp::default() && frame.ts.since(before) > GAP {
@@ -442,6 +495,11 @@ impl<'l, 'a> Reader<'l, 'a> {
             let mix = mix_of(&place.key);
             let (hash, signature, shard) = (self.live.hash.of(&place.key), signature(&place, mix), shard_of(mix));
             let handle = Handle { hash, signature, shard, payload_at: frame.at + place.payload_at };
+            if let Some(recent) = &mut recent {
+                let interface = u32::from(frame.id.input());
+                let kept = Kept { interface, ts: frame.ts, wire_len: frame.wire_len, bytes: bytes.into() };
+                recent.keep(place.key, frame.id.number(), kept, self.live.kept_bytes);
+            }
             if let Some(lane) = self.lanes.get_mut(shard % workers) {
                 lane.fill(|packet| {
                     *packet = place;
@@ -449,6 +507,7 @@ impl<'l, 'a> Reader<'l, 'a> {
                 });
             }
         }
+        drop(recent);
         self.live.newest.fetch_max(before.0, Ordering::Relaxed);
         // Each reader begins with a table of its own, so that they meet seldom.
         for place in (0..workers).map(|step| (self.number + step) % workers) {

@@ -3,6 +3,7 @@
 //! Same flows, same bytes: nothing here asks the clock, the terminal or a hash map. This room must never know how a
 //! verdict was reached, nor where the pages go.
 
+pub mod archive;
 pub mod community_id;
 pub mod counts;
 pub mod facts;
@@ -34,6 +35,7 @@ use crate::classify::judged::Judged;
 use crate::classify::judged::Ruled;
 use crate::flow::fold::Folds;
 use crate::learn::grade::Endpoints;
+use crate::report::archive::Archive;
 use crate::report::facts::Health;
 use crate::report::facts::RunFacts;
 use crate::report::findings::FailOn;
@@ -89,16 +91,30 @@ struct Beside<'b> {
     endpoints: &'b Endpoints,
     /// Totals of flows that were given up.
     folds: &'b Folds,
+    /// What flows came to that are kept no more.
+    archive: &'b Archive,
 }
 
 impl<'a> Report<'a> {
     /// Goes once over all flows. Memory grows with pairs and findings, not with flows.
     pub fn build(
         run: RunFacts,
+        health: Health,
+        judge: &Judge<'_>,
+        catalogue: &'a Catalogue,
+        folds: &Folds,
+    ) -> Self {
+        Self::build_after(run, health, judge, catalogue, folds, &Archive::default())
+    }
+
+    /// The same with what flows came to that are kept no more. The judge knows their hosts.
+    pub fn build_after(
+        run: RunFacts,
         mut health: Health,
         judge: &Judge<'_>,
         catalogue: &'a Catalogue,
         folds: &Folds,
+        archive: &Archive,
     ) -> Self {
         // Four digits are all that such a share is worth.
         health.one_way_share = (judge.one_way_share() * 1e4).round() / 1e4;
@@ -109,7 +125,7 @@ impl<'a> Report<'a> {
             (ruled, whole)
         });
         let beside =
-            Beside { numbered: judge.numbered(), collapses: judge.collapses(), endpoints: judge.endpoints(), folds };
+            Beside { numbered: judge.numbered(), collapses: judge.collapses(), endpoints: judge.endpoints(), folds, archive };
         Self::of(run, health, flows, &beside, names)
     }
 
@@ -121,9 +137,12 @@ impl<'a> Report<'a> {
         beside: &Beside<'_>,
         names: Names<'a>,
     ) -> Self {
-        let Beside { numbered, collapses, endpoints, folds } = *beside;
+        let Beside { numbered, collapses, endpoints, folds, archive } = *beside;
         let mut pairs = Pairs::new(collapses, numbered);
-        let mut findings = Gathered::default();
+        archive.tell(&mut pairs, numbered);
+        let mut findings = Gathered::after(archive.findings(), |story, service| {
+            pairs.find([story.client, story.server], story.transport, service, numbered)
+        });
         for (ruled, judged) in flows {
             let row = pairs.add(&ruled);
             if let Some(judged) = judged {
@@ -150,7 +169,7 @@ impl<'a> Report<'a> {
             hosts: hosts::rows(&pairs, &names),
             run,
             health,
-            findings: findings.finish(collapses, endpoints, &pairs, names, dated),
+            findings: findings.finish(&[archive.collapses(), collapses].concat(), endpoints, &pairs, names, dated),
             pairs,
             rpc_endpoints,
             readiness: [],

@@ -41,6 +41,7 @@ use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 use crate::report::Beside;
+use crate::report::archive::Archive;
 use crate::report::Report;
 use crate::report::facts::Health;
 use crate::report::facts::InputError;
@@ -392,7 +393,7 @@ pub(crate) fn report_with<'a>(
     }
     let judged = made.iter().map(|made| made.finding.map(|_| made.judged(catalogue)));
     let endpoints = Endpoints::default();
-    let beside = Beside { numbered: &hosts, collapses, endpoints: &endpoints, folds };
+    let beside = Beside { numbered: &hosts, collapses, endpoints: &endpoints, folds, archive: &Archive::default() };
     Report::of(run, health, ruled.into_iter().zip(judged), &beside, names)
 }
 
