@@ -227,10 +227,9 @@ impl Ring {
         });
         let mut handle = opened.map_err(|error| failed(&self.name, &error))?;
         if let Some(expression) = &options.filter {
-            handle.filter(expression, true).map_err(|error| CaptureError::Filter {
-                expression: expression.clone(),
-                message: words_of(&error),
-            })?;
+            handle
+                .filter(expression, true)
+                .map_err(|error| CaptureError::Filter { expression: expression.clone(), message: words_of(&error) })?;
         }
         let mut handle = handle.setnonblock().map_err(|error| failed(&self.name, &error))?;
         if let Some(group) = self.group {

@@ -20,8 +20,7 @@ pub(super) fn join(socket: &impl AsFd, group: u16) -> io::Result<()> {
     let descriptor = socket.as_fd().as_raw_fd();
     // SAFETY: the descriptor is open as long as `socket` is borrowed; the pointer is to `len` bytes that live until the
     // call returns, and the kernel only reads them.
-    let answer = unsafe {
-        libc::setsockopt(descriptor, libc::SOL_PACKET, libc::PACKET_FANOUT, (&raw const value).cast(), len)
-    };
+    let answer =
+        unsafe { libc::setsockopt(descriptor, libc::SOL_PACKET, libc::PACKET_FANOUT, (&raw const value).cast(), len) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -72,8 +72,11 @@ pub fn section(interfaces: &[Interface]) -> Vec<u8> {
 pub fn packet(out: &mut Vec<u8>, kept: &Kept, comment: &str) {
     block(out, PACKET, |body| {
         body.extend(kept.interface.to_le_bytes());
-        let [a, b, c, d, e, f, g, h] = kept.ts.0.to_le_bytes();
-        body.extend([e, f, g, h, a, b, c, d]);
+        // The upper half first, each of them in the order of the file.
+        let (low, high) = (kept.ts.0 & u64::from(u32::MAX), kept.ts.0 >> 32);
+        for half in [high, low] {
+            body.extend(u32::try_from(half).unwrap_or(0).to_le_bytes());
+        }
         body.extend(u32::try_from(kept.bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
         body.extend(kept.wire_len.to_le_bytes());
         body.extend(&kept.bytes);

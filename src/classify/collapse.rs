@@ -10,7 +10,6 @@ use crate::classify::context::Seen;
 use crate::classify::hosts::HostId;
 use crate::classify::hosts::Hosts;
 use crate::classify::judged::Collapse;
-use crate::classify::judged::tries;
 use crate::classify::ruling::Ruling;
 use crate::classify::thresholds as limit;
 use crate::classify::verdict::Confidence;
@@ -286,7 +285,7 @@ fn summary(kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) -> Collap
         confidence: Confidence::Probable,
         flows: members.len() as u64,
         folded: 0,
-        attempts: chosen().map(|seen| tries(&seen.stored.flow(), seen.orig)).sum(),
+        attempts: chosen().map(Seen::tries).sum(),
         sources: clients.len() as u64,
         targets: servers.len() as u64,
         ports: ports.len() as u64,

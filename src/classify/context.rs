@@ -13,7 +13,7 @@ use crate::catalogue::Catalogue;
 use crate::catalogue::service::ServiceId;
 use crate::classify::hosts::HostId;
 use crate::classify::hosts::Hosts;
-use crate::classify::judge::unfolded;
+use crate::classify::judge::ahead;
 use crate::classify::judged::CaptureFacts;
 use crate::classify::ports::Meaning;
 use crate::classify::ports::PortClass;
@@ -60,6 +60,14 @@ impl<'a> Seen<'a> {
     /// The host at one end.
     pub(crate) fn host(&self, side: Side) -> HostId {
         if side == self.orig { self.client } else { self.server }
+    }
+
+    /// SYNs or requests of the client, as [`tries`](crate::classify::judged::tries) counts them.
+    pub(crate) fn tries(&self) -> u64 {
+        match self.class.transport() {
+            Transport::Tcp => u64::from(self.stored.syns(self.orig).max(1)),
+            _ => self.stored.totals().packets[self.orig.index()].max(1),
+        }
     }
 
     /// The ICMP error that says the client's packets did not arrive.
@@ -234,8 +242,8 @@ impl Context {
         let hosts = vec![HostSeen::default(); about.hosts.len()];
         let mut context = Self { facts, hosts, answers, ..Self::default() };
         let mut shares = Shares::default();
-        for (seen, flow) in unfolded(flows) {
-            let flow = &flow;
+        for seen in ahead(flows) {
+            let flow = &seen.stored.flow();
             context.ask(seen, flow, about);
             shares.count(flow);
             if untold(flow, seen.orig) {
@@ -246,8 +254,8 @@ impl Context {
         context.one_way_share = shares.one_way();
         context.asymmetric = context.one_way_share > ASYMMETRIC_SHARE;
         if context.has_questions() {
-            for (seen, flow) in unfolded(flows) {
-                context.reply(seen, &flow);
+            for seen in ahead(flows) {
+                context.reply(seen, &seen.stored.flow());
             }
         }
         context.merge_answers();

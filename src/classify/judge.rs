@@ -83,12 +83,13 @@ impl<'a> Judge<'a> {
         let known = Known { about: &about, context: &context, roles: &roles, strict: options.strict };
         let mut answers = Answers::default();
         let mut rpc = Rpc::new(knowledge.endpoints());
-        let rule = |(seen, flow): (&Seen<'a>, Flow)| {
-            let verdict = outcome(seen, &flow, &context, &about);
-            let answer = answers.of(seen, &flow, verdict.reason, &known, &mut rpc);
-            Ruling::new(&flow, seen.orig, verdict.outcome, answer)
+        let rule = |seen: &Seen<'a>| {
+            let flow = &seen.stored.flow();
+            let verdict = outcome(seen, flow, &context, &about);
+            let answer = answers.of(seen, flow, verdict.reason, &known, &mut rpc);
+            Ruling::new(flow, seen.orig, verdict.outcome, answer)
         };
-        let rulings: Vec<Ruling> = unfolded(&flows).map(rule).collect();
+        let rulings: Vec<Ruling> = ahead(&flows).map(rule).collect();
         let may_scan = |addr: Addr| catalogue.is_scanner(addr.ip());
         let mut collapsed = Collapsed::find(Attempts { flows: &flows, rulings: &rulings, hosts: &hosts }, &may_scan);
         let folds = || tables.iter().flat_map(|table| table.folds().iter());
@@ -116,7 +117,7 @@ impl<'a> Judge<'a> {
 
     /// Every flow with what came of it, in the order they began.
     pub fn rulings(&self) -> impl Iterator<Item = Ruled<'_>> + '_ {
-        unfolded(&self.flows).enumerate().filter_map(|(number, (seen, flow))| self.ruled(number, seen, &flow))
+        ahead(&self.flows).enumerate().filter_map(|(number, seen)| self.ruled(number, seen))
     }
 
     /// Every flow with everything that is to be said of it, in the order they began.
@@ -200,14 +201,14 @@ impl<'a> Judge<'a> {
         &self.names
     }
 
-    fn ruled(&self, number: usize, seen: &Seen<'_>, flow: &Flow) -> Option<Ruled<'_>> {
+    fn ruled(&self, number: usize, seen: &Seen<'_>) -> Option<Ruled<'_>> {
         let ruling = self.rulings.get(number)?;
         let answer = self.answers.get(ruling.answer)?;
         let collapse = self.collapsed.of(number);
         let finding = if collapse.is_some() { None } else { self.finding(answer, ruling.outcome, seen.client) };
         Some(Ruled {
             number,
-            sums: Sums::of(flow, seen.orig),
+            sums: Sums::of(&seen.stored.totals(), seen.orig, seen.class.transport(), seen.port),
             client: seen.client,
             server: seen.server,
             outcome: ruling.outcome,
@@ -260,9 +261,9 @@ fn see<'a>(tables: &'a [Table], directions: &Directions<'_>, hosts: &mut Hosts) 
     flows
 }
 
-/// All flows in their order, each with what lies in the tables of it; that of later ones is asked for meanwhile, since
-/// the order of time is no order of places.
-pub(crate) fn unfolded<'f, 'a>(flows: &'f [Seen<'a>]) -> impl Iterator<Item = (&'f Seen<'a>, Flow)> {
+/// All flows in their order. What lies in the tables of later ones is asked for meanwhile, since the order of time is no
+/// order of places.
+pub(crate) fn ahead<'f, 'a>(flows: &'f [Seen<'a>]) -> impl Iterator<Item = &'f Seen<'a>> {
     flows.iter().enumerate().map(|(at, seen)| {
         if let Some(later) = flows.get(at + 2 * AHEAD) {
             later.stored.prefetch();
@@ -270,7 +271,7 @@ pub(crate) fn unfolded<'f, 'a>(flows: &'f [Seen<'a>]) -> impl Iterator<Item = (&
         if let Some(later) = flows.get(at + AHEAD) {
             later.stored.prefetch_more();
         }
-        (seen, seen.stored.flow())
+        seen
     })
 }
 

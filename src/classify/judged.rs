@@ -15,6 +15,7 @@ use crate::flow::fold::Fold;
 use crate::flow::fold::FoldKey;
 use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Flow;
+use crate::flow::record::Totals;
 use crate::learn::grade::Guess;
 use crate::model::addr::Addr;
 use crate::model::addr::FiveTuple;
@@ -134,18 +135,18 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Of a flow whose client is at `orig`.
+    /// Of a flow whose client is at `orig`, with the server's port.
     #[inline]
-    pub fn of(flow: &Flow, orig: Side) -> Self {
+    pub fn of(totals: &Totals, orig: Side, transport: Transport, port: u16) -> Self {
         let ways = [orig.index(), orig.other().index()];
         Self {
-            transport: flow.key.transport,
-            port: flow.key.end(orig.other()).port,
-            handshake_us: flow.handshake_us,
-            packets: ways.map(|side| flow.packets[side]),
-            payload: ways.map(|side| flow.payload[side]),
-            first: flow.first,
-            last: flow.last_seen(),
+            transport,
+            port,
+            handshake_us: totals.handshake_us,
+            packets: ways.map(|side| totals.packets[side]),
+            payload: ways.map(|side| totals.payload[side]),
+            first: totals.first,
+            last: totals.last,
         }
     }
 }

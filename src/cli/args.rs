@@ -119,6 +119,7 @@ pub struct AnalyzeArgs {
 /// `portolan watch`.
 #[cfg(target_os = "linux")]
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct WatchArgs {
     /// An interface to watch (repeatable: all are one capture); any means all of them
     #[arg(short, long, value_name = "IFACE", required_unless_present = "list_interfaces")]

@@ -233,7 +233,9 @@ fn told(change: Change, item: &Item) -> String {
     match (change, item.state) {
         (Change::New, State::Open) => format!("{kind} {what}: {how}"),
         (Change::Again, _) => format!("{kind} AGAIN {what}: {how}"),
-        (Change::Updated, _) => format!("{kind} {what}: {how}, {} attempts in {} flows", finding.attempts, finding.flows),
+        (Change::Updated, _) => {
+            format!("{kind} {what}: {how}, {} attempts in {} flows", finding.attempts, finding.flows)
+        }
         _ => format!("{what}: {}", item.life(false)),
     }
 }

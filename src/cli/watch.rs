@@ -212,7 +212,12 @@ fn list() -> Result<u8, Stop> {
                 (false, _) => "down",
             };
             let about = listed.description.iter().chain(&listed.addresses).cloned().collect::<Vec<_>>().join(", ");
-            writeln!(out, "{number}. {} ({state}) {}", Shown::text(&listed.name).as_str(), Shown::text(&about).as_str())?;
+            writeln!(
+                out,
+                "{number}. {} ({state}) {}",
+                Shown::text(&listed.name).as_str(),
+                Shown::text(&about).as_str()
+            )?;
         }
         Ok(())
     })?;
@@ -266,7 +271,7 @@ fn open(plan: &Plan<'_>) -> Result<Vec<Vec<Ring>>, Stop> {
 struct Lost {
     at: Timestamp,
     seen: u64,
-    lost: u64,
+    missed: u64,
 }
 
 /// A watch under way, as its judging thread sees it.
@@ -313,13 +318,7 @@ fn earlier(at: Timestamp, by: Duration) -> Timestamp {
 }
 
 impl<'w, 'l> Watch<'w, 'l> {
-    fn new(
-        plan: Plan<'w>,
-        live: &'w Live<'l>,
-        knowledge: &'w Knowledge,
-        signals: &'w Signals,
-        aside: Aside,
-    ) -> Self {
+    fn new(plan: Plan<'w>, live: &'w Live<'l>, knowledge: &'w Knowledge, signals: &'w Signals, aside: Aside) -> Self {
         let args = plan.args;
         let started = now();
         let catalogue = Arc::clone(&plan.catalogue);
@@ -487,7 +486,10 @@ impl<'w, 'l> Watch<'w, 'l> {
         // A file that cannot be written keeps nobody from the others.
         let written = self.write(&pages, None);
         let recorded = self.record(&changes);
-        let told = links.and(recorded).and_then(|()| self.face.tell(status.at, &changes)).and_then(|()| self.face.end(&status));
+        let told = links
+            .and(recorded)
+            .and_then(|()| self.face.tell(status.at, &changes))
+            .and_then(|()| self.face.end(&status));
         if let Some(format) = self.face.report_format() {
             let pages = Pages { style: Style { color }, ..pages };
             to_stdout(|out| (format.write)(&pages, out))
@@ -555,9 +557,10 @@ impl<'w, 'l> Watch<'w, 'l> {
     fn sample_losses(&mut self, captured: &Captured, rings: &[RingReport]) {
         let at = now();
         let dropped = rings.iter().map(|ring| ring.counts.dropped_by_kernel + ring.counts.dropped_by_interface);
-        let lost = dropped.sum::<u64>() + captured.counters().acked_unseen;
-        let sample = Lost { at, seen: rings.iter().map(|ring| ring.counts.read).sum(), lost };
-        if self.losses.len() > 1 && self.losses.iter().rev().nth(1).is_some_and(|before| at.since(before.at) < LOSS_SAMPLE)
+        let missed = dropped.sum::<u64>() + captured.counters().acked_unseen;
+        let sample = Lost { at, seen: rings.iter().map(|ring| ring.counts.read).sum(), missed };
+        if self.losses.len() > 1
+            && self.losses.iter().rev().nth(1).is_some_and(|before| at.since(before.at) < LOSS_SAMPLE)
         {
             self.losses.pop_back();
         }
@@ -574,14 +577,17 @@ impl<'w, 'l> Watch<'w, 'l> {
         // Until the first sample is too old, all of it counts.
         let young = newest.at.since(self.started) <= self.plan.args.keep;
         let oldest = self.losses.front().copied().filter(|_| !young).unwrap_or_default();
-        let (seen, lost) = (newest.seen - oldest.seen.min(newest.seen), newest.lost - oldest.lost.min(newest.lost));
+        let (seen, lost) =
+            (newest.seen - oldest.seen.min(newest.seen), newest.missed - oldest.missed.min(newest.missed));
         if lost == 0 { 0.0 } else { lost as f64 / (seen + lost) as f64 }
     }
 
     /// What became of all frames.
     fn frame_counts(&self, captured: &Captured, rings: &[RingReport]) -> FrameCounts {
         let mut sum = RingCounts::default();
-        rings.iter().for_each(|ring| sum.add(&ring.counts));
+        for ring in rings {
+            sum.add(&ring.counts);
+        }
         let parsed = captured.decode.frames();
         let mut filtered = 0;
         for name in &self.plan.args.interface {
@@ -655,12 +661,11 @@ impl<'w, 'l> Watch<'w, 'l> {
     fn tell_links(&mut self) -> Result<(), Stop> {
         for ring in self.live.rings() {
             let known = self.links.iter_mut().find(|(name, _)| *name == ring.name);
-            let before = match known {
-                Some((_, state)) => std::mem::replace(state, ring.state),
-                None => {
-                    self.links.push((ring.name.clone(), ring.state));
-                    LinkState::Up
-                }
+            let before = if let Some((_, state)) = known {
+                std::mem::replace(state, ring.state)
+            } else {
+                self.links.push((ring.name.clone(), ring.state));
+                LinkState::Up
             };
             if before != ring.state {
                 self.face.link(Moment(ring.since), &ring.name, ring.state.name(), ring.fault.as_deref())?;

@@ -25,6 +25,7 @@ use crate::flow::record::Marks;
 use crate::flow::record::RST;
 use crate::flow::record::Reset;
 use crate::flow::record::SYN;
+use crate::flow::record::Totals;
 use crate::flow::tcp::after;
 use crate::flow::vast::Vast;
 use crate::model::addr::Addr;
@@ -195,6 +196,63 @@ impl Entry {
         self.marks & VACANT != 0
     }
 
+    /// The entry of a new flow whose first packet is a SYN without data over IPv4, as nearly all of a scan are: what the
+    /// general way makes of it, written down at once. `None` if the packet is another.
+    pub(crate) fn of_attempt(packet: &Packet, tag: u32) -> Option<Self> {
+        let Layer::Tcp(tcp) = packet.layer else { return None };
+        let plain = tcp.flags & (SYN | ACK | RST | FIN) == SYN && packet.payload_len == 0 && !packet.link_group;
+        let FlowKey { low, high, low_port, high_port, transport } = packet.key;
+        if !plain || transport != Transport::Tcp || !(low.is_v4() && high.is_v4()) {
+            return None;
+        }
+        let me = packet.from.index();
+        let mut entry = Self {
+            low: v4_bits(low),
+            high: v4_bits(high),
+            low_port,
+            high_port,
+            marks: BY_SYN | if packet.from == Side::High { BEGAN_HIGH } else { 0 },
+            protocol: transport as u8,
+            syns: 1,
+            more: u32::from(packet.ip_id) << 16 | u32::from(tcp.window),
+            tag,
+            first: packet.ts,
+            first_frame: packet.frame,
+            ..Self::zeroed()
+        };
+        entry.history.add(b's', packet.from);
+        entry.flags[me] = tcp.flags;
+        entry.ttl[me] = packet.ttl;
+        entry.lead[me] = packet.lead;
+        entry.next_seq[me] = tcp.seq.wrapping_add(1);
+        entry.packets[me] = 1;
+        entry.ip_bytes[me] = packet.ip_len;
+        entry.last[me] = packet.ts;
+        entry.last_frame[me] = packet.frame;
+        Some(entry)
+    }
+
+    /// What the sums of host pairs need of a flow.
+    pub(crate) fn totals(&self, beside: &Beside) -> Totals {
+        let mut totals = Totals {
+            packets: self.packets.map(u64::from),
+            payload: self.payload.map(u64::from),
+            first: self.first,
+            last: self.last_seen(),
+            handshake_us: 0,
+        };
+        if let Some(detail) = self.kept(beside) {
+            totals.handshake_us = detail.handshake_us;
+            if let Some(carry) = beside.carries.get(detail.carry) {
+                for side in [0, 1] {
+                    totals.packets[side] += u64::from(carry.packets[side]) << 32;
+                    totals.payload[side] += u64::from(carry.payload[side]) << 32;
+                }
+            }
+        }
+        totals
+    }
+
     /// Both ends.
     #[inline]
     pub(crate) fn key(&self, hosts: &Hosts) -> FlowKey {
@@ -328,6 +386,16 @@ impl Entry {
             return (detail.syns[at] > 0 || detail.synacks[at] > 0).then(|| detail.isn[at].wrapping_add(1));
         }
         (self.syns > 0 && self.began().0 == side).then_some(self.next_seq[at])
+    }
+
+    /// SYNs of one end.
+    #[inline]
+    pub(crate) fn syns(&self, side: Side, beside: &Beside) -> u16 {
+        match self.kept(beside) {
+            Some(detail) => detail.syns[side.index()],
+            None if self.began().0 == side => self.syns.into(),
+            None => 0,
+        }
     }
 
     /// Packets of one end, carries apart.

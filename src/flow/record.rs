@@ -109,6 +109,21 @@ pub struct Flow {
     pub reset: Reset,
 }
 
+/// What the sums of host pairs need of a flow; see [`Flow`] for what the fields mean.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Totals {
+    /// Packets sent by each end.
+    pub packets: [u64; 2],
+    /// Payload sent by each end, bytes.
+    pub payload: [u64; 2],
+    /// When the first packet was seen.
+    pub first: Timestamp,
+    /// When the last packet was seen.
+    pub last: Timestamp,
+    /// How long the handshake took, microseconds.
+    pub handshake_us: u32,
+}
+
 /// The first RST of a flow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Reset {
@@ -273,6 +288,12 @@ impl Flow {
     /// The end that sent the first RST.
     pub fn reset_by(&self) -> Option<Side> {
         self.reset.frame.is_some().then_some(if self.reset.by_high { Side::High } else { Side::Low })
+    }
+
+    /// See [`Totals`].
+    pub fn totals(&self) -> Totals {
+        let Self { packets, payload, first, handshake_us, .. } = *self;
+        Totals { packets, payload, first, last: self.last_seen(), handshake_us }
     }
 
     /// When anything of it was last seen.

@@ -19,6 +19,7 @@ use crate::flow::limits::TRY_GAP_NS;
 use crate::flow::record::Began;
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
+use crate::flow::record::Totals;
 use crate::flow::record::rst;
 use crate::flow::slots::Slots;
 use crate::flow::speech::Speech;
@@ -302,6 +303,10 @@ impl Table {
             let given_up = self.evict();
             self.entries.release(given_up);
         }
+        if let Some(attempt) = Entry::of_attempt(packet, tag_of(hash)) {
+            let flow = FlowIndex(self.entries.put(attempt));
+            return (flow.0, Event { flow, ..Event::QUIET });
+        }
         let mut flow = Flow::begin(packet);
         let answered = count(&mut flow, packet, &mut self.counters);
         let index = self.entries.put(Entry::of(&flow, tag_of(hash), &mut self.beside));
@@ -461,6 +466,18 @@ impl<'a> Stored<'a> {
     #[inline]
     pub fn flow(self) -> Flow {
         self.entry.unfold(&self.table.beside)
+    }
+
+    /// What the sums of host pairs need of it.
+    #[inline]
+    pub fn totals(self) -> Totals {
+        self.entry.totals(&self.table.beside)
+    }
+
+    /// See [`Flow::syns`].
+    #[inline]
+    pub fn syns(self, side: Side) -> u16 {
+        self.entry.syns(side, &self.table.beside)
     }
 
     /// The ICMP error that it met.
@@ -677,12 +694,34 @@ mod tests {
                     entry.fold(&flow, &mut beside);
                 }
                 assert_eq!((entry.unfold(&beside), counters), (open.clone(), open_counters), "{seed} {number}");
-                assert_eq!(entry.speech(&beside), open.speech);
+                assert_eq!((entry.speech(&beside), entry.totals(&beside)), (open.speech, open.totals()));
+                assert_eq!([Side::Low, Side::High].map(|side| entry.syns(side, &beside)), open.syns);
             }
             sizes[usize::from(beside.details() > 0)] += 1;
             entry.release(&mut beside);
         }
         assert!(in_place > 10_000 && sizes.into_iter().all(|flows| flows > 200), "{in_place} {sizes:?}");
+    }
+
+    /// What the general way makes of the first SYN of a flow.
+    #[test]
+    fn an_attempt_is_written_down_as_the_general_way_does() {
+        let mut attempts = 0;
+        for seed in 0..4_000 {
+            let mut draw = Draw(seed);
+            let (v6, transport) = (seed % 7 == 0, draw.one_of(&[Transport::Tcp, Transport::Tcp, Transport::Udp]));
+            let first = packet(&mut draw, v6, transport, 0);
+            let (mut counters, mut beside) = (Counters::default(), Beside::default());
+            let mut flow = Flow::begin(&first);
+            count(&mut flow, &first, &mut counters);
+            let general = Entry::of(&flow, 9, &mut beside);
+            if let Some(attempt) = Entry::of_attempt(&first, 9) {
+                attempts += 1;
+                assert_eq!(bytemuck::bytes_of(&attempt), bytemuck::bytes_of(&general), "{seed}");
+            }
+            assert_eq!(general.totals(&beside), flow.totals());
+        }
+        assert!(attempts > 200, "{attempts}");
     }
 
     /// What must fit into an entry alone: a SYN sent again and again, and its RST; datagrams of both ends.

@@ -97,13 +97,7 @@ struct Beside<'b> {
 
 impl<'a> Report<'a> {
     /// Goes once over all flows. Memory grows with pairs and findings, not with flows.
-    pub fn build(
-        run: RunFacts,
-        health: Health,
-        judge: &Judge<'_>,
-        catalogue: &'a Catalogue,
-        folds: &Folds,
-    ) -> Self {
+    pub fn build(run: RunFacts, health: Health, judge: &Judge<'_>, catalogue: &'a Catalogue, folds: &Folds) -> Self {
         Self::build_after(run, health, judge, catalogue, folds, &Archive::default())
     }
 
@@ -124,8 +118,13 @@ impl<'a> Report<'a> {
             let whole = ruled.finding.and_then(|_| judge.judged(&ruled));
             (ruled, whole)
         });
-        let beside =
-            Beside { numbered: judge.numbered(), collapses: judge.collapses(), endpoints: judge.endpoints(), folds, archive };
+        let beside = Beside {
+            numbered: judge.numbered(),
+            collapses: judge.collapses(),
+            endpoints: judge.endpoints(),
+            folds,
+            archive,
+        };
         Self::of(run, health, flows, &beside, names)
     }
 

@@ -41,8 +41,8 @@ use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 use crate::report::Beside;
-use crate::report::archive::Archive;
 use crate::report::Report;
+use crate::report::archive::Archive;
 use crate::report::facts::Health;
 use crate::report::facts::InputError;
 use crate::report::facts::InputRow;
@@ -217,7 +217,12 @@ impl Made {
         let ends = self.flow.five_tuple(self.orig);
         Ruled {
             number: 0,
-            sums: Sums::of(&self.flow, self.orig),
+            sums: Sums::of(
+                &self.flow.totals(),
+                self.orig,
+                self.flow.key.transport,
+                self.flow.key.end(self.orig.other()).port,
+            ),
             client: hosts.number(ends.orig.addr),
             server: hosts.number(ends.resp.addr),
             outcome: self.verdict.outcome,

@@ -3,6 +3,7 @@
 //! Filled in by whoever runs it. Serialises as part of schema `portolan/event/1`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use serde::Serialize;
 
@@ -120,17 +121,18 @@ impl Status {
             (frames.dropped_by_queue, "dropped by queue"),
             (self.acked_unseen, "acknowledged and not seen"),
         ];
+        // Writing to a string cannot fail.
         for (count, what) in losses.into_iter().filter(|(count, _)| *count > 0) {
-            line.push_str(&format!(", {count} {what}"));
+            write!(line, ", {count} {what}").ok();
         }
         if self.asymmetric {
             line.push_str(", ONE DIRECTION ONLY");
         }
         for interface in self.interfaces.iter().filter(|interface| interface.state != "up") {
-            line.push_str(&format!(", {} is {}", interface.name.as_str(), interface.state));
+            write!(line, ", {} is {}", interface.name.as_str(), interface.state).ok();
         }
         for (kind, count) in &self.findings {
-            line.push_str(&format!(", {count} {}", kind.replace('_', " ")));
+            write!(line, ", {count} {}", kind.replace('_', " ")).ok();
         }
         line
     }

@@ -337,7 +337,8 @@ fn a_file_that_was_not_named_cannot_be_opened_not_even_by_root() {
     fs::remove_file(&site).unwrap();
     std::os::unix::fs::symlink(secret.path().join("site.toml"), &site).unwrap();
     watching.signal("HUP");
-    let told = watching.wait_after(known, "the second reload", |event| event["event"] == "reload" && event["ok"] == false);
+    let told =
+        watching.wait_after(known, "the second reload", |event| event["event"] == "reload" && event["ok"] == false);
     assert!(told["message"].as_str().unwrap().contains("Permission denied"), "{told}");
     assert_eq!(watching.interrupt().code, Some(0));
 }

@@ -67,6 +67,36 @@ fn twenty_five_targets_on_one_port_are_a_scan() {
     assert!(targets(Script::new(), 24).judge().collapses.is_empty());
 }
 
+/// One attempt at another port of another server each, so many, `apart` seconds from each other.
+fn anything(count: u16, apart: f64) -> Script {
+    (0..count).fold(Script::new(), |script, n| {
+        let c = conn(C, 20_000 + n, &format!("10.0.{}.{}", 8 + n / 200, n % 200), 1_000 + n);
+        script.syn(f64::from(n) * apart, c)
+    })
+}
+
+#[test]
+fn a_thousand_ports_of_whatever_targets_are_a_scan() {
+    let world = anything(1_000, 0.05).judge();
+    let [scan] = &world.collapses[..] else { panic!("{:?}", world.collapses) };
+    assert_eq!(
+        (scan.kind.name(), scan.flows, scan.ports, scan.targets, scan.sources),
+        ("scan", 1_000, 1_000, 1_000, 1)
+    );
+    assert_eq!((scan.client.unwrap().to_string().as_str(), scan.server, scan.port), (C, None, None));
+}
+
+#[test]
+fn twin_fewer_or_slower_are_not() {
+    assert!(anything(999, 0.05).judge().collapses.is_empty());
+    assert!(anything(1_000, 0.07).judge().collapses.is_empty());
+    // 1,000 fail and 300 work.
+    let busy = (0..300u16).fold(anything(1_000, 0.05), |script, n| {
+        script.handshake(20.0 + f64::from(n) / 100.0, conn(C, 30_000 + n, S, 200 + n))
+    });
+    assert!(busy.judge().collapses.is_empty());
+}
+
 #[test]
 fn twin_a_busy_client_with_some_failures_is_no_scanner() {
     // 25 fail, 7 work: 78 % is less than 80 %.
