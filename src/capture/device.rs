@@ -239,9 +239,12 @@ impl Ring {
             })?;
         }
         self.link = LinkType::of_dlt(handle.get_datalink().0);
-        // What the interface had dropped before is not ours.
+        // What the interface had dropped before is not ours, nor what came before there was a filter.
         if let Ok(stats) = handle.stats() {
             self.told[2] = stats.if_dropped;
+            if options.filter.is_some() {
+                self.told = [stats.received, stats.dropped, stats.if_dropped];
+            }
         }
         self.handle = Some(handle);
         Ok(())

@@ -140,10 +140,10 @@ pub struct WatchArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
     /// Write the -o files every so often under a dated name, and begin anew
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "output")]
     pub rotate: Option<Duration>,
-    /// How long a flow that is silent is kept with all its detail; then it is added to the totals
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
+    /// How long a flow that is silent is kept with all its detail; then it is added to the totals. At least 1m
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = keep)]
     pub keep: Duration,
     /// Time between two status lines
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
@@ -397,6 +397,16 @@ fn buffer(text: &str) -> Result<u32, String> {
 
 #[cfg(target_os = "linux")]
 const BUFFER_MIN: u32 = 64 << 10;
+
+/// No flow may be let go before it is judged: Windows tries for 21 s.
+#[cfg(target_os = "linux")]
+fn keep(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time < KEEP_MIN { Err(format!("\"{text}\" is too short; the least is 1m")) } else { Ok(time) }
+}
+
+#[cfg(target_os = "linux")]
+const KEEP_MIN: Duration = Duration::from_secs(60);
 
 /// A time, with s, m, h or d; seconds without.
 #[cfg(target_os = "linux")]

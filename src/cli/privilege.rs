@@ -56,6 +56,8 @@ pub struct Given {
 /// [`Stop`] if the user is not known, rights cannot be given up, or a file that is to be written cannot be written by
 /// that user.
 pub fn give_up(user: Option<&str>, needs: &Needs) -> Result<Given, Stop> {
+    // The bounding set can be emptied only while there are rights; where there are none it does not matter.
+    caps::clear(None, CapSet::Bounding).ok();
     let user = become_user(user)?;
     no_capabilities()?;
     set_no_new_privs().map_err(|error| Stop::io(format!("cannot forbid new privileges: {error}")))?;
@@ -81,10 +83,6 @@ fn become_user(wanted: Option<&str>) -> Result<Option<String>, Stop> {
     };
     if user.uid == Uid::effective() {
         return Ok(Some(user.name));
-    }
-    // The bounding set can be emptied only while there are rights; where there are none it does not matter.
-    if root {
-        caps::clear(None, CapSet::Bounding).ok();
     }
     setgroups(&[user.gid])
         .and_then(|()| setresgid(user.gid, user.gid, user.gid))

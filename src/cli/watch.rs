@@ -372,6 +372,9 @@ impl<'w, 'l> Watch<'w, 'l> {
                 self.reload()?;
             }
             self.tell_links()?;
+            if self.live.rings().iter().any(RingReport::is_lost) {
+                return Ok(());
+            }
             let write = wish == Wish::Report || self.signals.report.swap(false, Ordering::Relaxed);
             let rotate = self.plan.args.rotate.is_some_and(|every| now().since(self.rotated) >= every);
             if write || rotate || judged.elapsed() >= JUDGE_EVERY.max(self.judged_in * JUDGE_SHARE) {

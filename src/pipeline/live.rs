@@ -399,8 +399,8 @@ impl<'l, 'a> Reader<'l, 'a> {
             let asked = now();
             let read = self.read();
             if read == 0 {
-                // The kernel hands over a block at the latest after this time.
-                self.seen_until = earlier(asked, BLOCK_WAIT);
+                // The kernel hands over a block at the latest after this time; frames wait for those of other rings.
+                self.seen_until = earlier(asked, if self.rings.len() > 1 { HOLD } else { BLOCK_WAIT });
             }
             self.count(asked, false);
             let stopping = self.live.stop.load(Ordering::Relaxed);

@@ -243,20 +243,32 @@ impl Ledger {
             }
         }
         for (key, finding) in newest {
-            changes.extend(self.take(key, finding, worked, at));
+            let works = worked.after(&finding);
+            let state = match works {
+                Some(_) => State::Works,
+                None if finding.last.0 < kept_since => State::Quiet,
+                None => State::Open,
+            };
+            let until = works.map(Moment).or((state == State::Quiet).then_some(finding.last));
+            changes.extend(self.take(key, finding, (state, until), at));
         }
         changes.sort_by_key(|(_, item)| item.id);
         changes
     }
 
-    fn take(&mut self, key: Key, finding: Finding, worked: &Worked, at: Timestamp) -> Option<(Change, Item)> {
-        let works = worked.after(&finding);
-        let state = if works.is_some() { State::Works } else { State::Open };
+    fn take(
+        &mut self,
+        key: Key,
+        finding: Finding,
+        (state, until): (State, Option<Moment>),
+        at: Timestamp,
+    ) -> Option<(Change, Item)> {
         let shape = Shape::of(&finding);
         if let Some(item) = self.items.get_mut(&key) {
             let before = item.state;
             let returns = before != State::Open && state == State::Open && finding.last > item.finding.last;
-            if before != State::Open && state == State::Open && !returns && before != State::Withdrawn {
+            let stays_over = state != State::Open || (!returns && before != State::Withdrawn);
+            if before != State::Open && stays_over {
                 return None;
             }
             if returns {
@@ -266,11 +278,11 @@ impl Ledger {
             }
             item.finding = finding;
             item.state = state;
-            item.until = works.map(Moment);
+            item.until = until;
             let goes_on = shape.flows > item.told.flows && at.since(item.told_at) >= TELL_AGAIN;
             let change = match (before, state) {
                 (State::Open, State::Open) if shape.differs(&item.told) || goes_on => Change::Updated,
-                (State::Open, State::Works) => Change::Closed,
+                (State::Open, State::Works | State::Quiet) => Change::Closed,
                 (State::Works | State::Quiet | State::Withdrawn, State::Open) => Change::Again,
                 _ => return None,
             };
@@ -286,7 +298,7 @@ impl Ledger {
             id: self.last_id,
             state,
             since: finding.first,
-            until: works.map(Moment),
+            until,
             returns: 0,
             finding,
             told_at: at,

@@ -209,6 +209,47 @@ fn a_finding_is_told_once_and_closed_when_it_works() {
 }
 
 #[test]
+fn packets_of_findings_are_written_with_what_they_show() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let site = folder.path().join("site.toml");
+    fs::write(&site, SITE).unwrap();
+    let found = folder.path().join("found.pcapng");
+    let (site, found) = (site.to_str().unwrap(), found.to_str().unwrap());
+    let watching = Watching::begin(&net, &["--site", site, "-w", found]);
+    net.play(&connection(0, (50000, LDAP)));
+    net.play(&dropped_kerberos());
+    watching.wait_for("the finding", |event| event["event"] == "finding");
+    assert_eq!(watching.interrupt().code, Some(0));
+    let analyzed = common::run(&["analyze", "--site", site, "--format", "json", found]).json();
+    assert_eq!(number(&analyzed["health"], "frames"), 3, "the three tries and nothing else");
+    assert_eq!(analyzed["pairs"][0]["services"][0]["service"], "kerberos");
+    let bytes = fs::read(found).unwrap();
+    let comment = b"frame 4, finding 1 blocked: 10.0.1.20 -> 10.0.0.10 kerberos dropped";
+    assert!(bytes.windows(comment.len()).any(|window| window == comment));
+}
+
+#[test]
+fn a_window_is_written_under_its_date() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let report = folder.path().join("report.json");
+    let watching = Watching::begin(&net, &["-o", report.to_str().unwrap(), "--rotate", "3s"]);
+    net.send(&flood(), 1);
+    let known = watching.count();
+    watching.wait_after(known, "the end of a window", |event| event["event"] == "rotate" && event["ok"] == true);
+    assert_eq!(watching.interrupt().code, Some(0));
+    let dated = |name: &str| name.starts_with("report-2") && name.ends_with("Z.json");
+    let names: Vec<String> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().any(|name| dated(name)) && names.contains(&"report.json".to_owned()), "{names:?}");
+    for name in names {
+        let text = fs::read(folder.path().join(name)).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&text).unwrap()["schema"], "portolan/report/1");
+    }
+}
+
+#[test]
 fn nothing_is_called_blocked_while_it_may_still_be_answered() {
     let Some(net) = Net::new() else { return };
     let folder = open_folder();
@@ -261,7 +302,7 @@ fn a_full_disk_is_an_error() {
     assert!(said.contains("cannot write standard output") && said.contains("No space left"), "{said}");
     let small = folder_of_one_page();
     let Some(small) = small else { return };
-    let report = small.path().join("report.json");
+    let report = small.path().join("flows.ndjson");
     let watching = Watching::begin(&net, &["-o", report.to_str().unwrap()]);
     net.send(&flood(), 1);
     let ended = watching.interrupt();
@@ -399,7 +440,6 @@ fn an_interface_that_was_replaced_ends_the_watch_with_a_report() {
 fn metrics_are_named_as_promised_and_hold_nothing_from_the_wire() {
     let Some(net) = Net::new() else { return };
     let watching = Watching::begin(&net, &["--metrics", "9478"]);
-    net.exec(&["ip", "link", "set", "lo", "up"]);
     net.play(&connection(0, (50000, LDAP)));
     let known = watching.count();
     watching.wait_after(known, "a status with the flow", |event| event["event"] == "status" && event["flows"] == 1);

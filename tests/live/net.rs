@@ -56,6 +56,7 @@ impl Net {
         for end in [SENDER, WATCHED] {
             self.exec(&["ip", "link", "set", end, "up", "arp", "off"]);
         }
+        self.exec(&["ip", "link", "set", "lo", "up"]);
     }
 
     /// A command inside the namespace.
