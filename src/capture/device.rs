@@ -15,6 +15,7 @@ use nix::poll::PollTimeout;
 use nix::poll::poll;
 use pcap::Active;
 use pcap::Capture;
+use pcap::Linktype;
 use pcap::Precision;
 
 use crate::capture::batch::Frame;
@@ -28,6 +29,12 @@ use crate::model::time::Timestamp;
 
 /// The kernel hands over what it has collected after this time at the latest.
 pub const BLOCK_WAIT: Duration = Duration::from_millis(50);
+
+/// libpcap's name for all interfaces together.
+const ALL: &str = "any";
+
+/// `LINKTYPE_LINUX_SLL2`.
+const LINUX_SLL2: Linktype = Linktype(276);
 
 /// The most frames that are read at once.
 pub const READ_MAX: usize = BATCH_FRAMES;
@@ -150,7 +157,7 @@ pub struct Ring {
     told: [u32; 3],
     counts: RingCounts,
     newest: Timestamp,
-    /// What the interface had carried when it was opened, and what it carried in earlier lives.
+    /// What the interface had carried when it was last asked, and what it carried since it was opened.
     carried: (u64, u64),
 }
 
@@ -209,7 +216,7 @@ impl Ring {
     /// # Errors
     /// As [`Ring::open`].
     pub fn reopen(&mut self) -> Result<(), CaptureError> {
-        self.carried = (carried(&self.name).unwrap_or(0), self.carried().unwrap_or(0));
+        self.carried.0 = carried(&self.name).unwrap_or(0);
         self.handle = None;
         self.told = [0; 3];
         let options = &self.options;
@@ -226,6 +233,10 @@ impl Ring {
                 .open()
         });
         let mut handle = opened.map_err(|error| failed(&self.name, &error))?;
+        if self.name == ALL {
+            // The newer header is the first choice; an older libpcap has only the other.
+            handle.set_datalink(LINUX_SLL2).ok();
+        }
         if let Some(expression) = &options.filter {
             handle
                 .filter(expression, true)
@@ -302,10 +313,13 @@ impl Ring {
     }
 
     /// Frames in and out that the interface counted since it was opened, where a filter hides some of them.
-    pub fn carried(&self) -> Option<u64> {
+    pub fn carried(&mut self) -> Option<u64> {
         self.options.filter.as_ref()?;
-        let (from, earlier) = self.carried;
-        Some(earlier + carried(&self.name)?.saturating_sub(from))
+        let (before, sum) = self.carried;
+        // One that was replaced counts from zero.
+        let now = carried(&self.name).unwrap_or(0);
+        self.carried = (now, sum + now.saturating_sub(before));
+        Some(self.carried.1)
     }
 
     /// What the system says of the interface now.
@@ -331,7 +345,7 @@ pub fn wait<'r>(rings: impl Iterator<Item = &'r Ring>, at_most: Duration) -> boo
 /// What the system says of an interface now.
 fn link_state(name: &str) -> LinkState {
     // Some devices of libpcap are no interfaces of the kernel, and always there.
-    if name == "any" {
+    if name == ALL {
         return LinkState::Up;
     }
     let Ok(flags) = fs::read_to_string(format!("/sys/class/net/{name}/flags")) else { return LinkState::Gone };

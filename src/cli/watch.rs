@@ -396,13 +396,13 @@ impl<'w, 'l> Watch<'w, 'l> {
         let began = Instant::now();
         let leaving = self.leaving(rotate);
         let past = leaving.map_or(Vec::new(), |before| self.live.expire(before));
-        // What was counted is asked for first: nothing that it speaks of is missing in the tables.
-        let rings = self.live.rings();
+        // What was counted, and until when, is asked for first: nothing that it speaks of is missing in the tables.
+        let (until, rings) = (self.live.seen_until(), self.live.rings());
         let mut captured = self.live.snapshot();
         captured.tables.extend(past);
         self.sample_losses(&captured, &rings);
         let catalogue = Arc::clone(&self.catalogue);
-        let (facts, run, health) = self.facts(&captured, &rings, true);
+        let (facts, run, health) = self.facts(&captured, &rings, Some(until));
         let mut judge = Judge::new(&captured.tables, facts, self.knowledge, &catalogue, self.options);
         judge.know(self.archive.hosts());
         let report = Report::build_after(run, health, &judge, &catalogue, &captured.folds(), &self.archive);
@@ -477,7 +477,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         let captured = self.live.snapshot();
         self.sample_losses(&captured, &rings);
         let catalogue = Arc::clone(&self.catalogue);
-        let (facts, run, health) = self.facts(&captured, &rings, false);
+        let (facts, run, health) = self.facts(&captured, &rings, None);
         let lost_share = facts.lost_share;
         let mut judge = Judge::new(&captured.tables, facts, self.knowledge, &catalogue, self.options);
         judge.know(self.archive.hosts());
@@ -530,17 +530,22 @@ impl<'w, 'l> Watch<'w, 'l> {
         self.ledger.update(findings, &worked, at, kept_since)
     }
 
-    /// What the capture says of itself, to the judge and to people.
-    fn facts(&self, captured: &Captured, rings: &[RingReport], running: bool) -> (CaptureFacts, RunFacts, Health) {
+    /// What the capture says of itself, to the judge and to people. `running`: it goes on, and was seen until then.
+    fn facts(
+        &self,
+        captured: &Captured,
+        rings: &[RingReport],
+        running: Option<Timestamp>,
+    ) -> (CaptureFacts, RunFacts, Health) {
         let inputs: Vec<InputFacts> = rings.iter().map(input_facts).collect();
         let mut facts = capture_facts(captured, &inputs);
         // A link on which nothing comes is watched all the same, up to a silence that may be the end of the mirror.
-        let end = self.live.seen_until().min(facts.last.plus(SILENCE));
+        let end = running.unwrap_or_else(|| self.live.seen_until()).min(facts.last.plus(SILENCE));
         if facts.last != Timestamp::default() {
             facts.last = facts.last.max(end);
         }
         facts.ends = vec![facts.last; inputs.len()];
-        facts.running = running;
+        facts.running = running.is_some();
         facts.lost_share = self.lost_share();
         let run = RunFacts {
             inputs: inputs.iter().map(input_row).collect(),

@@ -57,6 +57,9 @@ const CHUNK: usize = 256;
 /// How often a reader says what it counted, and looks after its interfaces.
 const TELL: Duration = Duration::from_millis(100);
 
+/// After the word to stop, what waits is read for so long; what comes later is not waited for.
+const LAST_CALL: Duration = Duration::from_secs(2);
+
 /// A reader that was silent so long is not well.
 const WELL: Duration = Duration::from_secs(5);
 
@@ -244,11 +247,6 @@ impl Live<'_> {
         self.told.iter().flat_map(|told| lock(told).rings.clone()).collect()
     }
 
-    /// Frames that were decoded or skipped, in all.
-    pub fn parsed(&self) -> u64 {
-        self.told.iter().map(|told| lock(told).decode.frames()).sum()
-    }
-
     /// Every frame before this time has been counted.
     pub fn seen_until(&self) -> Timestamp {
         self.told.iter().map(|told| lock(told).seen_until).min().unwrap_or_default()
@@ -404,10 +402,11 @@ impl<'l, 'a> Reader<'l, 'a> {
             }
             self.count(asked, false);
             let stopping = self.live.stop.load(Ordering::Relaxed);
-            if stopping && read == 0 {
+            if stopping {
                 let since = *last_call.get_or_insert_with(Instant::now);
-                let waiting = self.rings.iter_mut().any(|watched| watched.ring.count().waiting() > 0);
-                if since.elapsed() > 2 * BLOCK_WAIT && (!waiting || since.elapsed() > 20 * BLOCK_WAIT) {
+                let mut waiting = || self.rings.iter_mut().any(|watched| watched.ring.count().waiting() > 0);
+                let done = read == 0 && since.elapsed() > 2 * BLOCK_WAIT && !waiting();
+                if done || since.elapsed() > LAST_CALL {
                     break;
                 }
             }

@@ -60,7 +60,8 @@ pub struct Interface {
 /// How the run is doing.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Status {
-    /// The time of day.
+    /// The time of day; the line that tells it says so already.
+    #[serde(skip)]
     pub at: Moment,
     /// When it began to watch.
     pub started: Moment,
