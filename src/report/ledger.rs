@@ -354,3 +354,79 @@ fn key(finding: &Finding) -> Key {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
+    use super::*;
+    use crate::report::sample;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn at(second: u64) -> Timestamp {
+        Timestamp(1_772_359_331 * SECOND + second * SECOND)
+    }
+
+    /// A blocked port that was last tried at a second.
+    fn blocked(last: u64) -> Finding {
+        let report = sample::report();
+        let found = report.findings.iter().find(|finding| finding.kind == FindingKind::Blocked).unwrap();
+        Finding { first: Moment(at(0)), last: Moment(at(last)), ..found }
+    }
+
+    fn works(second: u64) -> Worked {
+        Worked([(service(&blocked(0)).unwrap(), at(second))].into_iter().collect())
+    }
+
+    /// What happened, as words, at a second; flows are kept for a hundred.
+    fn told(ledger: &mut Ledger, findings: Vec<Finding>, worked: &Worked, second: u64) -> Vec<(Change, State)> {
+        let kept_since = at(second.saturating_sub(100));
+        let changes = ledger.update(findings, worked, at(second), kept_since);
+        changes.iter().map(|(change, item)| (*change, item.state)).collect()
+    }
+
+    #[test]
+    fn a_finding_is_told_once_and_closed_when_it_works() {
+        let (mut ledger, never) = (Ledger::default(), Worked::default());
+        assert_eq!(told(&mut ledger, vec![blocked(5)], &never, 10), [(Change::New, State::Open)]);
+        assert_eq!(told(&mut ledger, vec![blocked(6)], &never, 11), []);
+        let surer = Finding { confidence: "possible", ..blocked(6) };
+        assert_eq!(told(&mut ledger, vec![surer.clone()], &never, 12), [(Change::Updated, State::Open)]);
+        // What worked before it failed last, closes nothing.
+        assert_eq!(told(&mut ledger, vec![surer.clone()], &works(6), 13), []);
+        assert_eq!(told(&mut ledger, vec![surer.clone()], &works(7), 14), [(Change::Closed, State::Works)]);
+        let item = ledger.items().next().unwrap();
+        assert_eq!((item.id, item.until), (1, Some(Moment(at(7)))));
+        assert!(item.life(false).ends_with(", works since 10:02:18"), "{}", item.life(false));
+        assert_eq!(told(&mut ledger, vec![surer], &works(7), 15), []);
+        assert_eq!(told(&mut ledger, vec![blocked(16)], &works(7), 20), [(Change::Again, State::Open)]);
+        assert_eq!(ledger.items().next().unwrap().returns, 1);
+    }
+
+    #[test]
+    fn what_nobody_tries_any_more_is_quiet_and_what_was_none_is_taken_back() {
+        let never = Worked::default();
+        let mut ledger = Ledger::default();
+        told(&mut ledger, vec![blocked(5)], &never, 10);
+        assert_eq!(told(&mut ledger, vec![], &never, 11), [(Change::Closed, State::Withdrawn)]);
+        assert_eq!(told(&mut ledger, vec![blocked(5)], &never, 12), [(Change::Again, State::Open)]);
+        assert_eq!(told(&mut ledger, vec![], &never, 200), [(Change::Closed, State::Quiet)]);
+        let mut archived = Ledger::default();
+        told(&mut archived, vec![blocked(5)], &never, 10);
+        // Its flows are in the archive: it is found for ever, and over all the same.
+        assert_eq!(told(&mut archived, vec![blocked(5)], &never, 200), [(Change::Closed, State::Quiet)]);
+        assert_eq!(told(&mut archived, vec![blocked(5)], &never, 201), []);
+        assert_eq!(archived.open(), BTreeMap::new());
+    }
+
+    #[test]
+    fn what_only_goes_on_is_told_again_after_a_while() {
+        let (mut ledger, never) = (Ledger::default(), Worked::default());
+        let more = |last, flows| Finding { flows, ..blocked(last) };
+        told(&mut ledger, vec![more(5, 1)], &never, 10);
+        assert_eq!(told(&mut ledger, vec![more(250, 7)], &never, 300), []);
+        assert_eq!(told(&mut ledger, vec![more(300, 8)], &never, 311), [(Change::Updated, State::Open)]);
+        assert_eq!(told(&mut ledger, vec![more(311, 9)], &never, 320), []);
+    }
+}
