@@ -695,7 +695,10 @@ impl<'w, 'l> Watch<'w, 'l> {
             }
             Err(stop) => {
                 self.complain(&format!("the old rules stay: {}", stop.message));
-                self.face.note(at, "reload", false, Shown::text(&stop.message).as_str())
+                // A fault is shown with its place in the file, over several lines.
+                let lines: Vec<Shown> = stop.message.lines().map(Shown::text).collect();
+                let lines: Vec<&str> = lines.iter().map(Shown::as_str).collect();
+                self.face.note(at, "reload", false, &lines.join("\n"))
             }
         }
     }
