@@ -32,6 +32,7 @@ use crate::capture::device::RingCounts;
 use crate::capture::write::Kept;
 use crate::decode::counts::DecodeCounts;
 use crate::decode::decoder::Decoder;
+use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::flow::duplicate::signature;
 use crate::flow::limits::Limits;
@@ -74,6 +75,9 @@ const HOLD: Duration = BLOCK_WAIT.saturating_add(Duration::from_millis(30));
 
 /// So many frames do not wait any longer.
 const HELD_MAX: usize = 1 << 15;
+
+/// ICMP errors that wait; more are counted in the order they came.
+const LATE_MAX: usize = 4096;
 
 /// A silence longer than this may be a pause of the mirror itself.
 const GAP: Duration = Duration::from_secs(30);
@@ -349,6 +353,8 @@ struct Reader<'l, 'a> {
     /// Where several rings are read: what waits for older frames.
     rest: FrameBatch,
     lanes: Vec<PacketBatch>,
+    /// Where there are several readers: ICMP errors, until the packets that they are about were surely counted.
+    late: VecDeque<(Packet, Handle)>,
     seen_until: Timestamp,
 }
 
@@ -385,6 +391,7 @@ impl<'l, 'a> Reader<'l, 'a> {
             batch: FrameBatch::default(),
             rest: FrameBatch::default(),
             lanes: live.workers.iter().map(|_| PacketBatch::new(CHUNK)).collect(),
+            late: VecDeque::new(),
             seen_until: at,
         }
     }
@@ -466,12 +473,32 @@ impl<'l, 'a> Reader<'l, 'a> {
         for chunk in batch.frames.chunks(CHUNK) {
             self.chunk(chunk, &batch);
         }
+        self.count_late(if all { Timestamp(u64::MAX) } else { earlier(asked, 2 * HOLD) }, &batch.arena);
         if let Some(newest) = batch.frames.last() {
             self.seen_until = self.seen_until.max(newest.ts);
         }
         batch.frames.clear();
         batch.arena.clear();
         self.batch = std::mem::replace(&mut self.rest, batch);
+    }
+
+    /// Counts the ICMP errors that came before a time: another reader had the flows that they are about.
+    fn count_late(&mut self, before: Timestamp, arena: &[u8]) {
+        while let Some((packet, handle)) = self.late.pop_front() {
+            if packet.ts >= before {
+                self.late.push_front((packet, handle));
+                return;
+            }
+            let place = handle.shard % self.live.workers.len();
+            if let (Some(lane), Some(worker)) = (self.lanes.get_mut(place), self.live.workers.get(place)) {
+                lane.fill(|free| {
+                    *free = packet;
+                    Some(handle)
+                });
+                lock(worker).take(lane, arena);
+                lane.clear();
+            }
+        }
     }
 
     fn chunk(&mut self, frames: &[Frame], batch: &FrameBatch) {
@@ -499,7 +526,9 @@ impl<'l, 'a> Reader<'l, 'a> {
                 let kept = Kept { interface, ts: frame.ts, wire_len: frame.wire_len, bytes: bytes.into() };
                 recent.keep(place.key, frame.id.number(), kept, self.live.kept_bytes);
             }
-            if let Some(lane) = self.lanes.get_mut(shard % workers) {
+            if workers > 1 && matches!(place.layer, Layer::IcmpError(_)) && self.late.len() < LATE_MAX {
+                self.late.push_back((place, handle));
+            } else if let Some(lane) = self.lanes.get_mut(shard % workers) {
                 lane.fill(|packet| {
                     *packet = place;
                     Some(handle)
