@@ -3,7 +3,9 @@
 pub mod analyze;
 pub mod args;
 pub mod bench;
+pub mod diff;
 pub mod exit;
+pub mod export;
 #[cfg(target_os = "linux")]
 pub mod face;
 #[cfg(target_os = "linux")]
@@ -33,12 +35,15 @@ use crate::cli::output::to_stdout;
 use crate::cli::rules::ListFormat;
 use crate::cli::rules::RulesError;
 
-/// `portolan rules`: list, check, explain.
+/// `portolan rules`: list, check, explain, export.
 fn rules(args: &RulesArgs) -> Result<u8, Stop> {
     let stop = |error: RulesError| match &error {
         RulesError::Write(write) => Stop::stdout(write),
         _ => Stop { code: error.exit_code(), message: error.to_string() },
     };
+    if let RulesCommand::Export(args) = &args.command {
+        return export::export(args);
+    }
     let mut done = Ok(());
     let written = to_stdout(|out| {
         done = match &args.command {
@@ -49,6 +54,7 @@ fn rules(args: &RulesArgs) -> Result<u8, Stop> {
             RulesCommand::Explain { from, to, port, judge } => {
                 rules::explain(&judge.load_options(), from, to, port, out)
             }
+            RulesCommand::Export(_) => Ok(()),
         };
         Ok(())
     });
@@ -73,6 +79,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Watch(args) => watch::watch(args),
         Command::Bench(args) => bench::bench(args),
         Command::Rules(args) => rules(args),
+        Command::Diff(args) => diff::diff(args),
     };
     match done {
         Ok(code) => code,

@@ -552,6 +552,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             filter: self.plan.filter.as_deref().map(Shown::text),
             site: self.plan.args.judge.site.as_deref().map(Shown::path),
             profiles: self.catalogue.profiles().map(|profile| profile.id.clone()).collect(),
+            readiness: Vec::new(),
         };
         let mut health = health_of(captured, &inputs, self.knowledge);
         let frames = self.frame_counts(captured, rings);

@@ -202,6 +202,11 @@ pub(crate) struct RowPlace(u32);
 impl RowPlace {
     /// No row.
     pub(crate) const NONE: Self = Self(u32::MAX);
+
+    /// The place in a list with an item for each row.
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// Sums of flows that are kept no more, of one row and port.
@@ -727,6 +732,11 @@ impl Pairs {
 }
 
 impl<'a> Pair<'a> {
+    /// Where the rows of its services stand.
+    pub(crate) fn places(&self) -> impl Iterator<Item = RowPlace> + use<'a> {
+        self.rows.iter().map(|(row, _)| RowPlace(*row))
+    }
+
     /// The services, by id and transport.
     pub fn services(&self) -> impl Iterator<Item = PairService<'a>> + use<'a> {
         let pairs = self.pairs;
