@@ -285,7 +285,8 @@ impl Ring {
         });
         read.map_err(|error| {
             let error = failed(&self.name, &error);
-            self.count();
+            // What waits in the ring goes with it.
+            self.counts.dropped_by_kernel += self.count().waiting();
             self.handle = None;
             error
         })

@@ -426,6 +426,8 @@ fn an_interface_that_was_replaced_ends_the_watch_with_a_report() {
     let report = folder.path().join("report.json");
     let watching = Watching::begin(&net, &["-o", report.to_str().unwrap()]);
     net.send(&flood(), 1);
+    // What still waits in the kernel would go with the interface.
+    watching.wait_for("the frames", |event| event["event"] == "status" && event["frames"]["parsed"] == 1000);
     net.exec(&["ip", "link", "del", WATCHED]);
     watching.wait_for("the word that it is gone", |event| event["event"] == "link" && event["state"] == "gone");
     net.plug();
