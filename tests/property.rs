@@ -12,6 +12,15 @@ use portolan::catalogue::LoadOptions;
 use portolan::catalogue::load;
 use portolan::decode::decoder::Decoder;
 use portolan::decode::packet::Decoded;
+use portolan::learn::knowledge::Knowledge;
+use portolan::learn::rpc::JOINED_MAX;
+use portolan::learn::rpc::RpcSession;
+use portolan::model::addr::Addr;
+use portolan::model::addr::FlowKey;
+use portolan::model::app::AppProto;
+use portolan::model::app::Speaker;
+use portolan::model::ids::FrameId;
+use portolan::model::time::Timestamp;
 use portolan::model::transport::Transport;
 use portolan::proto::RECOGNISERS;
 use portolan::proto::Recognition;
@@ -122,6 +131,36 @@ fn more_bytes_of_a_stream_never_bring_back_what_was_denied_nor_make_a_second_cer
             }
             assert!(ever_certain.len() <= 1, "{ever_certain:?} of {bytes:02x?}");
         }
+    }
+}
+
+#[test]
+fn damaged_conversations_of_rpc_hold_little_and_teach_ports() {
+    let mut dice = Dice(6);
+    let all: Vec<_> = samples()
+        .into_iter()
+        .filter(|sample| (sample.proto, sample.transport) == (AppProto::DceRpc, Transport::Tcp))
+        .collect();
+    let (server, client) = (Addr::v4([10, 0, 0, 10]), Addr::v4([10, 0, 0, 50]));
+    let (key, asks) = FlowKey::of(client, 50_000, server, 135, Transport::Tcp);
+    for _ in 0..COPIES {
+        let knowledge = Knowledge::new();
+        let mut session = RpcSession::new(key, FrameId::new(0, 1));
+        for number in 1..=12 {
+            let sample = &all[dice.below(all.len())];
+            let mut bytes = sample.bytes.clone();
+            let other = dice.below(all.len());
+            dice.damage(&mut bytes, &all[other].bytes);
+            let side = if sample.speaker == Some(Speaker::Server) { asks.other() } else { asks };
+            if dice.below(6) == 0 {
+                session.gap(side);
+            } else {
+                session.stream(side, &bytes, Timestamp(number), FrameId::new(0, number), &knowledge);
+            }
+            assert!(session.held() <= 2 * (2 * (64 << 10) + JOINED_MAX), "{} bytes are held", session.held());
+        }
+        let endpoints = knowledge.endpoints();
+        assert!(endpoints.ports().all(|(_, _, port, known)| port != 0 && !known.is_empty()));
     }
 }
 

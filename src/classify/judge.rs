@@ -42,6 +42,8 @@ use crate::flow::table::Stored;
 use crate::flow::table::Table;
 use crate::learn::grade::Endpoints;
 use crate::learn::knowledge::Knowledge;
+use crate::learn::names::AppError;
+use crate::learn::names::AppErrors;
 use crate::learn::names::Name;
 use crate::model::addr::Addr;
 use crate::model::transport::Transport;
@@ -61,6 +63,7 @@ pub struct Judge<'a> {
     roles: Roles,
     rpc: Rpc,
     names: Vec<(Addr, Vec<Name>)>,
+    errors: AppErrors,
     collapsed: Collapsed,
 }
 
@@ -112,6 +115,7 @@ impl<'a> Judge<'a> {
             roles,
             rpc,
             names: knowledge.names().all(),
+            errors: knowledge.names().errors(),
             collapsed,
         }
     }
@@ -175,11 +179,13 @@ impl<'a> Judge<'a> {
         let (flow, icmp) = (stored.flow(), seen.icmp());
         let about = About { catalogue: self.catalogue, hosts: &self.hosts, classes: &self.classes };
         let verdict = outcome(seen, &flow, &self.context, &about);
+        let errors = self.errors_on(&flow);
         Some(Judged {
             icmp,
             orig,
             dir_basis,
-            notes: notes(&flow, icmp, &verdict),
+            notes: notes(&flow, icmp, &verdict, &errors),
+            errors,
             verdict,
             service: ruled.service,
             standing: ruled.standing.clone(),
@@ -197,6 +203,12 @@ impl<'a> Judge<'a> {
         let seen = self.flows.get(number)?;
         let about = About { catalogue: self.catalogue, hosts: &self.hosts, classes: &self.classes };
         Some(outcome(seen, &seen.stored.flow(), &self.context, &about).frames)
+    }
+
+    /// What applications told of errors while this flow lasted: its ports may have had others.
+    fn errors_on(&self, flow: &Flow) -> Vec<AppError> {
+        let during = |error: &&AppError| (flow.first..=flow.last_seen()).contains(&error.seen.at);
+        self.errors.of(&flow.key).iter().filter(during).copied().collect()
     }
 
     /// What RPC sessions learned.
@@ -286,12 +298,13 @@ pub(crate) fn ahead<'f, 'a>(flows: &'f [Seen<'a>]) -> impl Iterator<Item = &'f S
 /// How many flows lie between asking for one and looking at it: enough for memory to answer.
 const AHEAD: usize = 8;
 
-fn notes(flow: &Flow, icmp: Option<&IcmpSeen>, verdict: &Verdict) -> Vec<&'static str> {
+fn notes(flow: &Flow, icmp: Option<&IcmpSeen>, verdict: &Verdict, errors: &[AppError]) -> Vec<&'static str> {
     let midway = flow.key.transport == Transport::Tcp && flow.syns == [0, 0];
     let open = verdict.outcome == Outcome::Open;
     let facts = [
         (midway && flow.synacks == [0, 0], "mid_stream"),
         (open && icmp.is_some(), "soft_error"),
+        (!errors.is_empty(), "app_error"),
         (verdict.reason == Reason::HalfOpenProbe, "probe"),
         (verdict.reason == Reason::ConnectOnly, "no_payload"),
         (verdict.reason == Reason::UdpFallback, "udp_fallback"),

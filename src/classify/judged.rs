@@ -17,6 +17,7 @@ use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Flow;
 use crate::flow::record::Totals;
 use crate::learn::grade::Guess;
+use crate::learn::names::AppError;
 use crate::model::addr::Addr;
 use crate::model::addr::FiveTuple;
 use crate::model::addr::Side;
@@ -77,6 +78,8 @@ pub struct Judged<'a> {
     pub collapse: Option<usize>,
     /// Things worth knowing that change no verdict: stable words such as `mid_stream` or `udp_fallback`.
     pub notes: Vec<&'static str>,
+    /// What applications told of errors on it, in order of protocol and code. The network did its part.
+    pub errors: Vec<AppError>,
     /// The standing rests on roles that were inferred, not given.
     pub roles_inferred: bool,
     /// The protocol that its payload is, certain or likely.

@@ -381,9 +381,9 @@ mod tests {
         assert_eq!(attention, Attention::Enough, "a datagram is whole");
         let (key, _) =
             FlowKey::of(Addr::v4([10, 10, 2, 50]), 50_000, Addr::v4(SERVER), 1000, samples::KRB_ERROR.transport);
-        let errors = knowledge.names().errors(&key);
+        let errors = knowledge.names().errors();
         assert_eq!(
-            errors.iter().map(|error| (error.proto, error.code)).collect::<Vec<_>>(),
+            errors.of(&key).iter().map(|error| (error.proto, error.code)).collect::<Vec<_>>(),
             [(AppProto::Kerberos, 25)]
         );
     }

@@ -183,6 +183,18 @@ pub struct AppError {
     pub seen: Seen,
 }
 
+/// The errors that applications told their peers, by flow.
+#[derive(Clone, Debug, Default)]
+pub struct AppErrors(BTreeMap<Pair, Vec<AppError>>);
+
+impl AppErrors {
+    /// The errors told on flows with this key, in order of protocol and code. A key may have had several flows: the
+    /// moment tells which of them.
+    pub fn of(&self, key: &FlowKey) -> &[AppError] {
+        self.0.get(&pair(key)).map_or(&[], Vec::as_slice)
+    }
+}
+
 /// Trust first: where a host has too many names, those of DNS go.
 type Key = (Source, Kind, String);
 
@@ -274,12 +286,13 @@ impl Names {
         lock(&self.services).map.iter().map(|(service, seen)| (service.clone(), *seen)).collect()
     }
 
-    /// The errors told on flows with this key, in order of protocol and code. A key may have had several flows: the
-    /// moment tells which of them.
-    pub fn errors(&self, key: &FlowKey) -> Vec<AppError> {
-        let store = lock(&self.errors);
-        let errors = store.map.get(&pair(key)).map(|errors| errors.map.iter()).into_iter().flatten();
-        errors.map(|((proto, code), seen)| AppError { proto: *proto, code: *code, seen: *seen }).collect()
+    /// The errors told on flows.
+    pub fn errors(&self) -> AppErrors {
+        let told = |(pair, errors): (&Pair, &Errors)| {
+            let all = errors.map.iter();
+            (*pair, all.map(|((proto, code), seen)| AppError { proto: *proto, code: *code, seen: *seen }).collect())
+        };
+        AppErrors(lock(&self.errors).map.iter().map(told).collect())
     }
 
     /// Whether anything was left out because a store was full.
@@ -452,7 +465,8 @@ mod tests {
         let (other, _) = FlowKey::of(Addr::v4([10, 0, 0, 1]), 50000, Addr::v4(HOST), 88, Transport::Tcp);
         names.error(&there, AppProto::Kerberos, 25, seen(7));
         names.error(&there, AppProto::Kerberos, 25, seen(4));
-        assert_eq!(names.errors(&back), [AppError { proto: AppProto::Kerberos, code: 25, seen: seen(4) }]);
-        assert_eq!(names.errors(&other), []);
+        let errors = names.errors();
+        assert_eq!(errors.of(&back), [AppError { proto: AppProto::Kerberos, code: 25, seen: seen(4) }]);
+        assert_eq!(errors.of(&other), []);
     }
 }

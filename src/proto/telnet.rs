@@ -1,7 +1,7 @@
 //! Telnet (RFC 854): the negotiation of options, with which either end may begin.
 //!
-//! A single negotiation is like the marks of some other formats; two in a row are not. It must never know of the text
-//! that follows.
+//! A single negotiation is like the marks of some other formats; two in a row are not. Both ends may do without, so that
+//! text alone is never known as Telnet and never denied. It must never know what the text says.
 
 use crate::model::app::Speaker;
 use crate::model::transport::Transport;
@@ -25,12 +25,26 @@ const OPTION_MAX: u8 = 49;
 
 const ECHO: u8 = 1;
 
+/// So much of a text is looked at.
+const TEXT_LEN: usize = 32;
+
 /// What only a client has: type, window size, speed, X display, environment (two numbers) of a terminal.
 const OF_TERMINALS: &[u8] = &[24, 31, 32, 35, 36, 39];
 
 /// Says whether these bytes begin a direction of Telnet.
 pub fn recognise(_: Transport, bytes: &[u8]) -> Recognition {
-    answer(negotiation(bytes))
+    match bytes.split_first() {
+        Some((&IAC, _)) | None => answer(negotiation(bytes)),
+        Some((7..=13 | 0x1b | 0x20..=0x7e, text)) if text.iter().take(TEXT_LEN).all(is_of_text) => {
+            Recognition::NeedMore
+        }
+        Some(_) => Recognition::NotForUs,
+    }
+}
+
+/// A character of a terminal's text or of its control: zero follows a carriage return.
+fn is_of_text(byte: &u8) -> bool {
+    matches!(byte, 0 | 7..=13 | 0x1b | 0x20..=0x7e | 0x80..)
 }
 
 fn negotiation(bytes: &[u8]) -> Read<Recognition> {
@@ -101,6 +115,16 @@ mod tests {
         assert_eq!(say(b"\xff\xfb\x01\r\nlogin: "), Recognition::Likely(Speaker::Server));
         let sub = [IAC, SB, 24, 1, IAC, SE, IAC, SB, 31, 0, 80];
         assert_eq!(say(&sub), Recognition::Likely(Speaker::Either));
+    }
+
+    #[test]
+    fn text_without_negotiation_is_neither_known_nor_denied() {
+        for text in [&b"login: "[..], b"\r\n\r\nWelcome\r\n", b"\x1b[2J", b"root\r\0", b"Gr\xfc\xdfe"] {
+            assert_eq!(say(text), Recognition::NeedMore);
+        }
+        for stranger in [&b"0\x0c\x02\x01\x01"[..], b"\x16\x03\x01", &[0, 0, 0, 90], b"a\x05"] {
+            assert_eq!(say(stranger), Recognition::NotForUs);
+        }
     }
 
     #[test]

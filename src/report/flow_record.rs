@@ -10,6 +10,7 @@ use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Standing;
 use crate::flow::state::ConnState;
 use crate::learn::grade::Guess;
+use crate::learn::names::AppError;
 use crate::model::addr::FiveTuple;
 use crate::model::app::AppProto;
 use crate::model::ids::FrameId;
@@ -101,6 +102,19 @@ pub struct FlowRecord {
     pub frames: Vec<FrameName>,
     /// Why it is unexpected or not judged.
     pub standing_why: Option<&'static str>,
+    /// What applications told of errors on it.
+    pub app_errors: Vec<ErrorRecord>,
+}
+
+/// An error that one end told the other in the words of its protocol.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ErrorRecord {
+    /// The protocol.
+    pub app: &'static str,
+    /// The error's number in it.
+    pub code: u16,
+    /// The frame that told it first.
+    pub frame: FrameName,
 }
 
 /// An RPC interface, as one flow knows it.
@@ -135,6 +149,12 @@ pub struct IcmpRecord {
     pub code: u8,
     /// Who sent it.
     pub from: Party,
+}
+
+impl ErrorRecord {
+    fn of(error: AppError, names: &Names<'_>) -> Self {
+        Self { app: error.proto.name(), code: error.code, frame: names.frame(error.seen.frame) }
+    }
 }
 
 impl FlowRecord {
@@ -191,6 +211,7 @@ impl FlowRecord {
                 Standing::NotJudged(why) => Some(why.name()),
                 _ => None,
             },
+            app_errors: judged.errors.iter().map(|error| ErrorRecord::of(*error, names)).collect(),
         }
     }
 }

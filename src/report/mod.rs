@@ -63,6 +63,7 @@ use crate::report::readiness::ReadinessRow;
 use crate::report::readiness::Seen;
 use crate::report::readiness::Untold;
 use crate::report::rpc::EndpointRow;
+use crate::report::rpc::Stale;
 use crate::report::sanitise::Shown;
 
 /// Everything that is told of a run. Serialises as schema `portolan/report/1`.
@@ -175,10 +176,12 @@ impl<'a> Report<'a> {
             pairs.find([story.client, story.server], story.transport, service, numbered)
         });
         let mut exercised = Exercised::default();
+        let mut stale = Stale::default();
         for (ruled, judged) in flows {
             let row = pairs.add(&ruled);
             exercised.add(row, &ruled, names.catalogue());
             if let Some(judged) = judged {
+                stale.look(&judged, endpoints);
                 findings.add(row, &judged);
             }
         }
@@ -195,7 +198,7 @@ impl<'a> Report<'a> {
         health.notes.extend(own_notes);
         pairs.finish(numbered, &names);
         let dated = !run.is_one_day();
-        let rpc_endpoints = rpc::endpoints(endpoints, &names);
+        let rpc_endpoints = rpc::endpoints(endpoints, &stale, &names);
         let mut fits = Fits::new(names.catalogue());
         let untold = Untold::of(folds, collapses);
         let seen = Seen {

@@ -105,7 +105,7 @@ pub struct ReadinessRow {
     pub purpose: Shown,
     /// The ports that the row names, as `tcp/88 udp/88`.
     #[serde(skip)]
-    pub named: String,
+    pub named: Shown,
 }
 
 /// A row's service over one transport.
@@ -330,7 +330,8 @@ pub(crate) fn readiness(seen: &Seen<'_, '_>, fits: &mut Fits<'_>) -> Readiness {
         let mut own = catalogue.rows().iter().filter(|row| row.profile == profile.id);
         (profile.id.as_str(), own.all(is_checked))
     });
-    let mut sheets = Sheets { seen, fits, profiles: profiles.collect(), listed: 0, all: Vec::new(), cut: 0 };
+    let words = catalogue.rows().iter().map(|row| RowWords::of(row, catalogue)).collect();
+    let mut sheets = Sheets { seen, fits, profiles: profiles.collect(), words, listed: 0, all: Vec::new(), cut: 0 };
     let mut met: BTreeSet<(Addr, Addr)> = BTreeSet::new();
     for pair in seen.pairs.iter() {
         let (Party::One(client), Party::One(server)) = (pair.client, pair.server) else { continue };
@@ -373,6 +374,26 @@ fn shows(seen: &Seen<'_, '_>, pair: Pair<'_>, client: Addr, server: Addr) -> BTr
     all
 }
 
+/// What is told of a row wherever it is listed.
+struct RowWords {
+    profile: Shown,
+    service: Shown,
+    purpose: Shown,
+    named: Shown,
+}
+
+impl RowWords {
+    fn of(row: &Row, catalogue: &Catalogue) -> Self {
+        let named: Vec<String> = row.ports.iter().map(ToString::to_string).collect();
+        Self {
+            profile: Shown::name(&row.profile),
+            service: Shown::name(row.service.map_or("any", |service| &catalogue.service(service).id)),
+            purpose: Shown::text(&row.purpose),
+            named: Shown::text(&named.join(" ")),
+        }
+    }
+}
+
 /// The rows of one profile between two hosts.
 struct Sheet {
     /// The profile's place among those that judge.
@@ -386,6 +407,8 @@ struct Sheets<'s, 'b, 'a, 'f> {
     fits: &'s mut Fits<'f>,
     /// The profiles that judge, and whether each is a check list.
     profiles: Rc<[(&'a str, bool)]>,
+    /// By the number of the row: there may be as many rows of readiness as pairs.
+    words: Vec<RowWords>,
     listed: usize,
     all: Vec<Sheet>,
     cut: u64,
@@ -450,16 +473,15 @@ impl Sheets<'_, '_, '_, '_> {
         shown.dedup();
         shown.truncate(FRAMES_MAX);
         let parts = shows.into_iter().flat_map(|shows| &shows.parts);
-        let catalogue = names.catalogue();
-        let named: Vec<String> = row.ports.iter().map(ToString::to_string).collect();
+        let word = |of: fn(&RowWords) -> &Shown| self.words.get(id.0 as usize).map(of).cloned().unwrap_or_default();
         ReadinessRow {
-            profile: Shown::name(&row.profile),
+            profile: word(|words| &words.profile),
             row: names.row(id),
             client: Party::One(client),
             server: Party::One(server),
             state,
             frames: shown.into_iter().map(|frame| names.frame(frame)).collect(),
-            service: Shown::name(row.service.map_or("any", |service| &catalogue.service(service).id)),
+            service: word(|words| &words.service),
             transports: parts
                 .map(|(transport, (signs, ports, cut))| TransportRow {
                     transport,
@@ -470,8 +492,8 @@ impl Sheets<'_, '_, '_, '_> {
                     ports_cut: *cut,
                 })
                 .collect(),
-            purpose: Shown::text(&row.purpose),
-            named: named.join(" "),
+            purpose: word(|words| &words.purpose),
+            named: word(|words| &words.named),
         }
     }
 

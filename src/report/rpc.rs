@@ -1,16 +1,22 @@
 //! RPC in the report: which interfaces were learned at which ports, and for which one a finding is.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::classify::judged::Judged;
 use crate::classify::verdict::Confidence;
+use crate::classify::verdict::Outcome;
 use crate::learn::endpoints::Learned;
 use crate::learn::endpoints::Over;
 use crate::learn::endpoints::Source;
 use crate::learn::grade::Endpoints;
 use crate::learn::grade::Grade;
 use crate::learn::grade::Guess;
+use crate::model::addr::Addr;
 use crate::model::ids::FrameId;
+use crate::model::time::Timestamp;
+use crate::model::transport::Transport;
 use crate::model::uuid::InterfaceId;
 use crate::report::names::FrameName;
 use crate::report::names::Names;
@@ -26,6 +32,8 @@ pub struct EndpointRow {
     pub transport: &'static str,
     /// The port.
     pub port: u16,
+    /// In which frame the port first refused a client after all of this had been said.
+    pub stale: Option<FrameName>,
     /// What is there.
     pub interfaces: Vec<InterfaceRow>,
 }
@@ -68,6 +76,28 @@ pub struct InterfaceName {
     pub others: Vec<Shown>,
 }
 
+/// Learned ports that refused a client after they had last been named: when such a flow first began, and its refusal.
+#[derive(Debug, Default)]
+pub(crate) struct Stale(BTreeMap<(Addr, u16), (Timestamp, FrameId)>);
+
+impl Stale {
+    /// Looks at a flow that has a finding.
+    pub(crate) fn look(&mut self, judged: &Judged<'_>, endpoints: &Endpoints) {
+        if judged.verdict.outcome != Outcome::Refused || judged.flow.key.transport != Transport::Tcp {
+            return;
+        }
+        let (server, began) = (judged.ends().resp, judged.flow.first);
+        let said = [Over::Tcp, Over::Http].into_iter().flat_map(|over| endpoints.at(server.addr, over, server.port));
+        let refused = judged.verdict.frames.iter().last();
+        if let (Some(last), Some(frame)) = (said.map(|known| known.last.ts).max(), refused)
+            && last < began
+        {
+            let first = self.0.entry((server.addr, server.port)).or_insert((began, frame));
+            *first = (*first).min((began, frame));
+        }
+    }
+}
+
 fn source(source: Source) -> &'static str {
     match source {
         Source::Bind => "bind",
@@ -86,11 +116,12 @@ fn over(over: Over) -> &'static str {
 }
 
 /// Every port that was learned, in order of server and port.
-pub(crate) fn endpoints(endpoints: &Endpoints, names: &Names<'_>) -> Vec<EndpointRow> {
+pub(crate) fn endpoints(endpoints: &Endpoints, stale: &Stale, names: &Names<'_>) -> Vec<EndpointRow> {
     let rows = endpoints.ports().map(|(server, carried, port, learned)| EndpointRow {
         server: Party::One(server),
         transport: over(carried),
         port,
+        stale: stale.0.get(&(server, port)).filter(|_| carried != Over::Udp).map(|(_, frame)| names.frame(*frame)),
         interfaces: learned.iter().map(|known| interface(known, names)).collect(),
     });
     rows.collect()

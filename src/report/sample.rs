@@ -207,6 +207,7 @@ impl Made {
             collapse: self.collapse,
             notes: vec!["mid_stream"],
             roles_inferred: true,
+            errors: Vec::new(),
             app: None,
             rpc: None,
         }

@@ -42,7 +42,8 @@ impl Shown {
 
     fn chars(raw: &str, chars_max: usize) -> Self {
         // Nearly all names are fit to be shown as they are.
-        if raw.len() <= chars_max && !raw.chars().any(is_harmful) {
+        let plain = || raw.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if raw.len() <= chars_max && (plain() || !raw.chars().any(is_harmful)) {
             return Self(raw.into());
         }
         Self(cut_end(raw.chars().map(Piece::Char), chars_max).into())

@@ -200,7 +200,7 @@ pub(crate) fn port(value: &Value, name: &str) -> u16 {
     u16::try_from(number(value, name)).unwrap()
 }
 
-fn flow(record: &Value) -> Flow {
+pub(crate) fn flow(record: &Value) -> Flow {
     let end = |address_name: &str, port_name: &str| {
         let port = record.get(port_name).and_then(Value::as_u64).unwrap_or(0);
         (address(record, address_name), u16::try_from(port).unwrap())

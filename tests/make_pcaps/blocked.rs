@@ -311,6 +311,12 @@ pub(crate) const FOLDER: Folder = Folder {
             scenes::rpc_dynamic_dropped,
         ),
         Capture::scene(
+            "rpc_dynamic_refused.pcap",
+            "the mapper hands out 49668 for drsuapi, and the server refuses a connection to it",
+            "rpc_blocked: tcp/49668 refused, confirmed, `rst_host`: drsuapi, grade B; the port shows as refused since",
+            scenes::rpc_dynamic_refused,
+        ),
+        Capture::scene(
             "rpc_not_registered.pcap",
             "the mapper answers that the interface is not registered",
             "rpc_not_registered: drsuapi; tcp/135 open, `handshake`",

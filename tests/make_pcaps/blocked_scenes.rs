@@ -306,6 +306,14 @@ pub(crate) fn rpc_dynamic_dropped(scene: &mut Scene) {
     ending(scene);
 }
 
+pub(crate) fn rpc_dynamic_refused(scene: &mut Scene) {
+    at_work(scene);
+    let found = rpc::ept_map_found(rpc::DRSUAPI, &DC1, play::RPC_PORT);
+    play::epm(scene, &CLIENT, &DC1, rpc::DRSUAPI, &found);
+    tcp::refused(scene, &CLIENT, &DC1, play::RPC_PORT, &DC1);
+    ending(scene);
+}
+
 pub(crate) fn rpc_not_registered(scene: &mut Scene) {
     at_work(scene);
     play::epm(scene, &CLIENT, &DC1, rpc::DRSUAPI, &rpc::ept_map_unknown());

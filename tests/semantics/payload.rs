@@ -69,6 +69,19 @@ fn what_neither_end_begins_as_it_should_is_unexpected_too() {
 }
 
 #[test]
+fn text_on_the_port_of_telnet_is_not_denied() {
+    let c = conn(C, OWN, S, 23);
+    let site = SITE.replace("client = [", "telnet-server = [\"10.0.0.10\"]\nclient = [");
+    let of = |client: &[u8], server: &[u8]| heard(&whole(23, client, server), &site);
+    of(b"root\r\n", b"\r\nWelcome\r\nlogin: ").of(c).standing("expected").finding("-").app("-");
+    // Twins: bytes that are no text, and another protocol of text.
+    let [client, server] = NOISE;
+    of(client, server).of(c).standing("unexpected: protocol_mismatch").finding("unexpected");
+    let [client, server] = both(AppProto::Ssh);
+    of(&client, &server).of(c).standing("unexpected: protocol_mismatch").app("ssh");
+}
+
+#[test]
 fn what_was_cut_off_says_nothing() {
     let c = conn(C, OWN, S, 389);
     let [client, server] = both(AppProto::Ssh);

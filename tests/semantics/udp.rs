@@ -1,7 +1,9 @@
 //! Datagrams and echo: U1 to U10, I1.
 
+use portolan::model::app::AppProto;
 use portolan::model::transport::Transport;
 
+use crate::samples::samples;
 use crate::script::C;
 use crate::script::C2;
 use crate::script::C6;
@@ -12,6 +14,9 @@ use crate::script::S;
 use crate::script::S6;
 use crate::script::Script;
 use crate::script::conn;
+use crate::spoken::OWN;
+use crate::spoken::datagrams;
+use crate::spoken::judged;
 
 fn dns() -> Conn {
     conn(C, 53_000, S, 53)
@@ -180,6 +185,24 @@ fn u8_an_answer_is_an_answer_whatever_it_says() {
     let c = conn(C, 53_000, S, 88);
     let world = Script::new().ask(0.0, c, 220).answer(0.01, c, 110).lead(0x7e).judge();
     world.of(c).is("open", "udp_reply").finding("-");
+    // With its payload the error has a note: the network works, the client was told no.
+    let says = |proto: AppProto, title: &str| {
+        let sample = samples().into_iter().find(|sample| sample.proto == proto && sample.title == title);
+        sample.unwrap().bytes
+    };
+    let asks = says(AppProto::Kerberos, "AS-REQ (lab)");
+    let told_no = says(AppProto::Kerberos, "KRB-ERROR: preauthentication required (lab)");
+    let world = judged(&datagrams(OWN, 88, &asks, &told_no));
+    world.of(conn(C, OWN, S, 88)).is("open", "udp_reply").finding("-").note("app_error");
+    let query = says(AppProto::Dns, "query (lab)");
+    let no_such_name = says(AppProto::Dns, "no such name");
+    judged(&datagrams(OWN, 53, &query, &no_such_name))
+        .of(conn(C, OWN, S, 53))
+        .is("open", "udp_reply")
+        .note("app_error");
+    // Twin: an answer without error.
+    let answer = says(AppProto::Dns, "answer (lab)");
+    judged(&datagrams(OWN, 53, &query, &answer)).of(conn(C, OWN, S, 53)).is("open", "udp_reply").no_note("app_error");
 }
 
 #[test]

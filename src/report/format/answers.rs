@@ -127,7 +127,7 @@ pub(crate) fn readiness_csv(report: &Report<'_>, out: &mut dyn Write) -> io::Res
             row.server.to_string(),
             row.state.name().to_owned(),
             row.service.to_string(),
-            row.named.clone(),
+            row.named.to_string(),
             sum(|part| part.worked),
             sum(|part| part.failed),
             frames.join(" "),

@@ -79,7 +79,7 @@ fn readiness(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     for told in sheets.iter().flat_map(|sheet| &sheet.rows).take(ROWS_MAX) {
         let frames: Vec<String> = told.frames.iter().map(ToString::to_string).collect();
         let state = answers::state_words(told.state).to_owned();
-        let (named, purpose) = (told.named.clone(), told.purpose.to_string());
+        let (named, purpose) = (told.named.to_string(), told.purpose.to_string());
         let (client, server) = (told.client.to_string(), told.server.to_string());
         row(out, &[client, server, told.row.to_string(), state, named, purpose, frames.join(", ")])?;
     }

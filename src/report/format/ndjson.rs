@@ -71,7 +71,7 @@ mod tests {
             r#""outcome":"open","standing":"expected","confidence":"confirmed","reason":"handshake","by":null,"#,
             r#""rule_id":"site/ldap","src_role":"client","dst_role":"domain-controller","finding":null,"rpc":null,"app":null,"#,
             r#""icmp":null,"handshake_us":310,"dir_basis":"syn","flags":["mid_stream"],"frames":[30],"#,
-            r#""standing_why":null}"#,
+            r#""standing_why":null,"app_errors":[]}"#,
         );
         let record: serde_json::Value = serde_json::from_str(&lines[2]).unwrap();
         let named = lines[2]

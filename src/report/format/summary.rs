@@ -121,7 +121,8 @@ pub(crate) fn rpc_ports(report: &Report<'_>) -> Vec<String> {
         }
         let frame = row.interfaces.iter().map(|interface| &interface.frame).min();
         let frame = frame.map(|frame| format!(" (frame {frame})")).unwrap_or_default();
-        format!("{} {}/{}: {}{frame}", row.server, row.transport, row.port, some(&told, INTERFACES_MAX))
+        let stale = row.stale.as_ref().map(|frame| format!("; refused since (frame {frame})")).unwrap_or_default();
+        format!("{} {}/{}: {}{frame}{stale}", row.server, row.transport, row.port, some(&told, INTERFACES_MAX))
     };
     report.rpc_endpoints.iter().map(line).collect()
 }
