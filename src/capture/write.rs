@@ -124,9 +124,9 @@ mod tests {
         }
         let outcome = read(&file);
         assert_eq!(outcome.facts.damage, None);
-        let seen: Vec<_> = outcome.frames.iter().map(|frame| (frame.0, frame.4.clone())).collect();
-        assert_eq!(seen, [(1, vec![1, 2, 3]), (2, vec![4; 60])]);
-        assert_eq!(outcome.facts.first, Some(Timestamp(1_772_359_331_000_250_999)));
+        let seen: Vec<_> = outcome.frames.iter().map(|frame| (frame.1, frame.3, frame.4.clone())).collect();
+        let first = (1_772_359_331_000_250_999, 90, vec![1, 2, 3]);
+        assert_eq!(seen, [first, (1_772_359_332_000_000_000, 90, vec![4; 60])]);
         assert_eq!(outcome.facts.snaplen, Some(2048));
     }
 }
