@@ -51,4 +51,12 @@ pub enum CaptureError {
         /// libpcap's words.
         message: String,
     },
+    /// A device cannot be opened.
+    #[error("cannot watch {name}: {message}")]
+    Device {
+        /// Its name as given.
+        name: String,
+        /// What the system said.
+        message: String,
+    },
 }

@@ -10,6 +10,8 @@ pub enum Format {
     Pcap,
     /// The block format (RFC draft `draft-ietf-opsawg-pcapng`).
     Pcapng,
+    /// None: frames as the kernel hands them over.
+    Live,
 }
 
 impl Format {
@@ -18,6 +20,7 @@ impl Format {
         match self {
             Self::Pcap => "pcap",
             Self::Pcapng => "pcapng",
+            Self::Live => "live",
         }
     }
 }

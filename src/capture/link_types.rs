@@ -16,6 +16,15 @@ impl LinkType {
         self.row().map_or(i32::from(self.0), |&(_, _, dlt)| i32::from(dlt))
     }
 
+    /// The link type that libpcap calls so.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn of_dlt(dlt: i32) -> Self {
+        let own = u16::try_from(dlt).unwrap_or(u16::MAX);
+        // What OpenBSD calls raw IP is some other system's, and the registry's number is the highest of its names.
+        let row = LINK_TYPES.iter().rev().find(|&&(number, _, known)| known == own && (number == own || number > 99));
+        Self(row.map_or(own, |&(number, _, _)| number))
+    }
+
     fn row(self) -> Option<&'static (u16, &'static str, u16)> {
         let row = LINK_TYPES.binary_search_by_key(&self.0, |&(number, _, _)| number).ok()?;
         LINK_TYPES.get(row)
@@ -238,5 +247,9 @@ mod tests {
         assert_eq!(LinkType(101).dlt(), 12);
         assert_eq!(LinkType(276).dlt(), 276);
         assert_eq!(LinkType(40_000).dlt(), 40_000);
+        #[cfg(target_os = "linux")]
+        for (dlt, number) in [(12, 101), (1, 1), (276, 276), (113, 113), (9, 9), (50_000, 50_000)] {
+            assert_eq!(LinkType::of_dlt(dlt), LinkType(number));
+        }
     }
 }

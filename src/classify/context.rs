@@ -496,6 +496,13 @@ impl Context {
         watched.min(own)
     }
 
+    /// Whether watching this flow goes on: neither a gap nor another flow on its ports came after its last packet.
+    pub(crate) fn goes_on(&self, flow: &Flow) -> bool {
+        let after = flow.last_seen();
+        let next = self.facts.gaps.partition_point(|(from, _)| *from < after);
+        flow.superseded_after_ms == u32::MAX && next == self.facts.gaps.len()
+    }
+
     /// How long after `at` the input of that frame went on without a gap. What another input saw may have been seen at
     /// another place.
     fn watched_after(&self, at: Timestamp, frame: FrameId) -> Duration {

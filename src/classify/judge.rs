@@ -149,6 +149,13 @@ impl<'a> Judge<'a> {
         &self.hosts
     }
 
+    /// Numbers further hosts, of which no flow is judged any more.
+    pub fn know(&mut self, hosts: impl IntoIterator<Item = Addr>) {
+        for addr in hosts {
+            self.hosts.number(addr);
+        }
+    }
+
     /// The roles of a host, implied ones included.
     pub fn roles_of(&self, addr: Addr) -> RoleSet {
         let kind = self.hosts.find(addr).map(|host| self.roles.kind_of(host));

@@ -42,6 +42,8 @@ pub struct CaptureFacts {
     pub gaps: Vec<(Timestamp, Timestamp)>,
     /// Time of the last frame of each input, by its number.
     pub ends: Vec<Timestamp>,
+    /// The capture goes on: what is not final yet is pending.
+    pub running: bool,
 }
 
 /// How to judge.

@@ -10,6 +10,7 @@ pub mod judge;
 pub mod judged;
 mod outcome;
 mod payload;
+mod pending;
 mod ports;
 mod roles;
 mod ruling;

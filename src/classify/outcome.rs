@@ -7,6 +7,9 @@ use crate::classify::context::Seen;
 use crate::classify::context::both_ways;
 use crate::classify::context::listener_of;
 use crate::classify::context::proves_reply;
+use crate::classify::pending::Clock;
+use crate::classify::pending::is_pending;
+use crate::classify::pending::told_no;
 use crate::classify::thresholds as limit;
 use crate::classify::verdict::By;
 use crate::classify::verdict::Confidence;
@@ -37,7 +40,7 @@ pub(crate) fn outcome(seen: &Seen<'_>, flow: &Flow, context: &Context, about: &A
         Transport::Icmp => case.echo(),
         _ => case.portless(),
     };
-    case.doubt_loss(verdict)
+    case.wait(case.doubt_loss(verdict))
 }
 
 /// One flow, seen from its client.
@@ -430,6 +433,27 @@ impl Case<'_> {
         }
         let most = if lost > limit::LOSS_PROBABLE_SHARE { Confidence::Possible } else { Confidence::Probable };
         Verdict { confidence: verdict.confidence.min(most), ..verdict }
+    }
+
+    /// While the capture goes on, what may still change is pending.
+    fn wait(&self, verdict: Verdict) -> Verdict {
+        if !self.context.facts.running {
+            return verdict;
+        }
+        let flow = self.flow;
+        let watched = |at| self.context.watched_flow(flow, at);
+        let service = self.about.meaning(self.seen).and_then(|meaning| meaning.service);
+        let clock = Clock {
+            after_syn: watched(flow.syn_last),
+            after_last: watched(flow.last_seen()),
+            after_no: watched(told_no(flow, self.icmp)),
+            goes_on: self.context.goes_on(flow),
+            may_fall_back: service.is_some_and(|service| self.about.catalogue.service(service).tcp_twin),
+        };
+        if is_pending(flow, &verdict, &clock) {
+            return fine(Outcome::Pending, Confidence::Possible, Reason::EdgeEnd, &self.story());
+        }
+        verdict
     }
 
     fn is_group(&self) -> bool {

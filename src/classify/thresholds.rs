@@ -6,6 +6,9 @@ use std::time::Duration;
 /// documentation, newer systems 1 s.
 pub const SYN_WAIT_MIN: Duration = Duration::from_secs(3);
 
+/// While a capture runs nobody is waited for longer after a SYN: Windows gives up after 21 s in all.
+pub const SYN_WAIT_RUNNING: Duration = Duration::from_secs(30);
+
 /// SYNs (the first included) after which silence is no accident.
 pub const SYN_TRIES_SURE: u16 = 3;
 

@@ -133,7 +133,7 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
     let files: Result<Vec<_>, Stop> = args.output.iter().map(place).collect();
     Ok(Plan {
         inputs,
-        filter: filter_text(args)?,
+        filter: filter_text(args.filter_file.as_deref(), &args.expression, args.filter.as_deref())?,
         catalogue,
         judge,
         settings: Settings { threads, flows_max },
@@ -173,16 +173,21 @@ fn check_profiles(wanted: &[String], catalogue: &Catalogue) -> Result<(), Stop> 
     Ok(())
 }
 
-fn filter_text(args: &AnalyzeArgs) -> Result<Option<String>, Stop> {
-    if let Some(path) = &args.filter_file {
+/// The filter, from wherever it was given.
+pub(super) fn filter_text(
+    file: Option<&Path>,
+    expression: &[String],
+    filter: Option<&str>,
+) -> Result<Option<String>, Stop> {
+    if let Some(path) = file {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Stop::io(format!("cannot read the filter file {}: {error}", path.display())))?;
         return Ok(Some(text.trim().to_owned()));
     }
-    if !args.expression.is_empty() {
-        return Ok(Some(args.expression.join(" ")));
+    if !expression.is_empty() {
+        return Ok(Some(expression.join(" ")));
     }
-    Ok(args.filter.clone())
+    Ok(filter.map(str::to_owned))
 }
 
 /// All cores but the one that reads.
@@ -190,7 +195,8 @@ pub(super) fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
-fn coloured(when: ColorWhen) -> bool {
+/// Whether to colour what goes to standard output.
+pub(super) fn coloured(when: ColorWhen) -> bool {
     match when {
         ColorWhen::Always => true,
         ColorWhen::Never => false,
@@ -201,11 +207,13 @@ fn coloured(when: ColorWhen) -> bool {
     }
 }
 
-fn format_by_name(name: &str) -> Result<&'static Format, Stop> {
+/// The format of that name.
+pub(super) fn format_by_name(name: &str) -> Result<&'static Format, Stop> {
     by_name(name).ok_or_else(|| Stop::usage(format!("no format \"{name}\"")))
 }
 
-fn format_of_file(path: &Path) -> Result<&'static Format, Stop> {
+/// The format that a file's extension means.
+pub(super) fn format_of_file(path: &Path) -> Result<&'static Format, Stop> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     by_extension(&extension.to_ascii_lowercase()).ok_or_else(|| {
         let known: Vec<String> = FORMATS.iter().map(|format| format!(".{}", format.extension)).collect();
@@ -218,7 +226,7 @@ fn format_of_file(path: &Path) -> Result<&'static Format, Stop> {
 }
 
 /// Ctrl-C ends the capture and prints the report; a second one quits at once.
-fn interrupt_flag() -> Result<Arc<AtomicBool>, Stop> {
+pub(super) fn interrupt_flag() -> Result<Arc<AtomicBool>, Stop> {
     let stop = Arc::new(AtomicBool::new(false));
     let signal = signal_hook::consts::SIGINT;
     signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
@@ -239,15 +247,23 @@ pub(super) fn capture_facts(captured: &Captured, facts: &[InputFacts]) -> Captur
         lost_share: if lost == 0 { 0.0 } else { lost as f64 / (seen + lost) as f64 },
         gaps: captured.gaps.clone(),
         ends: facts.iter().map(|input| input.last.unwrap_or_default()).collect(),
+        running: false,
     }
 }
 
 /// How far the report can be trusted.
 pub(super) fn health(captured: &Captured, source: &Source, knowledge: &Knowledge) -> Health {
-    let facts = source.facts();
+    let mut health = health_of(captured, source.facts(), knowledge);
+    health.filtered = source.filtered();
+    health.notes.splice(0..0, source.filter_notes().iter().map(|note| Shown::text(note)));
+    health
+}
+
+/// The same without what the filter did.
+pub(super) fn health_of(captured: &Captured, facts: &[InputFacts], knowledge: &Knowledge) -> Health {
     let counters = captured.counters();
     let sum = |count: fn(&InputFacts) -> u64| facts.iter().map(count).sum::<u64>();
-    let mut notes: Vec<Shown> = source.filter_notes().iter().map(|note| Shown::text(note)).collect();
+    let mut notes: Vec<Shown> = Vec::new();
     if captured.interrupted {
         notes.push(Shown::text("stopped by an interrupt: what came later was not read"));
     }
@@ -270,7 +286,6 @@ pub(super) fn health(captured: &Captured, source: &Source, knowledge: &Knowledge
         flows: counters.flows,
         flows_evicted: counters.flows_evicted,
         notes,
-        filtered: source.filtered(),
         cut_frames: sum(|input| input.cut_frames),
         out_of_order: sum(|input| input.out_of_order),
         tunnels: captured.tunnels(),
@@ -297,7 +312,8 @@ fn run_facts(args: &AnalyzeArgs, plan: &Plan, facts: &[InputFacts]) -> RunFacts 
     }
 }
 
-fn input_row(facts: &InputFacts) -> InputRow {
+/// What the report says of an input.
+pub(super) fn input_row(facts: &InputFacts) -> InputRow {
     let link_type = |link: &LinkType| link.name().map_or_else(|| link.0.to_string(), str::to_owned);
     let moment = |at: Option<Timestamp>| at.map(Moment);
     InputRow {

@@ -1,6 +1,8 @@
 //! The words of the command line, as typed. What they mean is decided by each command.
 
 use std::path::PathBuf;
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 use clap::Args;
 use clap::Parser;
@@ -20,6 +22,20 @@ Exit codes:
   2  could not start: a bad argument, filter, rule or site file
   3  report made, but the input was damaged, or cannot be judged (with --fail-on)
   4  cannot read or write: no such file, no permission, disk full";
+
+#[cfg(target_os = "linux")]
+const WATCH_HELP: &str = "\
+Signals:
+  INT, TERM  end: read what waits, print the report; a second one quits at once
+  USR1       write the -o files and a status line now
+  HUP        read rules and site file again; if they have a fault, the old ones stay
+
+Exit codes:
+  0  ran; no finding of a kind that --fail-on names
+  1  findings of a kind that --fail-on names
+  2  could not start: a bad argument, filter, rule or site file
+  3  report made, but it cannot be judged (one direction, much loss; with --fail-on)
+  4  cannot read or write: no such interface, no permission, interface gone for good, disk full";
 
 const DIFF_EXIT_CODES: &str = "\
 Exit codes:
@@ -44,6 +60,10 @@ pub enum Command {
     /// Read captures and report per host pair what was blocked, what was unexpected, and why
     #[command(after_help = EXIT_CODES)]
     Analyze(AnalyzeArgs),
+    /// Watch interfaces, such as a span port, and tell at once what is blocked or unexpected
+    #[cfg(target_os = "linux")]
+    #[command(after_help = WATCH_HELP)]
+    Watch(WatchArgs),
     /// Measure how fast this machine reads, decodes, tracks and judges, stage by stage
     #[command(after_help = EXIT_CODES)]
     Bench(BenchArgs),
@@ -100,6 +120,102 @@ pub struct AnalyzeArgs {
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Say more on standard error: what was read, how fast
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Colour the text
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorWhen,
+    /// The same as --filter, after --
+    #[arg(last = true, value_name = "EXPR", conflicts_with_all = ["filter", "filter_file"])]
+    pub expression: Vec<String>,
+}
+
+/// `portolan watch`.
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+pub struct WatchArgs {
+    /// An interface to watch (repeatable: all are one capture); any means all of them
+    #[arg(short, long, value_name = "IFACE", required_unless_present = "list_interfaces")]
+    pub interface: Vec<String>,
+    /// List the interfaces
+    #[arg(short = 'D', long)]
+    pub list_interfaces: bool,
+    /// Watch only frames that match this tcpdump expression; the kernel drops the others
+    #[arg(short, long, value_name = "EXPR")]
+    pub filter: Option<String>,
+    /// Read the tcpdump expression from a file
+    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "filter")]
+    pub filter_file: Option<PathBuf>,
+    /// Stop after this many frames
+    #[arg(short = 'c', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// Stop after this time, such as 90s, 30m or 8h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Write the -o files every so often under a dated name, and begin anew
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "output")]
+    pub rotate: Option<Duration>,
+    /// How long a flow that is silent is kept with all its detail; then it is added to the totals. At least 1m
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = keep)]
+    pub keep: Duration,
+    /// Time between two status lines
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub status_every: Duration,
+    /// Memory for frames that wait to be read, for each interface and thread
+    #[arg(short = 'B', long, value_name = "SIZE", default_value = "64M", value_parser = buffer)]
+    pub buffer_size: u32,
+    /// Bytes of each frame that are looked at: 2048 hold a whole Ethernet frame inside a tunnel
+    #[arg(long, value_name = "BYTES", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(64..=262_144))]
+    pub snaplen: u32,
+    /// Only frames that the interface takes for its own
+    #[arg(long)]
+    pub no_promiscuous: bool,
+    /// Hand over each frame at once, not many together every 50 ms; costs more
+    #[arg(long)]
+    pub immediate: bool,
+    /// What to judge by
+    #[command(flatten)]
+    pub judge: JudgeArgs,
+    /// Write the report to a file at the end; its extension says how: .json .ndjson .csv .md .txt (repeatable)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Vec<PathBuf>,
+    /// Write the packets of findings to a pcapng file, with a comment on each; when it is full, a ring of files
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// The size of one file of -w
+    #[arg(short = 'C', long, value_name = "SIZE", default_value = "64M", value_parser = size, requires = "record")]
+    pub file_size: u64,
+    /// How many files of -w are kept
+    #[arg(short = 'W', long, value_name = "N", default_value_t = 4, requires = "record")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub file_count: u32,
+    /// What goes to standard output: events as they come (ndjson), lines and the report (text), or the report alone
+    /// [default: text on a terminal, else ndjson]
+    #[arg(long, value_name = "FORMAT", value_parser = format_names())]
+    pub format: Option<String>,
+    /// Serve numbers for Prometheus at this address, or at this port of 127.0.0.1
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
+    /// Go on as this user once the interfaces are open (default for root: portolan or nobody)
+    #[arg(short = 'Z', long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Threads that read, each its share of an interface's frames
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub threads: u16,
+    /// Exit with 1 if such a finding exists: blocked, unexpected, attempt, any
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = fail_kinds())]
+    pub fail_on: Vec<FailOn>,
+    /// Flows kept with all their detail (default: as many as fit into --max-memory)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_flows: Option<u64>,
+    /// Memory for flows and their judgement, such as 512M or 4G
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = size)]
+    pub max_memory: u64,
+    /// Say less: no warnings
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on standard error
     #[arg(short, long)]
     pub verbose: bool,
     /// Colour the text
@@ -303,8 +419,16 @@ fn format_names() -> PossibleValuesParser {
     PossibleValuesParser::new(crate::report::format::FORMATS.iter().map(|format| format.name))
 }
 
-/// Bytes, with K, M, G or T for powers of 1024.
+/// Bytes of memory, with K, M, G or T for powers of 1024.
 fn size(text: &str) -> Result<u64, String> {
+    let bytes = bytes(text)?;
+    if bytes < MEMORY_MIN {
+        return Err(format!("\"{text}\" is too little; the least is 16M"));
+    }
+    Ok(bytes)
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let factor = match text.get(digits.len()..).unwrap_or_default().to_ascii_uppercase().as_str() {
@@ -316,14 +440,48 @@ fn size(text: &str) -> Result<u64, String> {
         unit => return Err(format!("\"{unit}\" is no unit; write K, M, G or T, as in 512M")),
     };
     let number: u64 = digits.parse().map_err(|_| format!("\"{text}\" is no size; write it as 512M or 4G"))?;
-    let bytes = number.checked_mul(factor).ok_or_else(|| format!("\"{text}\" is too much"))?;
-    if bytes < MEMORY_MIN {
-        return Err(format!("\"{text}\" is too little; the least is 16M"));
-    }
-    Ok(bytes)
+    number.checked_mul(factor).ok_or_else(|| format!("\"{text}\" is too much"))
 }
 
 const MEMORY_MIN: u64 = 16 << 20;
+
+/// A size of a kernel buffer: 64 KiB to 2 GiB.
+#[cfg(target_os = "linux")]
+fn buffer(text: &str) -> Result<u32, String> {
+    let bytes = bytes(text)?;
+    let fits = u32::try_from(bytes).ok().filter(|bytes| (BUFFER_MIN..1 << 31).contains(bytes));
+    fits.ok_or_else(|| format!("\"{text}\" is no size of a buffer; it may be 64K to 2047M"))
+}
+
+#[cfg(target_os = "linux")]
+const BUFFER_MIN: u32 = 64 << 10;
+
+/// No flow may be let go before it is judged: Windows tries for 21 s.
+#[cfg(target_os = "linux")]
+fn keep(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time < KEEP_MIN { Err(format!("\"{text}\" is too short; the least is 1m")) } else { Ok(time) }
+}
+
+#[cfg(target_os = "linux")]
+const KEEP_MIN: Duration = Duration::from_secs(60);
+
+/// A time, with s, m, h or d; seconds without.
+#[cfg(target_os = "linux")]
+fn duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match text.get(digits.len()..).unwrap_or_default() {
+        "" | "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        unit => return Err(format!("\"{unit}\" is no unit; write s, m, h or d, as in 90s")),
+    };
+    let number: u64 = digits.parse().map_err(|_| format!("\"{text}\" is no time; write it as 90s, 30m or 8h"))?;
+    let seconds = number.checked_mul(unit).filter(|seconds| *seconds > 0 && *seconds <= 366 * 86_400);
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("\"{text}\" is not between a second and a year"))
+}
 
 #[cfg(test)]
 mod tests {
@@ -344,5 +502,13 @@ mod tests {
         assert!(size("5X").is_err());
         assert!(size("1K").is_err());
         assert!(size("99999999999T").is_err());
+        #[cfg(target_os = "linux")]
+        {
+            assert_eq!(buffer("64M"), Ok(64 << 20));
+            assert!(buffer("1K").is_err() && buffer("2G").is_err());
+            assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+            assert_eq!(duration("8h"), Ok(Duration::from_secs(28_800)));
+            assert!(duration("0").is_err() && duration("5y").is_err() && duration("x").is_err());
+        }
     }
 }

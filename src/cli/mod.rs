@@ -6,9 +6,21 @@ pub mod bench;
 pub mod diff;
 pub mod exit;
 pub mod export;
+#[cfg(target_os = "linux")]
+pub mod face;
+#[cfg(target_os = "linux")]
+pub mod metrics;
+#[cfg(target_os = "linux")]
+pub mod notify;
 pub mod output;
+#[cfg(target_os = "linux")]
+pub mod privilege;
 mod progress;
+#[cfg(target_os = "linux")]
+pub mod record;
 pub mod rules;
+#[cfg(target_os = "linux")]
+pub mod watch;
 
 use std::ffi::OsString;
 
@@ -63,6 +75,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let done = match &cli.command {
         Command::Analyze(args) => analyze::analyze(args),
+        #[cfg(target_os = "linux")]
+        Command::Watch(args) => watch::watch(args),
         Command::Bench(args) => bench::bench(args),
         Command::Rules(args) => rules(args),
         Command::Diff(args) => diff::diff(args),

@@ -6,7 +6,7 @@ const CHUNK_BITS: usize = 12;
 const CHUNK: usize = 1 << CHUNK_BITS;
 
 /// Values numbered from 1, so that 0 can say "none". The number of a value that was taken out goes to a later one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Arena<T> {
     chunks: Vec<Vec<T>>,
     len: usize,

@@ -87,6 +87,8 @@ const DETAILED: u32 = 1 << 28;
 const SETTLED: u32 = 1 << 29;
 /// Whoever listens to its payload holds something of it.
 const HELD: u32 = 1 << 30;
+/// Its flow was taken out.
+const VACANT: u32 = 1 << 31;
 const MARKS: u32 = V6 - 1;
 
 /// What few flows need.
@@ -133,7 +135,7 @@ pub(crate) struct Carry {
 }
 
 /// What lies beside the entries of one table.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Beside {
     pub(crate) hosts: Hosts,
     details: Vast<Detail>,
@@ -183,6 +185,17 @@ impl Entry {
         };
         entry.fold(flow, beside);
         entry
+    }
+
+    /// Notes that its flow was taken out, so that the place is free.
+    pub(crate) fn vacate(&mut self) {
+        self.marks |= VACANT;
+    }
+
+    /// Whether its flow was taken out.
+    #[inline]
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.marks & VACANT != 0
     }
 
     /// The entry of a new flow whose first packet is a SYN without data over IPv4, as nearly all of a scan are: what the

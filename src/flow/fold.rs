@@ -62,7 +62,7 @@ impl Fold {
 }
 
 /// Bounded totals.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Folds {
     rows: HashMap<FoldKey, Fold, RandomState>,
 }

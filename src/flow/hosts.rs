@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use crate::model::addr::Addr;
 
 /// The IPv6 addresses of the flows of one table, each once. An address leaves with its last flow.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Hosts {
     all: Vec<Host>,
     numbers: HashMap<Addr, u32, RandomState>,

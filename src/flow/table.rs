@@ -196,18 +196,20 @@ impl Table {
 
     /// All flows, in the order they began (an evicted flow's place goes to a later one).
     pub fn flows(&self) -> impl Iterator<Item = Stored<'_>> {
-        self.entries.iter().map(|entry| Stored { table: self, entry })
+        self.entries.iter().filter(|entry| !entry.is_vacant()).map(|entry| Stored { table: self, entry })
     }
 
     /// The flow at an index that this table gave.
     pub fn flow(&self, index: FlowIndex) -> Option<Flow> {
-        Some(self.entries.get(index.0)?.unfold(&self.beside))
+        let entry = self.entries.get(index.0).filter(|entry| !entry.is_vacant())?;
+        Some(entry.unfold(&self.beside))
     }
 
     /// What tells a flow from an earlier one at the same index, without the rest of it: its first frame.
     #[inline]
     pub fn first_frame(&self, index: FlowIndex) -> Option<FrameId> {
-        Some(self.entries.get(index.0)?.order().1)
+        let entry = self.entries.get(index.0).filter(|entry| !entry.is_vacant())?;
+        Some(entry.order().1)
     }
 
     /// How many packets of both ends were counted into a flow; no more than 32 bits of each are looked at.
@@ -254,6 +256,21 @@ impl Table {
     pub fn end_listening(&mut self, index: FlowIndex, side: Side) {
         if let Some(entry) = self.entries.get_mut(index.0) {
             entry.set(heard(side));
+        }
+    }
+
+    /// A copy to judge by while this table goes on. It has no slots: no packet can be counted into it.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self {
+            slots: Slots::default(),
+            recent: Recent::default(),
+            entries: self.entries.clone(),
+            beside: self.beside.clone(),
+            icmps: self.icmps.clone(),
+            speeches: self.speeches.clone(),
+            folds: self.folds.clone(),
+            ..*self
         }
     }
 
@@ -311,7 +328,7 @@ impl Table {
     /// A new flow with its first packet, in a fresh place or in that of a flow which is given up.
     fn insert(&mut self, packet: &Packet, hash: u64) -> (u32, Event) {
         self.counters.flows += 1;
-        if self.entries.len() >= self.limits.flows_max.clamp(1, Slots::NUMBER_MAX) {
+        if self.entries.held() >= self.limits.flows_max.clamp(1, Slots::NUMBER_MAX) {
             let given_up = self.evict();
             self.entries.release(given_up);
         }
@@ -338,14 +355,7 @@ impl Table {
         }
         self.hand = (self.hand + EVICTION_SAMPLE) % len;
         let index = best.2;
-        if let Some(entry) = self.entries.get(index) {
-            if !entry.has(Mark::Superseded) {
-                self.slots.remove(entry.tag, index, |other| self.entries.get(other).map_or(0, |entry| entry.tag));
-            }
-            let flow = entry.unfold(&self.beside);
-            entry.release(&mut self.beside);
-            self.icmps.release(flow.icmp);
-            self.speeches.release(flow.speech);
+        if let Some(flow) = self.let_go(index) {
             self.counters.flows_evicted += 1;
             if self.folds.take(&flow, self.limits.folds_max) {
                 self.counters.folds_collapsed += 1;
@@ -354,10 +364,46 @@ impl Table {
         index
     }
 
+    /// Takes everything but the entry itself of a flow away.
+    fn let_go(&mut self, index: u32) -> Option<Flow> {
+        let entry = self.entries.get(index)?;
+        if !entry.has(Mark::Superseded) {
+            self.slots.remove(entry.tag, index, |other| self.entries.get(other).map_or(0, |entry| entry.tag));
+        }
+        let flow = entry.unfold(&self.beside);
+        entry.release(&mut self.beside);
+        self.icmps.release(flow.icmp);
+        self.speeches.release(flow.speech);
+        Some(flow)
+    }
+
+    /// Takes out the flows that were last seen before a time, into a table to judge them by for the last time.
+    #[must_use]
+    pub fn expire(&mut self, before: Timestamp) -> Self {
+        let mut past = Self::new(self.limits);
+        for index in 1..=u32::try_from(self.entries.len()).unwrap_or(u32::MAX) {
+            let expires = |entry: &&Entry| !entry.is_vacant() && entry.last_seen() < before;
+            let Some(entry) = self.entries.get(index).filter(expires) else { continue };
+            let (tag, flow) = (entry.tag, entry.unfold(&self.beside));
+            let kept = Flow {
+                icmp: self.icmps.get(flow.icmp).map_or(0, |icmp| past.icmps.put(*icmp)),
+                speech: self.speeches.get(flow.speech).map_or(0, |speech| past.speeches.put(*speech)),
+                ..flow
+            };
+            past.entries.put(Entry::of(&kept, tag, &mut past.beside));
+            self.let_go(index);
+            if let Some(entry) = self.entries.get_mut(index) {
+                entry.vacate();
+            }
+            self.entries.release(index);
+        }
+        past
+    }
+
     fn link(&mut self, fresh: u32, hash: u64) {
         if self.slots.is_full() {
             let linked = |(entry, index): (&Entry, u32)| {
-                (index != fresh && !entry.has(Mark::Superseded)).then_some((entry.tag, index))
+                (index != fresh && !entry.has(Mark::Superseded) && !entry.is_vacant()).then_some((entry.tag, index))
             };
             self.slots.rebuild(self.entries.iter().zip(1..).filter_map(linked));
         }

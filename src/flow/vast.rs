@@ -50,6 +50,17 @@ impl<T: Pod> Chunk<T> {
         Self::Mapped(map)
     }
 
+    /// All of them, those that were never kept among them.
+    fn values(&self) -> &[T] {
+        match self {
+            Self::Mapped(map) => {
+                let bytes = map.get(..Self::VALUES * size_of::<T>()).unwrap_or_default();
+                bytemuck::try_cast_slice(bytes).unwrap_or_default()
+            }
+            Self::Plain(values) => values,
+        }
+    }
+
     #[inline]
     fn get(&self, place: usize) -> Option<&T> {
         match self {
@@ -73,7 +84,20 @@ impl<T: Pod> Chunk<T> {
     }
 }
 
+/// The copy lies in usual memory: it is looked at once.
+impl<T: Pod> Clone for Vast<T> {
+    fn clone(&self) -> Self {
+        let copy = |chunk: &Chunk<T>| Chunk::Plain(chunk.values().to_vec());
+        Self { chunks: self.chunks.iter().map(copy).collect(), len: self.len, free: self.free.clone() }
+    }
+}
+
 impl<T: Pod> Vast<T> {
+    /// How many values there are.
+    pub(crate) fn held(&self) -> usize {
+        self.len - self.free.len()
+    }
+
     /// How many numbers were given out so far.
     #[inline]
     pub(crate) fn len(&self) -> usize {
@@ -164,6 +188,8 @@ mod tests {
         vast.release(0);
         assert_eq!((vast.put(70), vast.put(71)), (7, many + 1));
         assert_eq!((vast.get(7).copied(), vast.get_mut(many + 1).copied()), (Some(70), Some(71)));
+        let copy = vast.clone();
+        assert!(copy.iter().eq(vast.iter()) && copy.held() == vast.held());
         assert!(vast.iter().copied().eq((1..=u64::from(many)).map(|n| if n == 7 { 70 } else { n }).chain([71])));
     }
 }

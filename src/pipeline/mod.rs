@@ -5,6 +5,8 @@
 //! terminal.
 
 pub mod ears;
+#[cfg(target_os = "linux")]
+pub mod live;
 pub mod observe;
 pub mod run;
 mod shard;

@@ -22,7 +22,6 @@ use crate::decode::decoder::Decoder;
 use crate::decode::packet::Decoded;
 use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
-use crate::decode::plain::Outline;
 use crate::flow::duplicate::signature;
 use crate::flow::fold::Folds;
 use crate::flow::limits::Counters;
@@ -35,7 +34,6 @@ use crate::pipeline::ears::EarCounts;
 use crate::pipeline::observe::Observer;
 use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
-use crate::pipeline::shard::mix_of;
 use crate::pipeline::shard::mix_of_v4;
 use crate::pipeline::shard::shard_of;
 use crate::pipeline::worker::Handle;
@@ -425,10 +423,7 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     fn other(&mut self, batch: &FrameBatch, number: u16, frame: &Frame) -> Option<(Handle, Packet)> {
         let Decoded::Packet(packet) = self.decoder.decode_other(frame, batch.bytes(frame)) else { return None };
-        let mix = mix_of(&packet.key);
-        let (hash, signature) = (self.hash.of(&packet.key), signature(&packet, mix));
-        let outline = Outline::default();
-        Some((Handle { hash, signature, outline, beside: 0, frame: number, shard: shard_of(mix) }, packet))
+        Some((Handle { frame: number, ..Handle::of(&packet, &self.hash) }, packet))
     }
 
     fn captured(&self, shards: impl IntoIterator<Item = Shard>) -> Captured {

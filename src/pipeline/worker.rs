@@ -4,6 +4,7 @@ use crate::capture::batch::Frame;
 use crate::capture::batch::FrameBatch;
 use crate::decode::packet::Packet;
 use crate::decode::plain::Outline;
+use crate::flow::duplicate::signature;
 use crate::flow::limits::Limits;
 use crate::flow::record::Flow;
 use crate::flow::table::Advance;
@@ -14,7 +15,10 @@ use crate::learn::knowledge::Knowledge;
 use crate::learn::knowledge::Listener;
 use crate::pipeline::ears::EarCounts;
 use crate::pipeline::ears::Ears;
+use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
+use crate::pipeline::shard::mix_of;
+use crate::pipeline::shard::shard_of;
 
 /// What finds the flow of a packet, and the packet.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +35,15 @@ pub(crate) struct Handle {
     pub(crate) frame: u16,
     /// The shard of its key.
     pub(crate) shard: u8,
+}
+
+impl Handle {
+    /// Of a packet that lies by itself.
+    pub(crate) fn of(packet: &Packet, hash: &KeyHash) -> Self {
+        let mix = mix_of(&packet.key);
+        let (hash, signature) = (hash.of(&packet.key), signature(packet, mix));
+        Self { hash, signature, outline: Outline::default(), beside: 0, frame: 0, shard: shard_of(mix) }
+    }
 }
 
 /// The place of packets that are still in their frames.
@@ -147,6 +160,16 @@ impl<'a> Worker<'a> {
         flows
     }
 
+    /// The tables, by the numbers of their shards.
+    pub(crate) fn shards(&self) -> &[Shard; SHARDS] {
+        &self.shards
+    }
+
+    /// The same, to take flows out of.
+    pub(crate) fn shards_mut(&mut self) -> &mut [Shard; SHARDS] {
+        &mut self.shards
+    }
+
     /// Its tables, each in the place of its shard.
     pub(crate) fn into_shards(self) -> [Shard; SHARDS] {
         self.shards
@@ -176,10 +199,15 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Counts a packet that is not in its frame.
     #[inline(never)]
     fn count_beside(&mut self, handle: &Handle, packet: Option<&Packet>, bytes: &[u8]) {
-        let Some(packet) = packet else { return };
+        if let Some(packet) = packet {
+            self.count_one(handle, packet, bytes);
+        }
+    }
+
+    /// Counts a packet by itself; `bytes` are those of its frame.
+    pub(crate) fn count_one(&mut self, handle: &Handle, packet: &Packet, bytes: &[u8]) {
         let event = self.shard(handle).table.update(packet, handle.signature, handle.hash);
         self.heed(handle, packet, bytes, event);
     }

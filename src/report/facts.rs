@@ -87,6 +87,9 @@ pub struct Health {
     pub asymmetric: bool,
     /// What else should be known, a sentence each.
     pub notes: Vec<Shown>,
+    /// Packets for which the interface itself had no room; of live captures.
+    #[serde(skip_serializing_if = "is_none")]
+    pub dropped_by_interface: u64,
     /// Frames that the filter left out.
     pub filtered: u64,
     /// Frames of which the snaplen cut something off.
@@ -113,6 +116,11 @@ pub struct Health {
     pub rpc_sealed: u64,
     /// Calls, interfaces, servers and questions of RPC for which there was no room.
     pub rpc_not_kept: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl RunFacts {

@@ -151,7 +151,7 @@ pub(crate) struct Story {
 }
 
 /// Sums of one finding.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Group {
     row: RowPlace,
     pub(crate) service: ServiceKey,
@@ -189,6 +189,27 @@ impl Worked {
     }
 }
 
+/// Stories of flows that are kept no more which are remembered; beyond, only the ledger has them.
+const PAST_MAX: usize = 1 << 16;
+
+/// Findings of flows that are kept no more.
+#[derive(Debug, Default)]
+pub(crate) struct Past(Gathered);
+
+impl Past {
+    /// Adds a flow.
+    pub(crate) fn add(&mut self, service: ServiceKey, judged: &Judged<'_>) {
+        if self.0.groups.len() >= PAST_MAX {
+            return;
+        }
+        let known = self.0.groups.len();
+        self.0.add(RowPlace::NONE, judged);
+        if let Some((_, group)) = self.0.groups.get_mut(known) {
+            group.service = service;
+        }
+    }
+}
+
 /// Findings while flows are added.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
@@ -197,6 +218,15 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
+    /// Begins with what was found of flows that are kept no more; `row` is where a pair counts them.
+    pub(crate) fn after(past: &Past, row: impl Fn(&Story, ServiceKey) -> Option<RowPlace>) -> Self {
+        let placed = |(story, group): &(Story, Group)| {
+            let row = row(story, group.service).unwrap_or(RowPlace::NONE);
+            (*story, Group { row, ..group.clone() })
+        };
+        Self { places: past.0.places.clone(), groups: past.0.groups.iter().map(placed).collect() }
+    }
+
     /// Adds a flow, if there is something to say of it; `row` is where its pair counts it.
     pub(crate) fn add(&mut self, row: RowPlace, judged: &Judged<'_>) {
         let Some(kind) = judged.finding.filter(|_| judged.collapse.is_none()) else { return };

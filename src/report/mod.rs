@@ -3,6 +3,7 @@
 //! Same flows, same bytes: nothing here asks the clock, the terminal or a hash map. This room must never know how a
 //! verdict was reached, nor where the pages go.
 
+pub mod archive;
 pub mod community_id;
 pub mod counts;
 pub mod diff;
@@ -16,6 +17,7 @@ pub mod flow_record;
 pub mod format;
 pub mod handshakes;
 pub mod hosts;
+pub mod ledger;
 pub mod moment;
 pub mod names;
 pub mod pairs;
@@ -28,6 +30,7 @@ mod sample;
 pub mod sanitise;
 pub mod saved;
 mod sentence;
+pub mod status;
 mod words;
 
 use serde::Serialize;
@@ -41,6 +44,7 @@ use crate::classify::judged::Ruled;
 use crate::classify::verdict::Frames;
 use crate::flow::fold::Folds;
 use crate::learn::grade::Endpoints;
+use crate::report::archive::Archive;
 use crate::report::exercised::Exercised;
 use crate::report::facts::Health;
 use crate::report::facts::RunFacts;
@@ -110,6 +114,8 @@ struct Beside<'b> {
     endpoints: &'b Endpoints,
     /// Totals of flows that were given up.
     folds: &'b Folds,
+    /// What flows came to that are kept no more.
+    archive: &'b Archive,
     /// The frames that show what became of the flow of a number.
     frames: &'b dyn Fn(u32) -> Option<Frames>,
 }
@@ -123,12 +129,18 @@ impl Tool {
 
 impl<'a> Report<'a> {
     /// Goes once over all flows. Memory grows with pairs and findings, not with flows.
-    pub fn build(
+    pub fn build(run: RunFacts, health: Health, judge: &Judge<'_>, catalogue: &'a Catalogue, folds: &Folds) -> Self {
+        Self::build_after(run, health, judge, catalogue, folds, &Archive::default())
+    }
+
+    /// The same with what flows came to that are kept no more. The judge knows their hosts.
+    pub fn build_after(
         run: RunFacts,
         mut health: Health,
         judge: &Judge<'_>,
         catalogue: &'a Catalogue,
         folds: &Folds,
+        archive: &Archive,
     ) -> Self {
         // Four digits are all that such a share is worth.
         health.one_way_share = (judge.one_way_share() * 1e4).round() / 1e4;
@@ -143,6 +155,7 @@ impl<'a> Report<'a> {
             collapses: judge.collapses(),
             endpoints: judge.endpoints(),
             folds,
+            archive,
             frames: &|number| judge.frames(number as usize),
         };
         Self::of(run, health, flows, &beside, names)
@@ -156,9 +169,12 @@ impl<'a> Report<'a> {
         beside: &Beside<'_>,
         names: Names<'a>,
     ) -> Self {
-        let Beside { numbered, collapses, endpoints, folds, frames } = *beside;
+        let Beside { numbered, collapses, endpoints, folds, archive, frames } = *beside;
         let mut pairs = Pairs::new(collapses, numbered);
-        let mut findings = Gathered::default();
+        archive.tell(&mut pairs, numbered);
+        let mut findings = Gathered::after(archive.findings(), |story, service| {
+            pairs.find([story.client, story.server], story.transport, service, numbered)
+        });
         let mut exercised = Exercised::default();
         let mut stale = Stale::default();
         for (ruled, judged) in flows {
@@ -201,7 +217,7 @@ impl<'a> Report<'a> {
             hosts: hosts::rows(&pairs, &names),
             run,
             health,
-            findings: findings.finish(collapses, endpoints, &pairs, names, dated),
+            findings: findings.finish(&[archive.collapses(), collapses].concat(), endpoints, &pairs, names, dated),
             pairs,
             rpc_endpoints,
             readiness: readiness.rows,

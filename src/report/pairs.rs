@@ -1,5 +1,6 @@
 //! Who used which services of whom, and how it went: flows added up per host pair and service.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::HashSet;
 
@@ -20,6 +21,7 @@ use crate::flow::fold::FoldKey;
 use crate::model::addr::Addr;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
+use crate::report::archive::PastKey;
 use crate::report::counts::Counts;
 use crate::report::handshakes::HandshakeUs;
 use crate::report::handshakes::Handshakes;
@@ -198,9 +200,70 @@ pub(crate) struct RowKey {
 pub(crate) struct RowPlace(u32);
 
 impl RowPlace {
+    /// No row.
+    pub(crate) const NONE: Self = Self(u32::MAX);
+
     /// The place in a list with an item for each row.
     pub(crate) fn index(self) -> usize {
         self.0 as usize
+    }
+}
+
+/// Sums of flows that are kept no more, of one row and port.
+#[derive(Clone, Debug)]
+pub(crate) struct Past {
+    /// By outcome and standing.
+    counts: BTreeMap<(u8, u8), u64>,
+    packets: [u64; 2],
+    bytes: [u64; 2],
+    first: Timestamp,
+    last: Timestamp,
+    worked: Option<Timestamp>,
+    worst: Worst,
+}
+
+impl Default for Past {
+    fn default() -> Self {
+        Self {
+            counts: BTreeMap::new(),
+            packets: [0; 2],
+            bytes: [0; 2],
+            first: Timestamp(u64::MAX),
+            last: Timestamp(0),
+            worked: None,
+            worst: Worst::NotJudged,
+        }
+    }
+}
+
+impl Past {
+    /// Adds a flow.
+    pub(crate) fn add(&mut self, ruled: &Ruled<'_>) {
+        let Sums { packets, payload, first, last, .. } = ruled.sums;
+        *self.counts.entry((outcome_place(ruled.outcome), standing_place(ruled.standing))).or_default() += 1;
+        for way in [0, 1] {
+            self.packets[way] += packets[way];
+            self.bytes[way] += payload[way];
+        }
+        self.first = self.first.min(first);
+        self.last = self.last.max(last);
+        self.worked = self.worked.max((ruled.outcome == Outcome::Open).then_some(first));
+        self.worst = self.worst.min(Worst::of(ruled));
+    }
+
+    /// Adds other sums.
+    pub(crate) fn join(&mut self, other: Self) {
+        for (words, flows) in other.counts {
+            *self.counts.entry(words).or_default() += flows;
+        }
+        for way in [0, 1] {
+            self.packets[way] += other.packets[way];
+            self.bytes[way] += other.bytes[way];
+        }
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.worked = self.worked.max(other.worked);
+        self.worst = self.worst.min(other.worst);
     }
 }
 
@@ -494,6 +557,49 @@ impl Pairs {
             }
             row.spread(fold.first, fold.last);
         });
+    }
+
+    /// Adds what flows came to that are kept no more. Their hosts are among the hosts.
+    pub(crate) fn add_past(&mut self, key: &PastKey, past: &Past, hosts: &Hosts) {
+        let row_key = RowKey {
+            client: key.client.and_then(|addr| hosts.find(addr)),
+            server: hosts.find(key.server),
+            transport: key.transport,
+            service: key.service,
+        };
+        self.change(row_key, |row| {
+            if key.transport.has_ports() {
+                row.used(key.port);
+            }
+            for (&(outcome, standing), &flows) in &past.counts {
+                row.count(outcome, standing, flows);
+            }
+            for way in [0, 1] {
+                row.packets[way] += past.packets[way];
+                row.bytes[way] += past.bytes[way];
+            }
+            row.spread(Some(past.first), Some(past.last));
+            row.worst = row.worst.min(past.worst);
+            if let Some(worked) = past.worked {
+                row.worked = row.worked.max(worked);
+                row.works = true;
+            }
+        });
+    }
+
+    /// The row of a service between two hosts, before they are sorted.
+    pub(crate) fn find(
+        &self,
+        ends: [Party; 2],
+        transport: Transport,
+        service: ServiceKey,
+        hosts: &Hosts,
+    ) -> Option<RowPlace> {
+        let [client, server] = ends.map(|party| match party {
+            Party::One(addr) => hosts.find(addr),
+            Party::Many => None,
+        });
+        self.places.get(&RowKey { client, server, transport, service }).copied().map(RowPlace)
     }
 
     /// The row of that place.

@@ -42,6 +42,7 @@ use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 use crate::report::Beside;
 use crate::report::Report;
+use crate::report::archive::Archive;
 use crate::report::facts::Health;
 use crate::report::facts::InputError;
 use crate::report::facts::InputRow;
@@ -406,7 +407,14 @@ pub(crate) fn report_with<'a>(
     let judged = made.iter().map(|made| made.finding.map(|_| made.judged(catalogue)));
     let endpoints = Endpoints::default();
     let frames = |number: u32| by_time.get(number as usize).map(|place| made[*place].verdict.frames);
-    let beside = Beside { numbered: &hosts, collapses, endpoints: &endpoints, folds, frames: &frames };
+    let beside = Beside {
+        numbered: &hosts,
+        collapses,
+        endpoints: &endpoints,
+        folds,
+        archive: &Archive::default(),
+        frames: &frames,
+    };
     Report::of(run, health, ruled.into_iter().zip(judged), &beside, names)
 }
 

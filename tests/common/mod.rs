@@ -280,7 +280,8 @@ pub(crate) fn capture_of(segments: &[Segment]) -> Vec<u8> {
     file
 }
 
-fn frame_of(segment: &Segment, ip_id: u16) -> Vec<u8> {
+/// The Ethernet frame of a segment.
+pub(crate) fn frame_of(segment: &Segment, ip_id: u16) -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, segment.to.0[3], 2, 0, 0, 0, 0, segment.from.0[3], 8, 0];
     let total = u16::try_from(40 + segment.payload.len()).unwrap();
     let mut ip = vec![0x45, 0];

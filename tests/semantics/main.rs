@@ -11,6 +11,7 @@ mod gate;
 mod guards;
 mod interfaces;
 mod payload;
+mod running;
 #[path = "../samples/mod.rs"]
 mod samples;
 mod script;

@@ -136,6 +136,7 @@ pub(crate) struct Script {
     ip_id: u16,
     input: u16,
     until: Option<f64>,
+    running: bool,
     lost: f64,
     gaps: Vec<(Timestamp, Timestamp)>,
     ends: Vec<Timestamp>,
@@ -154,6 +155,7 @@ impl Script {
             ip_id: 100,
             input: 0,
             until: None,
+            running: false,
             lost: 0.0,
             gaps: Vec::new(),
             ends: Vec::new(),
@@ -166,6 +168,11 @@ impl Script {
     /// The capture goes on until then; without this, for a minute after the last packet.
     pub(crate) fn until(self, seconds: f64) -> Self {
         Self { until: Some(seconds), ..self }
+    }
+
+    /// The capture was seen until then, and still goes on.
+    pub(crate) fn running(self, seconds: f64) -> Self {
+        Self { until: Some(seconds), running: true, ..self }
     }
 
     /// The share of packets that the capture is known to have lost.
@@ -467,6 +474,7 @@ impl Script {
             lost_share: self.lost,
             ends: self.ends,
             gaps: self.gaps,
+            running: self.running,
         };
         assert!(facts.last >= last, "the script goes on after the end of its capture");
         let mut world = with_catalogue(self.site.as_deref(), |catalogue| {
@@ -495,6 +503,7 @@ pub(crate) fn heard(frames: &[Frame], site: &str) -> World {
         lost_share: 0.0,
         ends: vec![last],
         gaps: captured.gaps,
+        running: false,
     };
     let options = Options { infer: true, strict: false };
     with_catalogue(Some(site), |catalogue| World::new(captured.tables, facts, &knowledge, catalogue, options))

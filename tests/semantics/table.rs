@@ -234,6 +234,7 @@ fn throw(seed: u64, packets: u64, flows_max: usize) -> BTreeSet<&'static str> {
         lost_share: 0.001,
         gaps: Vec::new(),
         ends: Vec::new(),
+        running: false,
     };
     for strict in [false, true] {
         let options = Options { infer: !strict, strict };

@@ -1,0 +1,383 @@
+//! A network interface, read through libpcap: frames in batches, exact counts of what was lost, and what became of the link.
+//!
+//! A ring is one libpcap handle. Several rings on one interface share its frames (`PACKET_FANOUT`), so that each can be read
+//! by a thread of its own. Reading never blocks; who has nothing to do asks [`wait`]. This page must never know what a
+//! frame means.
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::PollFd;
+use nix::poll::PollFlags;
+use nix::poll::PollTimeout;
+use nix::poll::poll;
+use pcap::Active;
+use pcap::Capture;
+use pcap::Linktype;
+use pcap::Precision;
+
+use crate::capture::batch::Frame;
+use crate::capture::batch::FrameBatch;
+use crate::capture::batch::LinkType;
+use crate::capture::error::CaptureError;
+use crate::capture::fanout;
+use crate::capture::walk::BATCH_FRAMES;
+use crate::model::ids::FrameId;
+use crate::model::time::Timestamp;
+
+/// The kernel hands over what it has collected after this time at the latest.
+pub const BLOCK_WAIT: Duration = Duration::from_millis(50);
+
+/// libpcap's name for all interfaces together.
+const ALL: &str = "any";
+
+/// `LINKTYPE_LINUX_SLL2`.
+const LINUX_SLL2: Linktype = Linktype(276);
+
+/// The most frames that are read at once.
+pub const READ_MAX: usize = BATCH_FRAMES;
+
+/// How to read interfaces.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// Bytes of each frame that are captured.
+    pub snaplen: u32,
+    /// Bytes of memory for frames that wait to be read, for each ring.
+    pub buffer: u32,
+    /// Whether frames for other hosts are wanted too.
+    pub promiscuous: bool,
+    /// Hand over each frame at once instead of many together; costs more for each.
+    pub immediate: bool,
+    /// A tcpdump expression; frames that do not match never leave the kernel.
+    pub filter: Option<String>,
+}
+
+/// An interface that could be watched.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// Its name, for `-i`.
+    pub name: String,
+    /// What the system says of it.
+    pub description: Option<String>,
+    /// Its addresses.
+    pub addresses: Vec<String>,
+    /// Whether it is up.
+    pub up: bool,
+    /// Whether it has a carrier.
+    pub running: bool,
+}
+
+/// The interfaces that libpcap knows, in its order: those that are up and carry traffic first.
+///
+/// # Errors
+/// [`CaptureError::Device`] with libpcap's words.
+pub fn list() -> Result<Vec<Listed>, CaptureError> {
+    let all = pcap::Device::list().map_err(|error| failed("any interface", &error))?;
+    let listed = |device: pcap::Device| Listed {
+        up: device.flags.is_up(),
+        running: device.flags.is_running(),
+        addresses: device.addresses.iter().map(|address| address.addr.to_string()).collect(),
+        description: device.desc,
+        name: device.name,
+    };
+    Ok(all.into_iter().map(listed).collect())
+}
+
+/// Frames of one ring, since it was first opened. What came is what was read, what was lost and what still waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RingCounts {
+    /// Frames that the kernel took for this ring: they match the filter.
+    pub received: u64,
+    /// Frames that were read.
+    pub read: u64,
+    /// Bytes of these on the wire.
+    pub bytes: u64,
+    /// Frames for which the ring had no room.
+    pub dropped_by_kernel: u64,
+    /// Frames that the interface itself had no room for.
+    pub dropped_by_interface: u64,
+    /// Of those read, how many the snaplen cut.
+    pub cut: u64,
+    /// Of those read, how many were earlier than the one before them.
+    pub out_of_order: u64,
+}
+
+impl RingCounts {
+    /// Frames that wait in the ring.
+    pub fn waiting(&self) -> u64 {
+        self.received.saturating_sub(self.dropped_by_kernel).saturating_sub(self.read)
+    }
+
+    /// Adds another ring's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.received += other.received;
+        self.read += other.read;
+        self.bytes += other.bytes;
+        self.dropped_by_kernel += other.dropped_by_kernel;
+        self.dropped_by_interface += other.dropped_by_interface;
+        self.cut += other.cut;
+        self.out_of_order += other.out_of_order;
+    }
+}
+
+/// What became of the interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkState {
+    /// Frames can come.
+    Up,
+    /// It is there and switched off, or has no carrier.
+    Down,
+    /// There is no such interface any more.
+    Gone,
+}
+
+impl LinkState {
+    /// The word for people and events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// One handle on an interface.
+pub struct Ring {
+    name: String,
+    options: Options,
+    /// The group that it shares its interface's frames with.
+    group: Option<u16>,
+    input: u16,
+    link: LinkType,
+    handle: Option<Capture<Active>>,
+    /// What libpcap counted when it was last asked; it counts in 32 bits.
+    told: [u32; 3],
+    counts: RingCounts,
+    newest: Timestamp,
+    /// What the interface had carried when it was last asked, and what it carried since it was opened.
+    carried: (u64, u64),
+}
+
+impl Ring {
+    /// Opens an interface, as input number `input` of the run.
+    ///
+    /// # Errors
+    /// [`CaptureError::Device`], and [`CaptureError::Filter`] for an expression that libpcap does not understand.
+    pub fn open(name: &str, input: u16, group: Option<u16>, options: &Options) -> Result<Self, CaptureError> {
+        let mut ring = Self {
+            name: name.to_owned(),
+            options: options.clone(),
+            group,
+            input,
+            link: LinkType(1),
+            handle: None,
+            told: [0; 3],
+            counts: RingCounts::default(),
+            newest: Timestamp::default(),
+            carried: (0, 0),
+        };
+        ring.reopen()?;
+        Ok(ring)
+    }
+
+    /// The interface's name.
+    pub fn interface(&self) -> &str {
+        &self.name
+    }
+
+    /// The interface's name, and which of its rings this is where it has several.
+    pub fn name(&self) -> String {
+        match self.group {
+            Some(_) => format!("{}#{}", self.name, self.input),
+            None => self.name.clone(),
+        }
+    }
+
+    /// Bytes of each frame that are captured.
+    pub fn snaplen(&self) -> u32 {
+        self.options.snaplen
+    }
+
+    /// The link type of its frames.
+    pub fn link(&self) -> LinkType {
+        self.link
+    }
+
+    /// The number that its frames name as their input.
+    pub fn input(&self) -> u16 {
+        self.input
+    }
+
+    /// Opens the interface again after it was gone. Counting goes on.
+    ///
+    /// # Errors
+    /// As [`Ring::open`].
+    pub fn reopen(&mut self) -> Result<(), CaptureError> {
+        self.carried.0 = carried(&self.name).unwrap_or(0);
+        self.handle = None;
+        self.told = [0; 3];
+        let options = &self.options;
+        let bytes = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
+        let opened = Capture::from_device(self.name.as_str()).and_then(|inactive| {
+            inactive
+                .snaplen(bytes(options.snaplen))
+                .buffer_size(bytes(options.buffer))
+                .promisc(options.promiscuous)
+                .immediate_mode(options.immediate)
+                .timeout(i32::try_from(BLOCK_WAIT.as_millis()).unwrap_or(1))
+                // Linux has them on every interface.
+                .precision(Precision::Nano)
+                .open()
+        });
+        let mut handle = opened.map_err(|error| failed(&self.name, &error))?;
+        if self.name == ALL {
+            // The newer header is the first choice; an older libpcap has only the other.
+            handle.set_datalink(LINUX_SLL2).ok();
+        }
+        if let Some(expression) = &options.filter {
+            handle
+                .filter(expression, true)
+                .map_err(|error| CaptureError::Filter { expression: expression.clone(), message: words_of(&error) })?;
+        }
+        let mut handle = handle.setnonblock().map_err(|error| failed(&self.name, &error))?;
+        if let Some(group) = self.group {
+            fanout::join(&handle, group).map_err(|error| CaptureError::Device {
+                name: self.name.clone(),
+                message: format!("its frames cannot be shared among threads: {error}"),
+            })?;
+        }
+        self.link = LinkType::of_dlt(handle.get_datalink().0);
+        // What the interface had dropped before is not ours, nor what came before there was a filter.
+        if let Ok(stats) = handle.stats() {
+            self.told[2] = stats.if_dropped;
+            if options.filter.is_some() {
+                self.told = [stats.received, stats.dropped, stats.if_dropped];
+            }
+        }
+        self.handle = Some(handle);
+        Ok(())
+    }
+
+    /// Adds the frames that are there to a batch, at most so many, and at most [`READ_MAX`]; how many.
+    ///
+    /// # Errors
+    /// The interface is gone, with libpcap's words. The handle is closed then.
+    pub fn read(&mut self, batch: &mut FrameBatch, most: usize) -> Result<usize, CaptureError> {
+        let Some(handle) = &mut self.handle else { return Ok(0) };
+        let (input, link, counts, newest) = (self.input, self.link, &mut self.counts, &mut self.newest);
+        let FrameBatch { arena, frames } = batch;
+        let read = handle.dispatch(Some(most.min(READ_MAX)), |packet| {
+            let header = packet.header;
+            let captured = u32::try_from(packet.data.len()).unwrap_or(u32::MAX);
+            let ts = timestamp(header);
+            counts.read += 1;
+            counts.bytes += u64::from(header.len);
+            counts.cut += u64::from(captured < header.len);
+            counts.out_of_order += u64::from(ts < *newest);
+            *newest = ts.max(*newest);
+            let at = u32::try_from(arena.len()).unwrap_or(u32::MAX);
+            arena.extend_from_slice(packet.data);
+            let id = FrameId::new(input, counts.read);
+            frames.push(Frame { id, ts, at, captured, wire_len: header.len, link });
+        });
+        read.map_err(|error| {
+            let error = failed(&self.name, &error);
+            // What waits in the ring goes with it.
+            self.counts.dropped_by_kernel += self.count().waiting();
+            self.handle = None;
+            error
+        })
+    }
+
+    /// Whether it has a handle: the interface was there when last read.
+    pub fn is_open(&self) -> bool {
+        self.handle.is_some()
+    }
+
+    /// What was counted until now.
+    pub fn count(&mut self) -> RingCounts {
+        if let Some(handle) = &mut self.handle
+            && let Ok(stats) = handle.stats()
+        {
+            let now = [stats.received, stats.dropped, stats.if_dropped];
+            let [received, kernel, interface] =
+                [0, 1, 2].map(|place: usize| u64::from(now[place].wrapping_sub(self.told[place])));
+            self.told = now;
+            self.counts.received += received;
+            self.counts.dropped_by_kernel += kernel;
+            self.counts.dropped_by_interface += interface;
+        }
+        self.counts
+    }
+
+    /// Frames in and out that the interface counted since it was opened, where a filter hides some of them.
+    pub fn carried(&mut self) -> Option<u64> {
+        self.options.filter.as_ref()?;
+        let (before, sum) = self.carried;
+        // One that was replaced counts from zero.
+        let now = carried(&self.name).unwrap_or(0);
+        self.carried = (now, sum + now.saturating_sub(before));
+        Some(self.carried.1)
+    }
+
+    /// What the system says of the interface now.
+    pub fn link_state(&self) -> LinkState {
+        link_state(&self.name)
+    }
+}
+
+/// Waits until a ring has something to read, at most so long. `false` means that an interface reported an error: it went
+/// down or away.
+pub fn wait<'r>(rings: impl Iterator<Item = &'r Ring>, at_most: Duration) -> bool {
+    let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::ZERO);
+    let handles = rings.filter_map(|ring| ring.handle.as_ref());
+    let mut waiting: Vec<PollFd<'_>> = handles.map(|handle| PollFd::new(handle.as_fd(), PollFlags::POLLIN)).collect();
+    match poll(&mut waiting, timeout) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(_) => std::thread::sleep(at_most),
+    }
+    let erred = |events: PollFlags| events.intersects(PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL);
+    !waiting.iter().any(|one| one.revents().is_some_and(erred))
+}
+
+/// What the system says of an interface now.
+fn link_state(name: &str) -> LinkState {
+    // Some devices of libpcap are no interfaces of the kernel, and always there.
+    if name == ALL {
+        return LinkState::Up;
+    }
+    let Ok(flags) = fs::read_to_string(format!("/sys/class/net/{name}/flags")) else { return LinkState::Gone };
+    let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).unwrap_or(0);
+    let carrier = fs::read_to_string(format!("/sys/class/net/{name}/carrier"));
+    let carries = carrier.is_ok_and(|carrier| carrier.trim() == "1");
+    if flags & 1 == 1 && carries { LinkState::Up } else { LinkState::Down }
+}
+
+/// Frames in and out, by the interface's own count.
+fn carried(name: &str) -> Option<u64> {
+    let count = |which: &str| -> Option<u64> {
+        let text = fs::read_to_string(format!("/sys/class/net/{name}/statistics/{which}")).ok()?;
+        text.trim().parse().ok()
+    };
+    Some(count("rx_packets")? + count("tx_packets")?)
+}
+
+/// Seconds and, as it was asked for, nanoseconds.
+fn timestamp(header: &pcap::PacketHeader) -> Timestamp {
+    let part = |value: i64| u64::try_from(value).unwrap_or(0);
+    Timestamp(part(header.ts.tv_sec).saturating_mul(1_000_000_000).saturating_add(part(header.ts.tv_usec)))
+}
+
+fn failed(name: &str, error: &pcap::Error) -> CaptureError {
+    CaptureError::Device { name: name.to_owned(), message: words_of(error) }
+}
+
+fn words_of(error: &pcap::Error) -> String {
+    match error {
+        pcap::Error::PcapError(message) => message.clone(),
+        other => other.to_string(),
+    }
+}

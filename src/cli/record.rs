@@ -1,0 +1,164 @@
+//! `-w`: the packets of findings, in a ring of pcapng files with a comment on each packet.
+//!
+//! Readers keep the newest frames; when a finding is told, those of its port are still there. A file grows by whole
+//! blocks, one write for each judgement.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::capture::write;
+use crate::capture::write::Interface;
+use crate::cli::exit::Stop;
+use crate::model::addr::Addr;
+use crate::model::addr::FlowKey;
+use crate::pipeline::live::Live;
+use crate::report::ledger::Item;
+use crate::report::names::Party;
+
+/// Packets of one finding that are written; who needs more knows by then what to capture.
+const PACKETS_MAX: u32 = 1000;
+
+/// Findings whose packets are counted; then counting begins anew.
+const COUNTED_MAX: usize = 1 << 16;
+
+/// The ring of files.
+#[derive(Debug)]
+pub struct Recorder {
+    path: PathBuf,
+    file: File,
+    head: Vec<u8>,
+    size: u64,
+    size_max: u64,
+    files_max: u32,
+    /// How many packets of each finding were written.
+    written: HashMap<u64, u32>,
+}
+
+/// Client, server, transport and port of a finding.
+type Service = (Addr, Addr, &'static str, u16);
+
+impl Recorder {
+    /// Begins the first file.
+    ///
+    /// # Errors
+    /// [`Stop`] if it cannot be made.
+    pub fn begin(path: &Path, interfaces: &[Interface], size_max: u64, files_max: u32) -> Result<Self, Stop> {
+        let head = write::section(interfaces);
+        let file = start(path, &head).map_err(|error| failed(path, &error))?;
+        let (path, size) = (path.to_path_buf(), head.len() as u64);
+        Ok(Self { path, file, head, size, size_max, files_max, written: HashMap::new() })
+    }
+
+    /// Writes the packets of findings that the readers still have.
+    ///
+    /// # Errors
+    /// [`Stop`] if they cannot be written.
+    pub fn take<'i>(&mut self, live: &Live<'_>, items: impl Iterator<Item = &'i Item>) -> Result<(), Stop> {
+        if self.written.len() > COUNTED_MAX {
+            self.written.clear();
+        }
+        let mut wanted: HashMap<Service, &Item> = HashMap::new();
+        for item in items {
+            let full = self.written.get(&item.id).is_some_and(|count| *count >= PACKETS_MAX);
+            if let Some(service) = service(item).filter(|_| !full) {
+                wanted.insert(service, item);
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let find = |key: &FlowKey| {
+            let ends = [(key.low, key.high, key.high_port), (key.high, key.low, key.low_port)];
+            let transport = key.transport.name();
+            ends.into_iter().find_map(|(client, server, port)| wanted.get(&(client, server, transport, port)))
+        };
+        let mut out = Vec::new();
+        for (key, frame, kept) in live.take_kept(|key| find(key).is_some()) {
+            let Some(item) = find(&key) else { continue };
+            let count = self.written.entry(item.id).or_default();
+            *count += 1;
+            if *count <= PACKETS_MAX {
+                write::packet(&mut out, &kept, &comment(item, frame));
+            }
+        }
+        self.append(&out).map_err(|error| failed(&self.path, &error))
+    }
+
+    fn append(&mut self, blocks: &[u8]) -> io::Result<()> {
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        let more = blocks.len() as u64;
+        if self.size + more > self.size_max && self.size > self.head.len() as u64 {
+            self.turn()?;
+        }
+        self.file.write_all(blocks)?;
+        self.size += more;
+        Ok(())
+    }
+
+    /// The newest file goes by the name itself, older ones by a number; the oldest goes.
+    fn turn(&mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        for number in (0..self.files_max.saturating_sub(1)).rev() {
+            let (from, to) = (numbered(&self.path, number), numbered(&self.path, number + 1));
+            match fs::rename(from, to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        self.file = start(&self.path, &self.head)?;
+        self.size = self.head.len() as u64;
+        Ok(())
+    }
+}
+
+fn start(path: &Path, head: &[u8]) -> io::Result<File> {
+    let mut file = File::create(path)?;
+    file.write_all(head)?;
+    Ok(file)
+}
+
+fn failed(path: &Path, error: &io::Error) -> Stop {
+    Stop::io(format!("cannot write {}: {error}", path.display()))
+}
+
+/// `found.pcapng`, then `found.1.pcapng` and so on.
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    if number == 0 {
+        return path.to_path_buf();
+    }
+    let stem = path.file_stem().map(OsStr::to_string_lossy).unwrap_or_default();
+    let extension = path.extension().map(OsStr::to_string_lossy).unwrap_or_default();
+    path.with_file_name(format!("{stem}.{number}.{extension}"))
+}
+
+fn service(item: &Item) -> Option<Service> {
+    let finding = &item.finding;
+    match (finding.client, finding.server, finding.port) {
+        (Party::One(client), Party::One(server), Some(port)) => Some((client, server, finding.transport, port)),
+        _ => None,
+    }
+}
+
+/// What is said of a packet.
+fn comment(item: &Item, frame: u64) -> String {
+    let finding = &item.finding;
+    format!(
+        "portolan: frame {frame}, finding {} {}: {} -> {} {} {} ({}, {})",
+        item.id,
+        finding.kind.name(),
+        finding.client,
+        finding.server,
+        finding.service.as_str(),
+        finding.outcome,
+        finding.confidence,
+        finding.reason
+    )
+}

@@ -1,0 +1,740 @@
+//! `portolan watch`: interfaces in, findings out while they happen, a report at the end.
+//!
+//! One thread per reader fills the tables; this thread asks for copies, judges them with the very code of `analyze`, and
+//! tells what changed. How it is told is the [`Face`]'s affair.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+use std::time::SystemTime;
+
+use crate::capture::device;
+use crate::capture::device::LinkState;
+use crate::capture::device::Ring;
+use crate::capture::device::RingCounts;
+use crate::capture::error::CaptureError;
+use crate::capture::facts::Format as Container;
+use crate::capture::facts::InputFacts;
+use crate::capture::write;
+use crate::catalogue::Catalogue;
+use crate::classify::judge::Judge;
+use crate::classify::judged::CaptureFacts;
+use crate::classify::judged::Options as JudgeOptions;
+use crate::classify::thresholds::LOSS_PROBABLE_SHARE;
+use crate::classify::verdict::Outcome;
+use crate::cli::analyze::capture_facts;
+use crate::cli::analyze::catalogue;
+use crate::cli::analyze::coloured;
+use crate::cli::analyze::filter_text;
+use crate::cli::analyze::format_by_name;
+use crate::cli::analyze::format_of_file;
+use crate::cli::analyze::health_of;
+use crate::cli::analyze::input_row;
+use crate::cli::analyze::judge_options;
+use crate::cli::args::WatchArgs;
+use crate::cli::exit;
+use crate::cli::exit::Stop;
+use crate::cli::face::Face;
+use crate::cli::face::Wish;
+use crate::cli::metrics::Bound;
+use crate::cli::metrics::Metrics;
+use crate::cli::notify::Manager;
+use crate::cli::output::check_place;
+use crate::cli::output::to_file;
+use crate::cli::output::to_stdout;
+use crate::cli::privilege::Given;
+use crate::cli::privilege::Needs;
+use crate::cli::privilege::give_up;
+use crate::cli::record::Recorder;
+use crate::learn::knowledge::Knowledge;
+use crate::model::time::Timestamp;
+use crate::pipeline::live;
+use crate::pipeline::live::Live;
+use crate::pipeline::live::RingReport;
+use crate::pipeline::run::Captured;
+use crate::pipeline::run::Settings as RunSettings;
+use crate::report::Report;
+use crate::report::archive::Archive;
+use crate::report::facts::Health;
+use crate::report::facts::RunFacts;
+use crate::report::format::Format;
+use crate::report::format::Pages;
+use crate::report::format::Style;
+use crate::report::ledger::Change;
+use crate::report::ledger::Item;
+use crate::report::ledger::Ledger;
+use crate::report::ledger::State;
+use crate::report::moment::Moment;
+use crate::report::names::Names;
+use crate::report::sanitise::Shown;
+use crate::report::status::FrameCounts;
+use crate::report::status::Interface;
+use crate::report::status::Snapshot;
+use crate::report::status::Status;
+
+/// Time between two judgements, if the last one did not take long.
+const JUDGE_EVERY: Duration = Duration::from_secs(1);
+
+/// At most this part of the time is spent judging.
+const JUDGE_SHARE: u32 = 10;
+
+/// How soon a signal is obeyed.
+const ATTEND: Duration = Duration::from_millis(50);
+
+/// A mirror that was silent so long may have ended: beyond, nobody watched. The same as inside a capture.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// The newest frames that are kept for `-w`, bytes.
+const KEPT_BYTES: usize = 64 << 20;
+
+/// How often flows are looked for that were silent too long.
+const EXPIRE_EVERY: Duration = Duration::from_secs(30);
+
+/// Flows that were silent so long do not reach into the next window of `--rotate`.
+const ROTATE_KEEP: Duration = Duration::from_secs(60);
+
+/// Samples of what was lost, one for each judgement that is this far from the one before.
+const LOSS_SAMPLE: Duration = Duration::from_secs(10);
+
+/// Everything decided before the first frame.
+struct Plan<'a> {
+    args: &'a WatchArgs,
+    catalogue: Arc<Catalogue>,
+    filter: Option<String>,
+    stdout: Option<&'static Format>,
+    files: Vec<(PathBuf, &'static Format)>,
+}
+
+/// What signals ask for.
+struct Signals {
+    stop: Arc<AtomicBool>,
+    report: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Stop> {
+        use signal_hook::consts::SIGHUP;
+        use signal_hook::consts::SIGINT;
+        use signal_hook::consts::SIGTERM;
+        use signal_hook::consts::SIGUSR1;
+        let signals = Self { stop: Arc::default(), report: Arc::default(), reload: Arc::default() };
+        let listen = || {
+            for (signal, code) in [(SIGINT, 130), (SIGTERM, 143)] {
+                // The first one ends the watch and prints the report; a second one quits at once.
+                signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&signals.stop))?;
+                signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
+            }
+            signal_hook::flag::register(SIGUSR1, Arc::clone(&signals.report))?;
+            signal_hook::flag::register(SIGHUP, Arc::clone(&signals.reload))
+        };
+        listen().map_err(|error| Stop::io(format!("cannot listen for signals: {error}")))?;
+        Ok(signals)
+    }
+}
+
+/// Runs the command and says how the program ends.
+///
+/// # Errors
+/// [`Stop`] when it could not start, read or write.
+pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
+    if args.list_interfaces {
+        return list();
+    }
+    let plan = decide(args)?;
+    let readers = open(&plan)?;
+    let interfaces = interfaces(&readers);
+    let signals = Signals::listen()?;
+    let metrics = args.metrics.as_deref().map(Bound::take).transpose()?;
+    let manager = Manager::find();
+    let given = give_up(args.user.as_deref(), &needs(&plan))?;
+    if args.verbose {
+        say_given(&given);
+    }
+    // Threads from here on.
+    let metrics = metrics.map(Metrics::serve).transpose()?;
+    let knowledge = Knowledge::new();
+    let flows_max = match args.max_flows {
+        Some(flows) => usize::try_from(flows).unwrap_or(usize::MAX),
+        None => RunSettings::flows_within(args.max_memory),
+    };
+    let kept_bytes = if args.record.is_some() { KEPT_BYTES } else { 0 };
+    let settings = live::Settings { flows_max, frames_max: args.count, kept_bytes };
+    let record = |path: &PathBuf| Recorder::begin(path, &interfaces, args.file_size, args.file_count);
+    let recorder = args.record.as_ref().map(record).transpose()?;
+    let done = live::watch(readers, settings, &knowledge, |live| {
+        Watch::new(plan, live, &knowledge, &signals, Aside { metrics, manager, recorder }).run()
+    });
+    done.map_err(Stop::io)?
+}
+
+/// The interfaces as a file of packets names them, in the order of their numbers.
+fn interfaces(readers: &[Vec<Ring>]) -> Vec<write::Interface> {
+    let mut rings: Vec<&Ring> = readers.iter().flatten().collect();
+    rings.sort_by_key(|ring| ring.input());
+    let interface = |ring: &&Ring| write::Interface { name: ring.name(), link: ring.link(), snaplen: ring.snaplen() };
+    rings.iter().map(interface).collect()
+}
+
+/// What must stay possible without rights.
+fn needs(plan: &Plan<'_>) -> Needs {
+    let folder = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        folder.unwrap_or(Path::new(".")).to_path_buf()
+    };
+    let judge = &plan.args.judge;
+    // An editor replaces the site file by another one in its folder.
+    let read = judge.rules.iter().cloned().chain(judge.site.as_deref().map(folder)).collect();
+    let written = plan.files.iter().map(|(path, _)| path).chain(&plan.args.record).cloned().collect();
+    Needs { written, read }
+}
+
+#[expect(clippy::print_stderr, reason = "the command speaks to the person")]
+fn say_given(given: &Given) {
+    let user = given.user.as_deref().map_or(String::new(), |user| format!(" as {user}"));
+    eprintln!("portolan: watching{user} without capabilities; files are kept away by the kernel: {}", given.files);
+}
+
+fn list() -> Result<u8, Stop> {
+    let all = device::list().map_err(Stop::io)?;
+    to_stdout(|out| {
+        for (number, listed) in (1..).zip(&all) {
+            let state = match (listed.up, listed.running) {
+                (true, true) => "up",
+                (true, false) => "up, no carrier",
+                (false, _) => "down",
+            };
+            let about = listed.description.iter().chain(&listed.addresses).cloned().collect::<Vec<_>>().join(", ");
+            writeln!(
+                out,
+                "{number}. {} ({state}) {}",
+                Shown::text(&listed.name).as_str(),
+                Shown::text(&about).as_str()
+            )?;
+        }
+        Ok(())
+    })?;
+    Ok(exit::CLEAN)
+}
+
+fn decide(args: &WatchArgs) -> Result<Plan<'_>, Stop> {
+    let place = |path: &PathBuf| {
+        check_place(path)?;
+        Ok((path.clone(), format_of_file(path)?))
+    };
+    let files: Result<Vec<_>, Stop> = args.output.iter().map(place).collect();
+    Ok(Plan {
+        args,
+        catalogue: Arc::new(catalogue(&args.judge)?),
+        filter: filter_text(args.filter_file.as_deref(), &args.expression, args.filter.as_deref())?,
+        stdout: args.format.as_deref().map(format_by_name).transpose()?,
+        files: files?,
+    })
+}
+
+/// Opens every interface as often as there are readers.
+fn open(plan: &Plan<'_>) -> Result<Vec<Vec<Ring>>, Stop> {
+    let args = plan.args;
+    let options = device::Options {
+        snaplen: args.snaplen,
+        buffer: args.buffer_size,
+        promiscuous: !args.no_promiscuous,
+        immediate: args.immediate,
+        filter: plan.filter.clone(),
+    };
+    let mut readers: Vec<Vec<Ring>> = (0..args.threads).map(|_| Vec::new()).collect();
+    for (place, name) in (0..).zip(&args.interface) {
+        // Groups are numbered in the whole network namespace.
+        let own = std::process::id().to_le_bytes();
+        let group = u16::from_le_bytes([own[0], own[1]]).wrapping_add(place);
+        for (member, reader) in (0..).zip(&mut readers) {
+            let input = place * args.threads + member;
+            let ring = Ring::open(name, input, (args.threads > 1).then_some(group), &options);
+            reader.push(ring.map_err(|error| match error {
+                CaptureError::Filter { .. } => Stop::usage(error),
+                error => Stop::io(error),
+            })?);
+        }
+    }
+    Ok(readers)
+}
+
+/// What was lost until a time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lost {
+    at: Timestamp,
+    seen: u64,
+    missed: u64,
+}
+
+/// A watch under way, as its judging thread sees it.
+struct Watch<'w, 'l> {
+    plan: Plan<'w>,
+    /// Replaced when the rules are read again.
+    catalogue: Arc<Catalogue>,
+    options: JudgeOptions,
+    live: &'w Live<'l>,
+    knowledge: &'w Knowledge,
+    signals: &'w Signals,
+    face: Face,
+    ledger: Ledger,
+    archive: Archive,
+    /// When silent flows were last let go, and when the report last began anew.
+    expired: Timestamp,
+    rotated: Timestamp,
+    started: Timestamp,
+    losses: VecDeque<Lost>,
+    /// What the status before counted: when, frames, bytes.
+    rated: (Timestamp, u64, u64),
+    /// How each interface was when last told.
+    links: Vec<(String, LinkState)>,
+    judged_in: Duration,
+    status: Option<Status>,
+    aside: Aside,
+}
+
+/// Who is told besides the face.
+struct Aside {
+    metrics: Option<Metrics>,
+    manager: Manager,
+    recorder: Option<Recorder>,
+}
+
+/// The time of day.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::default().plus(since)
+}
+
+fn earlier(at: Timestamp, by: Duration) -> Timestamp {
+    Timestamp(at.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+}
+
+impl<'w, 'l> Watch<'w, 'l> {
+    fn new(plan: Plan<'w>, live: &'w Live<'l>, knowledge: &'w Knowledge, signals: &'w Signals, aside: Aside) -> Self {
+        let args = plan.args;
+        let started = now();
+        let catalogue = Arc::clone(&plan.catalogue);
+        Self {
+            options: judge_options(&args.judge, &catalogue),
+            catalogue,
+            face: Face::choose(plan.stdout, std::io::stdout().is_terminal(), coloured(args.color)),
+            plan,
+            live,
+            knowledge,
+            signals,
+            ledger: Ledger::default(),
+            archive: Archive::default(),
+            expired: started,
+            rotated: started,
+            started,
+            losses: VecDeque::new(),
+            rated: (started, 0, 0),
+            links: Vec::new(),
+            judged_in: Duration::ZERO,
+            status: None,
+            aside,
+        }
+    }
+
+    fn run(mut self) -> Result<u8, Stop> {
+        let watched = self.go_on();
+        self.aside.manager.stopping();
+        self.live.stop();
+        // Whatever ended it, what was seen is reported; the first error is the one that tells.
+        let code = self.end();
+        watched.and(code)
+    }
+
+    /// Watches until somebody or something ends it.
+    fn go_on(&mut self) -> Result<(), Stop> {
+        let began = Instant::now();
+        let (mut judged, mut told) = (began, began);
+        self.face.start(Moment(self.started), &self.plan.args.interface)?;
+        self.aside.manager.ready();
+        loop {
+            if self.live.is_well(now()) {
+                self.aside.manager.alive();
+            }
+            let wish = self.face.attend(ATTEND);
+            let over = self.plan.args.duration.is_some_and(|duration| began.elapsed() >= duration);
+            if wish == Wish::End || over || self.signals.stop.load(Ordering::Relaxed) || !self.live.is_reading() {
+                return Ok(());
+            }
+            if self.signals.reload.swap(false, Ordering::Relaxed) {
+                self.reload()?;
+            }
+            self.tell_links()?;
+            if self.live.rings().iter().any(RingReport::is_lost) {
+                return Ok(());
+            }
+            let write = wish == Wish::Report || self.signals.report.swap(false, Ordering::Relaxed);
+            let rotate = self.plan.args.rotate.is_some_and(|every| now().since(self.rotated) >= every);
+            if write || rotate || judged.elapsed() >= JUDGE_EVERY.max(self.judged_in * JUDGE_SHARE) {
+                self.judge(write, rotate)?;
+                judged = Instant::now();
+            }
+            if write || told.elapsed() >= self.plan.args.status_every {
+                if let Some(status) = &self.status {
+                    self.face.status(status)?;
+                }
+                told = Instant::now();
+            }
+        }
+    }
+
+    /// Judges what is known by now and tells what changed; writes the report files if wanted, under dated names if the
+    /// report begins anew.
+    fn judge(&mut self, write: bool, rotate: bool) -> Result<(), Stop> {
+        let began = Instant::now();
+        let leaving = self.leaving(rotate);
+        let past = leaving.map_or(Vec::new(), |before| self.live.expire(before));
+        // What was counted, and until when, is asked for first: nothing that it speaks of is missing in the tables.
+        let (until, rings) = (self.live.seen_until(), self.live.rings());
+        let mut captured = self.live.snapshot();
+        captured.tables.extend(past);
+        self.sample_losses(&captured, &rings);
+        let catalogue = Arc::clone(&self.catalogue);
+        let (facts, run, health) = self.facts(&captured, &rings, Some(until));
+        let mut judge = Judge::new(&captured.tables, facts, self.knowledge, &catalogue, self.options);
+        judge.know(self.archive.hosts());
+        let report = Report::build_after(run, health, &judge, &catalogue, &captured.folds(), &self.archive);
+        let changes = self.compare(&judge, &report);
+        let at = Moment(now());
+        if write {
+            let pages = Pages { report: &report, judge: &judge, catalogue: &catalogue, style: Style::default() };
+            let written = self.write(&pages, None);
+            let message = written.as_ref().err().map_or("report written", |stop| stop.message.as_str());
+            self.face.note(at, "report", written.is_ok(), message)?;
+        }
+        if rotate {
+            let pages = Pages { report: &report, judge: &judge, catalogue: &catalogue, style: Style::default() };
+            let written = self.write(&pages, Some(Moment(self.rotated)));
+            let message = written.as_ref().err().map_or("the report begins anew", |stop| stop.message.as_str());
+            self.face.note(at, "rotate", written.is_ok(), message)?;
+        }
+        self.face.tell(at, &changes)?;
+        self.record(&changes)?;
+        let status = self.status_of(&captured, &rings, &judge, &report);
+        if let Some(metrics) = &mut self.aside.metrics {
+            metrics.update(&judge, &catalogue, &status, &report.health);
+        }
+        self.face.show(&Snapshot { report: &report, status: &status, ledger: &self.ledger });
+        self.status = Some(status);
+        if let Some(before) = leaving {
+            self.let_go(&judge, before);
+        }
+        if rotate {
+            self.archive = Archive::default();
+            self.rotated = at.0;
+        }
+        self.judged_in = began.elapsed();
+        Ok(())
+    }
+
+    /// Writes the packets of findings that are open, or were until now.
+    fn record(&mut self, changes: &[(Change, Item)]) -> Result<(), Stop> {
+        let Some(recorder) = &mut self.aside.recorder else { return Ok(()) };
+        let open = self.ledger.items().filter(|item| item.state == State::Open);
+        recorder.take(self.live, open.chain(changes.iter().map(|(_, item)| item)))
+    }
+
+    /// Flows that were last seen before this time leave the tables now, if it is time for that.
+    fn leaving(&mut self, rotate: bool) -> Option<Timestamp> {
+        let at = now();
+        if rotate {
+            self.expired = at;
+            return Some(earlier(at, ROTATE_KEEP));
+        }
+        if at.since(self.expired) < EXPIRE_EVERY {
+            return None;
+        }
+        self.expired = at;
+        Some(earlier(at, self.plan.args.keep))
+    }
+
+    /// Remembers what became of the flows that left.
+    fn let_go(&mut self, judge: &Judge<'_>, before: Timestamp) {
+        self.archive.take(judge, before);
+        if let Some(metrics) = &mut self.aside.metrics {
+            for flow in judge.rulings().filter(|flow| flow.sums.last < before) {
+                metrics.pass(&flow, &self.catalogue);
+            }
+        }
+    }
+
+    /// Judges for the last time and writes the report.
+    fn end(&mut self) -> Result<u8, Stop> {
+        let links = self.tell_links();
+        let rings = self.live.rings();
+        let captured = self.live.snapshot();
+        self.sample_losses(&captured, &rings);
+        let catalogue = Arc::clone(&self.catalogue);
+        let (facts, run, health) = self.facts(&captured, &rings, None);
+        let lost_share = facts.lost_share;
+        let mut judge = Judge::new(&captured.tables, facts, self.knowledge, &catalogue, self.options);
+        judge.know(self.archive.hosts());
+        let report = Report::build_after(run, health, &judge, &catalogue, &captured.folds(), &self.archive);
+        let changes = self.compare(&judge, &report);
+        let status = self.status_of(&captured, &rings, &judge, &report);
+        let color = coloured(self.plan.args.color);
+        let pages = Pages { report: &report, judge: &judge, catalogue: &catalogue, style: Style::default() };
+        // A file that cannot be written keeps nobody from the others.
+        let written = self.write(&pages, None);
+        let recorded = self.record(&changes);
+        let told = links
+            .and(recorded)
+            .and_then(|()| self.face.tell(status.at, &changes))
+            .and_then(|()| self.face.end(&status));
+        if let Some(format) = self.face.report_format() {
+            let pages = Pages { style: Style { color }, ..pages };
+            to_stdout(|out| (format.write)(&pages, out))
+                .or_else(|stop| if stop.is_quiet() { Ok(()) } else { Err(stop) })?;
+        }
+        written.and(told)?;
+        if let Some(ring) = rings.iter().find(|ring| ring.is_lost()) {
+            let why = Shown::text(ring.fault.as_deref().unwrap_or_default());
+            return Err(Stop::io(format!("{} is there again and cannot be opened: {}", ring.name, why.as_str())));
+        }
+        let fail_on = &self.plan.args.fail_on;
+        if fail_on.iter().any(|kind| report.has(*kind)) {
+            return Ok(exit::FINDINGS);
+        }
+        let blind = judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE;
+        Ok(if blind && !fail_on.is_empty() { exit::DAMAGED } else { exit::CLEAN })
+    }
+
+    /// Writes the report files, under the names of a window that began then, if it is one of several.
+    fn write(&self, pages: &Pages<'_>, window: Option<Moment>) -> Result<(), Stop> {
+        let mut done = Ok(());
+        for (path, format) in &self.plan.files {
+            let path = window.map_or_else(|| path.clone(), |began| dated(path, began));
+            done = done.and(to_file(&path, |out| (format.write)(pages, out)));
+        }
+        done
+    }
+
+    /// What happened to the findings.
+    fn compare(&mut self, judge: &Judge<'_>, report: &Report<'_>) -> Vec<(Change, Item)> {
+        let findings: Vec<_> = report.findings.iter().collect();
+        let worked = self.ledger.worked(judge, findings.iter());
+        let at = now();
+        let kept_since = earlier(at, self.plan.args.keep).max(earlier(self.rotated, ROTATE_KEEP));
+        self.ledger.update(findings, &worked, at, kept_since)
+    }
+
+    /// What the capture says of itself, to the judge and to people. `running`: it goes on, and was seen until then.
+    fn facts(
+        &self,
+        captured: &Captured,
+        rings: &[RingReport],
+        running: Option<Timestamp>,
+    ) -> (CaptureFacts, RunFacts, Health) {
+        let inputs: Vec<InputFacts> = rings.iter().map(input_facts).collect();
+        let mut facts = capture_facts(captured, &inputs);
+        // A link on which nothing comes is watched all the same, up to a silence that may be the end of the mirror.
+        let end = running.unwrap_or_else(|| self.live.seen_until()).min(facts.last.plus(SILENCE));
+        if facts.last != Timestamp::default() {
+            facts.last = facts.last.max(end);
+        }
+        facts.ends = vec![facts.last; inputs.len()];
+        facts.running = running.is_some();
+        facts.lost_share = self.lost_share();
+        let run = RunFacts {
+            inputs: inputs.iter().map(input_row).collect(),
+            filter: self.plan.filter.as_deref().map(Shown::text),
+            site: self.plan.args.judge.site.as_deref().map(Shown::path),
+            profiles: self.catalogue.profiles().map(|profile| profile.id.clone()).collect(),
+            readiness: Vec::new(),
+        };
+        let mut health = health_of(captured, &inputs, self.knowledge);
+        let frames = self.frame_counts(captured, rings);
+        (health.filtered, health.dropped_by_kernel) = (frames.filtered, frames.dropped_by_kernel);
+        health.dropped_by_interface = frames.dropped_by_interface;
+        (facts, run, health)
+    }
+
+    /// Remembers what was lost until now. A loss of last week says nothing of today: shares are of the time for which
+    /// flows are kept.
+    fn sample_losses(&mut self, captured: &Captured, rings: &[RingReport]) {
+        let at = now();
+        let dropped = rings.iter().map(|ring| ring.counts.dropped_by_kernel + ring.counts.dropped_by_interface);
+        let missed = dropped.sum::<u64>() + captured.counters().acked_unseen;
+        let sample = Lost { at, seen: rings.iter().map(|ring| ring.counts.read).sum(), missed };
+        if self.losses.len() > 1
+            && self.losses.iter().rev().nth(1).is_some_and(|before| at.since(before.at) < LOSS_SAMPLE)
+        {
+            self.losses.pop_back();
+        }
+        self.losses.push_back(sample);
+        let kept = earlier(at, self.plan.args.keep);
+        while self.losses.get(1).is_some_and(|next| next.at < kept) {
+            self.losses.pop_front();
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
+    fn lost_share(&self) -> f64 {
+        let Some(newest) = self.losses.back() else { return 0.0 };
+        // Until the first sample is too old, all of it counts.
+        let young = newest.at.since(self.started) <= self.plan.args.keep;
+        let oldest = self.losses.front().copied().filter(|_| !young).unwrap_or_default();
+        let (seen, lost) =
+            (newest.seen - oldest.seen.min(newest.seen), newest.missed - oldest.missed.min(newest.missed));
+        if lost == 0 { 0.0 } else { lost as f64 / (seen + lost) as f64 }
+    }
+
+    /// What became of all frames.
+    fn frame_counts(&self, captured: &Captured, rings: &[RingReport]) -> FrameCounts {
+        let mut sum = RingCounts::default();
+        for ring in rings {
+            sum.add(&ring.counts);
+        }
+        let parsed = captured.decode.frames();
+        let mut filtered = 0;
+        for name in &self.plan.args.interface {
+            let own = || rings.iter().filter(|ring| ring.interface == *name);
+            let received = own().map(|ring| ring.counts.received).sum::<u64>();
+            filtered += own().find_map(|ring| ring.carried).map_or(0, |carried| carried.saturating_sub(received));
+        }
+        let waiting = sum.received.saturating_sub(sum.dropped_by_kernel).saturating_sub(parsed);
+        FrameCounts {
+            arrived: parsed + filtered + waiting + sum.dropped_by_kernel + sum.dropped_by_interface,
+            parsed,
+            filtered,
+            waiting,
+            dropped_by_queue: 0,
+            dropped_by_kernel: sum.dropped_by_kernel,
+            dropped_by_interface: sum.dropped_by_interface,
+        }
+    }
+
+    fn status_of(
+        &mut self,
+        captured: &Captured,
+        rings: &[RingReport],
+        judge: &Judge<'_>,
+        report: &Report<'_>,
+    ) -> Status {
+        let at = now();
+        let frames = self.frame_counts(captured, rings);
+        let bytes = rings.iter().map(|ring| ring.counts.bytes).sum::<u64>();
+        let (before, frames_before, bytes_before) = self.rated;
+        self.rated = (at, frames.parsed, bytes);
+        let per_second = |count: u64| {
+            let ms = u64::try_from(at.since(before).as_millis()).unwrap_or(u64::MAX).max(1);
+            count.saturating_mul(1000) / ms
+        };
+        let counters = captured.counters();
+        let pending = judge.rulings().filter(|ruled| ruled.outcome == Outcome::Pending).count();
+        let interface = |ring: &RingReport| Interface {
+            name: Shown::text(&ring.name),
+            state: ring.state.name(),
+            since: Moment(ring.since),
+            fault: ring.fault.as_deref().map(Shown::text),
+            received: ring.counts.received,
+            dropped_by_kernel: ring.counts.dropped_by_kernel,
+            dropped_by_interface: ring.counts.dropped_by_interface,
+        };
+        Status {
+            at: Moment(at),
+            started: Moment(self.started),
+            judged_until: Moment(self.live.seen_until()),
+            frames,
+            frames_per_second: per_second(frames.parsed.saturating_sub(frames_before)),
+            bits_per_second: per_second(bytes.saturating_sub(bytes_before).saturating_mul(8)),
+            interfaces: rings.iter().map(interface).collect(),
+            lost_share: (self.lost_share() * 1e6).round() / 1e6,
+            acked_unseen: counters.acked_unseen,
+            asymmetric: judge.asymmetric(),
+            flows_active: captured.tables.iter().map(|table| table.flows().count() as u64).sum(),
+            flows_pending: pending as u64,
+            flows: counters.flows,
+            flows_evicted: counters.flows_evicted,
+            flows_expired: self.archive.flows(),
+            pairs: report.pairs.len() as u64,
+            findings: self.ledger.open(),
+            findings_not_kept: self.ledger.not_kept(),
+            judged_in_ms: u64::try_from(self.judged_in.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Tells which interfaces went away and came back.
+    fn tell_links(&mut self) -> Result<(), Stop> {
+        for ring in self.live.rings() {
+            let known = self.links.iter_mut().find(|(name, _)| *name == ring.name);
+            let before = if let Some((_, state)) = known {
+                std::mem::replace(state, ring.state)
+            } else {
+                self.links.push((ring.name.clone(), ring.state));
+                LinkState::Up
+            };
+            if before != ring.state {
+                self.face.link(Moment(ring.since), &ring.name, ring.state.name(), ring.fault.as_deref())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads rules and site file again. With a fault in them the old ones stay.
+    fn reload(&mut self) -> Result<(), Stop> {
+        let read = catalogue(&self.plan.args.judge);
+        let at = Moment(now());
+        match read {
+            Ok(fresh) => {
+                self.options = judge_options(&self.plan.args.judge, &fresh);
+                self.archive.rename(&Names::new(&fresh, Vec::new(), &[], &RunFacts::default()));
+                self.catalogue = Arc::new(fresh);
+                self.face.note(at, "reload", true, "rules and site file read again")
+            }
+            Err(stop) => {
+                self.complain(&format!("the old rules stay: {}", stop.message));
+                // A fault is shown with its place in the file, over several lines.
+                let lines: Vec<Shown> = stop.message.lines().map(Shown::text).collect();
+                let lines: Vec<&str> = lines.iter().map(Shown::as_str).collect();
+                self.face.note(at, "reload", false, &lines.join("\n"))
+            }
+        }
+    }
+
+    #[expect(clippy::print_stderr, reason = "the command speaks to the person")]
+    fn complain(&self, message: &str) {
+        if !self.plan.args.quiet {
+            eprintln!("portolan: {message}");
+        }
+    }
+}
+
+/// `report.json` as `report-20261128T100000Z.json`.
+fn dated(path: &Path, began: Moment) -> PathBuf {
+    let text = began.to_string();
+    let second = text.get(..19).unwrap_or_default().replace(['-', ':'], "");
+    let stem = path.file_stem().map(OsStr::to_string_lossy).unwrap_or_default();
+    let extension = path.extension().map(OsStr::to_string_lossy).unwrap_or_default();
+    path.with_file_name(format!("{stem}-{second}Z.{extension}"))
+}
+
+/// A ring as an input of the run.
+fn input_facts(ring: &RingReport) -> InputFacts {
+    InputFacts {
+        path: ring.name.clone(),
+        format: Some(Container::Live),
+        link_types: vec![ring.link],
+        frames: ring.counts.read,
+        bytes: ring.counts.bytes,
+        first: ring.span.map(|(first, _)| first),
+        last: ring.span.map(|(_, last)| last),
+        snaplen: Some(ring.snaplen),
+        dropped: ring.counts.dropped_by_kernel + ring.counts.dropped_by_interface,
+        out_of_order: ring.counts.out_of_order,
+        cut_frames: ring.counts.cut,
+        ..InputFacts::default()
+    }
+}

@@ -1,0 +1,110 @@
+//! What flows came to that are kept no more: sums per host pair and port, and findings, so that a watch of weeks loses
+//! no total.
+//!
+//! A flow comes here once, with its last verdict. Times of handshakes are of flows that are kept.
+
+use std::collections::BTreeMap;
+
+use crate::classify::hosts::Hosts;
+use crate::classify::judge::Judge;
+use crate::classify::judged::Collapse;
+use crate::classify::judged::Ruled;
+use crate::model::addr::Addr;
+use crate::model::time::Timestamp;
+use crate::model::transport::Transport;
+use crate::report::findings::Past as PastFindings;
+use crate::report::names::Names;
+use crate::report::names::ServiceKey;
+use crate::report::pairs::Pairs;
+use crate::report::pairs::Past as PastRow;
+
+/// Rows that are kept apart. Beyond, a row has many clients.
+const ROWS_MAX: usize = 1 << 16;
+
+/// Scans and floods that are remembered; the oldest are forgotten.
+const COLLAPSES_MAX: usize = 1 << 10;
+
+/// Whose flows were added up.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct PastKey {
+    pub(crate) client: Option<Addr>,
+    pub(crate) server: Addr,
+    pub(crate) transport: Transport,
+    pub(crate) port: u16,
+    /// What its port meant when it was judged; read anew when the rules are.
+    pub(crate) service: ServiceKey,
+}
+
+/// Everything that flows came to which are kept no more.
+#[derive(Debug, Default)]
+pub struct Archive {
+    rows: BTreeMap<PastKey, PastRow>,
+    findings: PastFindings,
+    collapses: Vec<Collapse>,
+    flows: u64,
+}
+
+impl Archive {
+    /// Flows that came here.
+    pub fn flows(&self) -> u64 {
+        self.flows
+    }
+
+    /// Every host that it names.
+    pub fn hosts(&self) -> impl Iterator<Item = Addr> + '_ {
+        self.rows.keys().flat_map(|key| key.client.into_iter().chain([key.server]))
+    }
+
+    /// Takes the flows in that were last seen before a time.
+    pub fn take(&mut self, judge: &Judge<'_>, before: Timestamp) {
+        let hosts = judge.numbered();
+        for ruled in judge.rulings().filter(|ruled| ruled.sums.last < before) {
+            self.flows += 1;
+            let key = self.key(&ruled, hosts);
+            self.rows.entry(key).or_default().add(&ruled);
+            if let Some(judged) = ruled.finding.and_then(|_| judge.judged(&ruled)) {
+                self.findings.add(key.service, &judged);
+            }
+        }
+        // A scan whose flows leave one after the other is told by its last ones.
+        self.collapses.extend(judge.collapses().iter().filter(|collapse| collapse.last < before).cloned());
+        let surplus = self.collapses.len().saturating_sub(COLLAPSES_MAX);
+        self.collapses.drain(..surplus);
+    }
+
+    /// Forgets what depends on rules that were replaced: rows of ports get their names anew, findings stay in the
+    /// [`Ledger`](crate::report::ledger::Ledger) only.
+    pub fn rename(&mut self, names: &Names<'_>) {
+        self.findings = PastFindings::default();
+        for (key, row) in std::mem::take(&mut self.rows) {
+            let service = ServiceKey::of(names.service_at(key.transport, key.port), key.transport, key.port);
+            self.rows.entry(PastKey { service, ..key }).or_default().join(row);
+        }
+    }
+
+    /// Adds the sums to pairs.
+    pub(crate) fn tell(&self, pairs: &mut Pairs, hosts: &Hosts) {
+        for (key, row) in &self.rows {
+            pairs.add_past(key, row, hosts);
+        }
+    }
+
+    /// The findings.
+    pub(crate) fn findings(&self) -> &PastFindings {
+        &self.findings
+    }
+
+    /// The scans and floods.
+    pub(crate) fn collapses(&self) -> &[Collapse] {
+        &self.collapses
+    }
+
+    fn key(&self, ruled: &Ruled<'_>, hosts: &Hosts) -> PastKey {
+        let (transport, port) = (ruled.sums.transport, ruled.sums.port);
+        let service = ServiceKey::of(ruled.service, transport, port);
+        let (client, server) = (Some(hosts.addr(ruled.client)), hosts.addr(ruled.server));
+        let key = PastKey { client, server, transport, port, service };
+        let room = self.rows.len() < ROWS_MAX || self.rows.contains_key(&key);
+        if room { key } else { PastKey { client: None, ..key } }
+    }
+}

@@ -1,0 +1,101 @@
+//! Flows that leave the tables of a watch lose nothing of the report: totals and findings stay.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+
+use portolan::capture::source::Options as SourceOptions;
+use portolan::capture::source::Source;
+use portolan::catalogue::LoadOptions;
+use portolan::catalogue::load;
+use portolan::classify::judge::Judge;
+use portolan::classify::judged::CaptureFacts;
+use portolan::classify::judged::Options as JudgeOptions;
+use portolan::flow::fold::Folds;
+use portolan::learn::knowledge::Knowledge;
+use portolan::model::time::Timestamp;
+use portolan::pipeline::run::Settings;
+use portolan::pipeline::run::run;
+use portolan::report::Report;
+use portolan::report::archive::Archive;
+use portolan::report::facts::Health;
+use portolan::report::facts::RunFacts;
+
+/// Per pair and service: flows, outcomes, packets and bytes.
+type Sums = BTreeMap<String, (u64, String, [u64; 4])>;
+
+fn sums(report: &Report<'_>) -> Sums {
+    let rows = report.pairs.rows().map(|(pair, service)| {
+        let key = format!("{} {} {} {}", pair.client, pair.server, service.transport, service.service.as_str());
+        let outcomes: Vec<_> = service.outcomes.iter().chain(service.standings.iter()).collect();
+        let volume =
+            [service.packets_to_server, service.packets_to_client, service.bytes_to_server, service.bytes_to_client];
+        (key, (service.flows, format!("{outcomes:?} {:?} {:?}", service.first, service.last), volume))
+    });
+    rows.collect()
+}
+
+/// What of findings does not depend on their order.
+fn findings(report: &Report<'_>) -> Vec<String> {
+    let told = |finding: portolan::report::findings::Finding| {
+        format!(
+            "{} {} {} {:?} {} {} {} {}",
+            finding.kind.name(),
+            finding.client,
+            finding.server,
+            finding.port,
+            finding.outcome,
+            finding.confidence,
+            finding.flows,
+            finding.attempts
+        )
+    };
+    report.findings.iter().map(told).collect()
+}
+
+fn stays_the_same(capture: &str) {
+    let mut source = Source::open(&[capture.into()], SourceOptions::default()).unwrap();
+    let (knowledge, catalogue) = (Knowledge::new(), load(&LoadOptions::default()).unwrap());
+    let settings = Settings { threads: 1, flows_max: 100_000 };
+    let mut captured = run(&mut source, settings, &knowledge, &AtomicBool::new(false), &mut |_| {}).unwrap();
+    let [first, last] = [source.facts()[0].first, source.facts()[0].last].map(Option::unwrap);
+    let facts = || CaptureFacts { first, last, first_frame: captured.first_frame, ..CaptureFacts::default() };
+    let (facts, again) = (facts(), facts());
+    let options = JudgeOptions { infer: true, strict: false };
+    let whole = {
+        let judge = Judge::new(&captured.tables, facts.clone(), &knowledge, &catalogue, options);
+        let report = Report::build(RunFacts::default(), Health::default(), &judge, &catalogue, &Folds::default());
+        (sums(&report), findings(&report))
+    };
+    // Half of the time has passed: what was silent since then leaves, judged with all others for the last time.
+    let before = Timestamp(first.0.midpoint(last.0));
+    let kept = captured.tables.iter().map(|table| table.flows().count()).sum::<usize>();
+    let past: Vec<_> = captured.tables.iter_mut().map(|table| table.expire(before)).collect();
+    let left = past.iter().map(|table| table.flows().count()).sum::<usize>();
+    let stayed = captured.tables.iter().map(|table| table.flows().count()).sum::<usize>();
+    assert!(left > 0 && stayed > 0 && left + stayed == kept, "{left} + {stayed} of {kept}");
+    let mut archive = Archive::default();
+    captured.tables.extend(past);
+    {
+        let judge = Judge::new(&captured.tables, facts, &knowledge, &catalogue, options);
+        archive.take(&judge, before);
+        assert_eq!(archive.flows(), left as u64);
+    }
+    // The verdicts of those that stayed need the others no more if nothing else is asked than sums.
+    captured.tables.truncate(16);
+    let mut judge = Judge::new(&captured.tables, again, &knowledge, &catalogue, options);
+    judge.know(archive.hosts());
+    let report =
+        Report::build_after(RunFacts::default(), Health::default(), &judge, &catalogue, &Folds::default(), &archive);
+    let flows = |sums: &Sums| sums.values().map(|row| row.0).sum::<u64>();
+    let volume = |sums: &Sums| sums.values().fold([0; 4], |all, row| [0, 1, 2, 3].map(|at: usize| all[at] + row.2[at]));
+    assert_eq!((flows(&sums(&report)), volume(&sums(&report))), (flows(&whole.0), volume(&whole.0)));
+    assert_eq!(findings(&report), whole.1);
+}
+
+#[test]
+fn totals_and_findings_stay_when_flows_leave() {
+    stays_the_same("pcaps/lab/drop.pcap");
+    stays_the_same("pcaps/lab/dynrpc.pcap");
+}
