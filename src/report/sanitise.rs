@@ -7,6 +7,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde::Deserializer;
 use serde::Serialize;
 use serde::Serializer;
 
@@ -40,7 +42,8 @@ impl Shown {
 
     fn chars(raw: &str, chars_max: usize) -> Self {
         // Nearly all names are fit to be shown as they are.
-        if raw.len() <= chars_max && !raw.chars().any(is_harmful) {
+        let plain = || raw.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if raw.len() <= chars_max && (plain() || !raw.chars().any(is_harmful)) {
             return Self(raw.into());
         }
         Self(cut_end(raw.chars().map(Piece::Char), chars_max).into())
@@ -78,6 +81,13 @@ impl fmt::Display for Shown {
 impl Serialize for Shown {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+/// Text that is read back is cleaned again: anybody may have written it.
+impl<'de> Deserialize<'de> for Shown {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|raw| Self::text(&raw))
     }
 }
 

@@ -37,6 +37,9 @@ pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     })?;
     page.field("rpc_endpoints", &report.rpc_endpoints)?;
     page.field("readiness", &report.readiness)?;
+    page.field("readiness_pairs", &report.readiness_pairs)?;
+    page.field("readiness_cut", &report.readiness_cut)?;
+    page.field("ranges", &report.ranges)?;
     page.gathered.extend_from_slice(b"\n}\n");
     page.out.write_all(&page.gathered)
 }
@@ -280,7 +283,8 @@ mod tests {
         assert!(
             page.starts_with("{\n  \"schema\": \"portolan/report/1\",\n  \"tool\": {\n    \"name\": \"portolan\",\n")
         );
-        assert!(page.ends_with("  \"rpc_endpoints\": [],\n  \"readiness\": []\n}\n"));
+        assert!(page.contains("\n  \"rpc_endpoints\": [],\n  \"readiness\": [\n    {\"profile\": \"site\", "));
+        assert!(page.ends_with("\n}\n"));
         let value: serde_json::Value = serde_json::from_str(&page).unwrap();
         assert_eq!(value, serde_json::to_value(&report).unwrap());
     }
