@@ -359,7 +359,7 @@ fn row(line: &str) -> Option<Row> {
         return None;
     };
     let (transport, above) = above(protocols)?;
-    let is_ipv6 = protocols.split(':').filter(|layer| ["ip", "ipv6"].contains(layer)).next_back() == Some("ipv6");
+    let is_ipv6 = protocols.split(':').rfind(|layer| ["ip", "ipv6"].contains(layer)) == Some("ipv6");
     let (src, dst) = if is_ipv6 { (ipv6_src, ipv6_dst) } else { (ip_src, ip_dst) };
     let (src_port, dst_port, stream) =
         if transport == "tcp" { (tcp_src, tcp_dst, tcp_stream) } else { (udp_src, udp_dst, udp_stream) };

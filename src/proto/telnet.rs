@@ -35,7 +35,7 @@ const OF_TERMINALS: &[u8] = &[24, 31, 32, 35, 36, 39];
 pub fn recognise(_: Transport, bytes: &[u8]) -> Recognition {
     match bytes.split_first() {
         Some((&IAC, _)) | None => answer(negotiation(bytes)),
-        Some((7..=13 | 0x1b | 0x20..=0x7e, text)) if text.iter().take(TEXT_LEN).all(is_of_text) => {
+        Some((7..=13 | 0x1b | 0x20..=0x7e, text)) if text.iter().take(TEXT_LEN).all(|byte| is_of_text(*byte)) => {
             Recognition::NeedMore
         }
         Some(_) => Recognition::NotForUs,
@@ -43,7 +43,7 @@ pub fn recognise(_: Transport, bytes: &[u8]) -> Recognition {
 }
 
 /// A character of a terminal's text or of its control: zero follows a carriage return.
-fn is_of_text(byte: &u8) -> bool {
+fn is_of_text(byte: u8) -> bool {
     matches!(byte, 0 | 7..=13 | 0x1b | 0x20..=0x7e | 0x80..)
 }
 
