@@ -31,6 +31,8 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+
 use crate::catalogue::check::Checked;
 use crate::catalogue::check::Profile;
 use crate::catalogue::check::check;
@@ -207,6 +209,14 @@ impl Catalogue {
     /// said of a network holds for each of its hosts. Not closed.
     pub fn site_roles(&self, ip: IpAddr) -> RoleSet {
         self.site.hosts.around(ip).fold(RoleSet::EMPTY, |all, &roles| all.union(roles))
+    }
+
+    /// The addresses and prefixes that the site file gives a role, implied ones included, in order.
+    pub fn site_hosts(&self, role: RoleId) -> Vec<IpNet> {
+        let holds = |(_, roles): &(IpNet, &RoleSet)| self.closure(**roles).contains(role);
+        let mut nets: Vec<IpNet> = self.site.hosts.iter().filter(holds).map(|(net, _)| net).collect();
+        nets.sort_unstable();
+        nets
     }
 
     /// The name that the site file gives the host.

@@ -79,6 +79,11 @@ impl<V: Default> PrefixMap<V> {
         self.values.entry(prefix.trunc()).or_default()
     }
 
+    /// Every prefix with its value, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (IpNet, &V)> {
+        self.values.iter().map(|(prefix, value)| (*prefix, value))
+    }
+
     /// The values of every prefix that holds the address.
     pub(crate) fn around(&self, ip: IpAddr) -> impl Iterator<Item = &V> {
         self.lengths.iter().filter_map(move |&length| self.values.get(&IpNet::new(ip, length).ok()?.trunc()))

@@ -30,6 +30,7 @@ use crate::classify::standing::Answer;
 use crate::classify::standing::Answers;
 use crate::classify::standing::Known;
 use crate::classify::verdict::FindingKind;
+use crate::classify::verdict::Frames;
 use crate::classify::verdict::Outcome;
 use crate::classify::verdict::Reason;
 use crate::classify::verdict::Standing;
@@ -182,6 +183,13 @@ impl<'a> Judge<'a> {
             rpc: self.rpc.guess(seen, &flow, &self.hosts),
             flow,
         })
+    }
+
+    /// The frames that show what became of the flow of that number.
+    pub fn frames(&self, number: usize) -> Option<Frames> {
+        let seen = self.flows.get(number)?;
+        let about = About { catalogue: self.catalogue, hosts: &self.hosts, classes: &self.classes };
+        Some(outcome(seen, &seen.stored.flow(), &self.context, &about).frames)
     }
 
     /// What RPC sessions learned.

@@ -17,6 +17,7 @@ use crate::capture::filter::Filter;
 use crate::capture::source::Options as SourceOptions;
 use crate::capture::source::Source;
 use crate::catalogue::Catalogue;
+use crate::catalogue::fault::did_you_mean;
 use crate::catalogue::load;
 use crate::classify::judge::Judge;
 use crate::classify::judged::CaptureFacts;
@@ -118,6 +119,7 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
         return Err(Stop::usage("no capture given: name a file, a folder, or - for standard input"));
     }
     let catalogue = catalogue(&args.judge)?;
+    check_profiles(&args.readiness, &catalogue)?;
     let judge = judge_options(&args.judge, &catalogue);
     let threads = args.threads.map_or_else(default_threads, usize::from);
     let flows_max = match args.max_flows {
@@ -156,6 +158,19 @@ pub(super) fn catalogue(args: &JudgeArgs) -> Result<Catalogue, Stop> {
         let code = if faults.is_unreadable() { exit::IO } else { exit::USAGE };
         Stop { code, message: faults.to_string() }
     })
+}
+
+/// Readiness can be told of profiles that judge.
+fn check_profiles(wanted: &[String], catalogue: &Catalogue) -> Result<(), Stop> {
+    let known = || catalogue.profiles().map(|profile| profile.id.as_str());
+    for name in wanted {
+        if !known().any(|id| id == name) {
+            let hint = did_you_mean(name, known()).map(|hint| format!("; {hint}")).unwrap_or_default();
+            let all: Vec<&str> = known().collect();
+            return Err(Stop::usage(format!("--readiness: {name:?} is none of {}{hint}", all.join(", "))));
+        }
+    }
+    Ok(())
 }
 
 fn filter_text(args: &AnalyzeArgs) -> Result<Option<String>, Stop> {
@@ -278,6 +293,7 @@ fn run_facts(args: &AnalyzeArgs, plan: &Plan, facts: &[InputFacts]) -> RunFacts 
         filter: plan.filter.as_deref().map(Shown::text),
         site: args.judge.site.as_deref().map(Shown::path),
         profiles: plan.catalogue.profiles().map(|profile| profile.id.clone()).collect(),
+        readiness: args.readiness.clone(),
     }
 }
 

@@ -21,6 +21,14 @@ Exit codes:
   3  report made, but the input was damaged, or cannot be judged (with --fail-on)
   4  cannot read or write: no such file, no permission, disk full";
 
+const DIFF_EXIT_CODES: &str = "\
+Exit codes:
+  0  compared; nothing became worse in a way that --fail-on names
+  1  something became worse in a way that --fail-on names
+  2  could not start: a bad argument, or a file that is no report
+  3  compared, but AFTER saw one direction only and cannot be judged (with --fail-on)
+  4  cannot read or write: no such file, no permission, disk full";
+
 /// Tells from a capture which Active Directory, Exchange and Windows flows are blocked or unexpected, per host pair
 #[derive(Debug, Parser)]
 #[command(name = "portolan", version, max_term_width = 100, after_help = EXIT_CODES, arg_required_else_help = true)]
@@ -41,6 +49,9 @@ pub enum Command {
     Bench(BenchArgs),
     /// List, check and explain the rules that flows are judged by
     Rules(RulesArgs),
+    /// Compare two reports: what is newly blocked, what works now, what is new, what is gone
+    #[command(after_help = DIFF_EXIT_CODES)]
+    Diff(DiffArgs),
 }
 
 /// `portolan analyze`.
@@ -73,6 +84,9 @@ pub struct AnalyzeArgs {
     /// Worker threads (default: cores - 1, at least 1); the report is the same for every number
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
+    /// List every row of this profile for each two hosts of its roles, with whether it was reached
+    #[arg(long, value_name = "PROFILE", value_delimiter = ',')]
+    pub readiness: Vec<String>,
     /// Exit with 1 if such a finding exists: blocked, unexpected, attempt, any
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = fail_kinds())]
     pub fail_on: Vec<FailOn>,
@@ -175,6 +189,26 @@ impl BenchArgs {
     }
 }
 
+/// `portolan diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The report before the change, as analyze writes it with -o before.json
+    #[arg(value_name = "BEFORE.json")]
+    pub before: PathBuf,
+    /// The report after it
+    #[arg(value_name = "AFTER.json")]
+    pub after: PathBuf,
+    /// Write the comparison to a file too; its extension says how: .json .md .txt (repeatable)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Vec<PathBuf>,
+    /// What goes to standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = diff_format_names())]
+    pub format: String,
+    /// Exit with 1 if something is newly so: blocked, unexpected, attempt, any
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = fail_kinds())]
+    pub fail_on: Vec<FailOn>,
+}
+
 /// `portolan rules`.
 #[derive(Debug, Args)]
 pub struct RulesArgs {
@@ -219,6 +253,22 @@ pub enum RulesCommand {
         #[command(flatten)]
         judge: JudgeArgs,
     },
+    /// Write firewall rules that let through what the rows ask for, or what a report saw used
+    Export(ExportArgs),
+}
+
+/// `portolan rules export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// For which filter: nft, iptables, ip6tables, windows (PowerShell), rpc-filter (netsh), asa; or csv
+    #[arg(long, value_name = "TARGET", value_parser = target_names())]
+    pub to: String,
+    /// What this report shows to be used and expected, instead of all that the rows allow
+    #[arg(long, value_name = "REPORT.json")]
+    pub from: Option<PathBuf>,
+    /// Which rules
+    #[command(flatten)]
+    pub judge: JudgeArgs,
 }
 
 /// When to colour.
@@ -239,6 +289,14 @@ fn fail_kinds() -> impl TypedValueParser<Value = FailOn> {
 
 fn workload_names() -> PossibleValuesParser {
     PossibleValuesParser::new(Workload::ALL.map(Workload::name))
+}
+
+fn target_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(crate::report::firewall::TARGETS.iter().map(|target| target.name))
+}
+
+fn diff_format_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(crate::report::diff_pages::FORMATS.iter().map(|format| format.name))
 }
 
 fn format_names() -> PossibleValuesParser {

@@ -3,7 +3,9 @@
 pub mod analyze;
 pub mod args;
 pub mod bench;
+pub mod diff;
 pub mod exit;
+pub mod export;
 pub mod output;
 mod progress;
 pub mod rules;
@@ -21,12 +23,15 @@ use crate::cli::output::to_stdout;
 use crate::cli::rules::ListFormat;
 use crate::cli::rules::RulesError;
 
-/// `portolan rules`: list, check, explain.
+/// `portolan rules`: list, check, explain, export.
 fn rules(args: &RulesArgs) -> Result<u8, Stop> {
     let stop = |error: RulesError| match &error {
         RulesError::Write(write) => Stop::stdout(write),
         _ => Stop { code: error.exit_code(), message: error.to_string() },
     };
+    if let RulesCommand::Export(args) = &args.command {
+        return export::export(args);
+    }
     let mut done = Ok(());
     let written = to_stdout(|out| {
         done = match &args.command {
@@ -37,6 +42,7 @@ fn rules(args: &RulesArgs) -> Result<u8, Stop> {
             RulesCommand::Explain { from, to, port, judge } => {
                 rules::explain(&judge.load_options(), from, to, port, out)
             }
+            RulesCommand::Export(_) => Ok(()),
         };
         Ok(())
     });
@@ -59,6 +65,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Analyze(args) => analyze::analyze(args),
         Command::Bench(args) => bench::bench(args),
         Command::Rules(args) => rules(args),
+        Command::Diff(args) => diff::diff(args),
     };
     match done {
         Ok(code) => code,

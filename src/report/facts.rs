@@ -20,6 +20,8 @@ pub struct RunFacts {
     pub site: Option<Shown>,
     /// The profiles judged by.
     pub profiles: Vec<String>,
+    /// The profiles whose rows are all listed under readiness.
+    pub readiness: Vec<String>,
 }
 
 /// One capture.
@@ -119,6 +121,12 @@ impl RunFacts {
         let first = self.inputs.iter().filter_map(|input| input.first).min()?;
         let last = self.inputs.iter().filter_map(|input| input.last).max()?;
         Some((first, last))
+    }
+
+    /// How long was captured, from the first to the last frame, in seconds to a tenth.
+    pub(crate) fn watched_s(&self) -> f64 {
+        let watched = self.span().map(|(first, last)| last.0.since(first.0)).unwrap_or_default();
+        (watched.as_secs_f64() * 10.0).round() / 10.0
     }
 
     /// Whether all frames are of one day, UTC.

@@ -5,9 +5,13 @@
 
 pub mod community_id;
 pub mod counts;
+pub mod diff;
+pub mod diff_pages;
+mod exercised;
 pub mod facts;
 mod filter;
 pub mod findings;
+pub mod firewall;
 pub mod flow_record;
 pub mod format;
 pub mod handshakes;
@@ -15,10 +19,14 @@ pub mod hosts;
 pub mod moment;
 pub mod names;
 pub mod pairs;
+pub mod permits;
+pub mod ranges;
+pub mod readiness;
 pub mod rpc;
 #[cfg(test)]
 mod sample;
 pub mod sanitise;
+pub mod saved;
 mod sentence;
 mod words;
 
@@ -30,8 +38,10 @@ use crate::classify::judge::Judge;
 use crate::classify::judged::Collapse;
 use crate::classify::judged::Judged;
 use crate::classify::judged::Ruled;
+use crate::classify::verdict::Frames;
 use crate::flow::fold::Folds;
 use crate::learn::grade::Endpoints;
+use crate::report::exercised::Exercised;
 use crate::report::facts::Health;
 use crate::report::facts::RunFacts;
 use crate::report::findings::FailOn;
@@ -42,6 +52,12 @@ use crate::report::hosts::HostRow;
 use crate::report::names::Names;
 use crate::report::names::ServiceKey;
 use crate::report::pairs::Pairs;
+use crate::report::ranges::ServerRange;
+use crate::report::readiness::Fits;
+use crate::report::readiness::ReadinessPair;
+use crate::report::readiness::ReadinessRow;
+use crate::report::readiness::Seen;
+use crate::report::readiness::Untold;
 use crate::report::rpc::EndpointRow;
 use crate::report::sanitise::Shown;
 
@@ -64,8 +80,14 @@ pub struct Report<'a> {
     pub findings: Findings<'a>,
     /// Ports at which RPC interfaces were learned to be, in order of server and port.
     pub rpc_endpoints: Vec<EndpointRow>,
-    /// Rows and whether they were exercised; none yet.
-    pub readiness: [(); 0],
+    /// Rows of the documents between two hosts, and whether they were reached.
+    pub readiness: Vec<ReadinessRow>,
+    /// The same added up for each profile and pair.
+    pub readiness_pairs: Vec<ReadinessPair>,
+    /// Pairs whose rows are not listed, for lack of room.
+    pub readiness_cut: u64,
+    /// Which dynamic ports of each server were really used, in order of server.
+    pub ranges: Vec<ServerRange>,
 }
 
 /// The program.
@@ -87,6 +109,15 @@ struct Beside<'b> {
     endpoints: &'b Endpoints,
     /// Totals of flows that were given up.
     folds: &'b Folds,
+    /// The frames that show what became of the flow of a number.
+    frames: &'b dyn Fn(u32) -> Option<Frames>,
+}
+
+impl Tool {
+    /// This program.
+    pub fn this() -> Self {
+        Self { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") }
+    }
 }
 
 impl<'a> Report<'a> {
@@ -106,8 +137,13 @@ impl<'a> Report<'a> {
             let whole = ruled.finding.and_then(|_| judge.judged(&ruled));
             (ruled, whole)
         });
-        let beside =
-            Beside { numbered: judge.numbered(), collapses: judge.collapses(), endpoints: judge.endpoints(), folds };
+        let beside = Beside {
+            numbered: judge.numbered(),
+            collapses: judge.collapses(),
+            endpoints: judge.endpoints(),
+            folds,
+            frames: &|number| judge.frames(number as usize),
+        };
         Self::of(run, health, flows, &beside, names)
     }
 
@@ -119,11 +155,13 @@ impl<'a> Report<'a> {
         beside: &Beside<'_>,
         names: Names<'a>,
     ) -> Self {
-        let Beside { numbered, collapses, endpoints, folds } = *beside;
+        let Beside { numbered, collapses, endpoints, folds, frames } = *beside;
         let mut pairs = Pairs::new(collapses, numbered);
         let mut findings = Gathered::default();
+        let mut exercised = Exercised::default();
         for (ruled, judged) in flows {
             let row = pairs.add(&ruled);
+            exercised.add(row, &ruled, names.catalogue());
             if let Some(judged) = judged {
                 findings.add(row, &judged);
             }
@@ -142,16 +180,31 @@ impl<'a> Report<'a> {
         pairs.finish(numbered, &names);
         let dated = !run.is_one_day();
         let rpc_endpoints = rpc::endpoints(endpoints, &names);
+        let mut fits = Fits::new(names.catalogue());
+        let untold = Untold::of(folds, collapses);
+        let seen = Seen {
+            pairs: &pairs,
+            exercised: &exercised,
+            names: &names,
+            untold: &untold,
+            frames,
+            wanted: &run.readiness,
+        };
+        let readiness = readiness::readiness(&seen, &mut fits);
+        let ranges = ranges::ranges(&pairs, &exercised, endpoints, &names, &mut fits, run.watched_s());
         Self {
-            schema: "portolan/report/1",
-            tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
+            schema: saved::SCHEMA,
+            tool: Tool::this(),
             hosts: hosts::rows(&pairs, &names),
             run,
             health,
             findings: findings.finish(collapses, endpoints, &pairs, names, dated),
             pairs,
             rpc_endpoints,
-            readiness: [],
+            readiness: readiness.rows,
+            readiness_pairs: readiness.pairs,
+            readiness_cut: readiness.cut,
+            ranges,
         }
     }
 

@@ -10,6 +10,7 @@ use serde::Serializer;
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::policy::RowId;
+use crate::catalogue::role::RoleSet;
 use crate::catalogue::service::ServiceId;
 use crate::classify::judged::Host;
 use crate::classify::judged::HostRole;
@@ -207,6 +208,16 @@ impl<'a> Names<'a> {
     /// The roles of a host and why it has them.
     pub fn roles(&self, addr: Addr) -> &[HostRole] {
         self.roles.get(&addr).map_or(&[], Vec::as_slice)
+    }
+
+    /// The roles of a host with all that they imply.
+    pub(crate) fn role_set(&self, addr: Addr) -> RoleSet {
+        self.catalogue.closure(self.roles(addr).iter().map(|role| role.role).collect())
+    }
+
+    /// The rules.
+    pub(crate) fn catalogue(&self) -> &'a Catalogue {
+        self.catalogue
     }
 
     /// The names of a host's roles, joined by commas.

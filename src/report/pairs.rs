@@ -197,6 +197,13 @@ pub(crate) struct RowKey {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct RowPlace(u32);
 
+impl RowPlace {
+    /// The place in a list with an item for each row.
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// Sums of one row. A scan may make millions of them: what most rows have but one of stands in them, the rest elsewhere.
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -619,6 +626,11 @@ impl Pairs {
 }
 
 impl<'a> Pair<'a> {
+    /// Where the rows of its services stand.
+    pub(crate) fn places(&self) -> impl Iterator<Item = RowPlace> + use<'a> {
+        self.rows.iter().map(|(row, _)| RowPlace(*row))
+    }
+
     /// The services, by id and transport.
     pub fn services(&self) -> impl Iterator<Item = PairService<'a>> + use<'a> {
         let pairs = self.pairs;

@@ -355,6 +355,7 @@ pub(crate) fn run() -> RunFacts {
         filter: None,
         site: Some(Shown::text("site.toml")),
         profiles: vec!["site".to_owned()],
+        readiness: Vec::new(),
     }
 }
 
@@ -389,7 +390,9 @@ pub(crate) fn report_with<'a>(
 ) -> Report<'a> {
     let names = names(catalogue, &run);
     let mut hosts = Hosts::default();
-    let ruled: Vec<Ruled<'_>> = made.iter().map(|made| made.ruled(catalogue, &mut hosts)).collect();
+    let numbered = made.iter().enumerate();
+    let ruled: Vec<Ruled<'_>> =
+        numbered.map(|(number, made)| Ruled { number, ..made.ruled(catalogue, &mut hosts) }).collect();
     for (key, _) in folds.iter() {
         for addr in key.client.into_iter().chain(key.server.map(|(addr, _)| addr)) {
             hosts.number(addr);
@@ -397,7 +400,8 @@ pub(crate) fn report_with<'a>(
     }
     let judged = made.iter().map(|made| made.finding.map(|_| made.judged(catalogue)));
     let endpoints = Endpoints::default();
-    let beside = Beside { numbered: &hosts, collapses, endpoints: &endpoints, folds };
+    let frames = |number: u32| made.get(number as usize).map(|made| made.verdict.frames);
+    let beside = Beside { numbered: &hosts, collapses, endpoints: &endpoints, folds, frames: &frames };
     Report::of(run, health, ruled.into_iter().zip(judged), &beside, names)
 }
 

@@ -1,4 +1,5 @@
-//! CSV (RFC 4180): one row for each service of each host pair, with the gravest finding of it.
+//! CSV (RFC 4180): one row for each service of each host pair, with the gravest finding of it. Where readiness was asked
+//! for, the table is that of readiness.
 //!
 //! Spreadsheets run what looks like a formula, so such cells are made text first.
 
@@ -10,6 +11,7 @@ use std::io::Write;
 use crate::classify::verdict::Outcome;
 use crate::report::Report;
 use crate::report::findings::Finding;
+use crate::report::format::answers;
 use crate::report::names::Party;
 use crate::report::pairs::Pair;
 use crate::report::pairs::PairService;
@@ -57,6 +59,9 @@ const FINDING: [&str; 10] =
 /// # Errors
 /// Those of the writer.
 pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
+    if !report.run.readiness.is_empty() {
+        return answers::readiness_csv(report, out);
+    }
     let mut header: Vec<&str> = FRONT.to_vec();
     header.push("flows");
     header.extend(OUTCOMES.map(Outcome::name));

@@ -37,6 +37,9 @@ pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     })?;
     page.field("rpc_endpoints", &report.rpc_endpoints)?;
     page.field("readiness", &report.readiness)?;
+    page.field("readiness_pairs", &report.readiness_pairs)?;
+    page.field("readiness_cut", &report.readiness_cut)?;
+    page.field("ranges", &report.ranges)?;
     page.gathered.extend_from_slice(b"\n}\n");
     page.out.write_all(&page.gathered)
 }

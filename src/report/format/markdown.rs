@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::report::Report;
 use crate::report::findings::Finding;
 use crate::report::findings::KINDS;
+use crate::report::format::answers;
 use crate::report::format::summary;
 use crate::report::format::summary::ROWS_MAX;
 use crate::report::format::text::ports;
@@ -44,7 +45,9 @@ pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     let (unjudged, total) = summary::failed_unjudged(report);
     list(out, "Failed, not judged", &unjudged)?;
     remainder(out, total)?;
+    readiness(report, out)?;
     list(out, "RPC ports learned", &summary::rpc_ports(report))?;
+    ranges(report, out)?;
     if report.pairs.is_empty() {
         return Ok(());
     }
@@ -54,6 +57,51 @@ pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
         row(out, &pair_cells(pair, &service))?;
     }
     remainder(out, report.pairs.rows_len())
+}
+
+fn readiness(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let sheets = answers::sheets(report);
+    if sheets.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## Readiness ({})\n", thousands(sheets.len() as u64))?;
+    for sheet in sheets.iter().take(ROWS_MAX) {
+        let (sum, tally) = (sheet.sum, sheet.tally());
+        let line = format!("{}, {} -> {}: {tally}", sum.profile, sum.client, sum.server);
+        writeln!(out, "- {}", escape(&line))?;
+    }
+    remainder(out, sheets.len())?;
+    let total = sheets.iter().map(|sheet| sheet.rows.len()).sum();
+    if total > 0 {
+        writeln!(out)?;
+        table(out, &["Client", "Server", "Row", "State", "Ports", "Purpose", "Frames"])?;
+    }
+    for told in sheets.iter().flat_map(|sheet| &sheet.rows).take(ROWS_MAX) {
+        let frames: Vec<String> = told.frames.iter().map(ToString::to_string).collect();
+        let state = answers::state_words(told.state).to_owned();
+        let (named, purpose) = (told.named.clone(), told.purpose.to_string());
+        let (client, server) = (told.client.to_string(), told.server.to_string());
+        row(out, &[client, server, told.row.to_string(), state, named, purpose, frames.join(", ")])?;
+    }
+    remainder(out, total)?;
+    match answers::readiness_cut(report) {
+        Some(cut) => writeln!(out, "\n… and {cut}"),
+        None => Ok(()),
+    }
+}
+
+fn ranges(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let (used, idle) = answers::used_ranges(report);
+    let mut lines: Vec<String> = Vec::new();
+    for range in used {
+        lines.push(format!("{}: {}", range.server, range.text));
+        lines.extend(range.ports.iter().map(|port| format!("{}, {}", range.server, answers::range_port(range, port))));
+    }
+    lines.extend(idle);
+    let total = lines.len();
+    lines.truncate(ROWS_MAX);
+    list(out, "Dynamic ports", &lines)?;
+    remainder(out, total)
 }
 
 fn finding_cells(finding: &Finding) -> Vec<String> {
@@ -86,7 +134,7 @@ fn pair_cells(pair: Pair<'_>, service: &PairService<'_>) -> Vec<String> {
     ]
 }
 
-fn list(out: &mut dyn Write, heading: &str, items: &[String]) -> io::Result<()> {
+pub(crate) fn list(out: &mut dyn Write, heading: &str, items: &[String]) -> io::Result<()> {
     if items.is_empty() {
         return Ok(());
     }
@@ -94,17 +142,17 @@ fn list(out: &mut dyn Write, heading: &str, items: &[String]) -> io::Result<()> 
     items.iter().try_for_each(|item| writeln!(out, "- {}", escape(item)))
 }
 
-fn table(out: &mut dyn Write, header: &[&str]) -> io::Result<()> {
+pub(crate) fn table(out: &mut dyn Write, header: &[&str]) -> io::Result<()> {
     writeln!(out, "| {} |", header.join(" | "))?;
     writeln!(out, "|{}", "---|".repeat(header.len()))
 }
 
-fn row(out: &mut dyn Write, cells: &[String]) -> io::Result<()> {
+pub(crate) fn row(out: &mut dyn Write, cells: &[String]) -> io::Result<()> {
     let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
     writeln!(out, "| {} |", cells.join(" | "))
 }
 
-fn remainder(out: &mut dyn Write, total: usize) -> io::Result<()> {
+pub(crate) fn remainder(out: &mut dyn Write, total: usize) -> io::Result<()> {
     match total.checked_sub(ROWS_MAX).filter(|&more| more > 0) {
         Some(more) => writeln!(out, "\n… and {} more: see `--format json`", thousands(more as u64)),
         None => Ok(()),
@@ -119,7 +167,7 @@ fn title(name: &str) -> String {
 }
 
 /// Text that stays text: no markup, no HTML, no end of a cell, no address that becomes a link by itself.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(char) = chars.next() {

@@ -1,5 +1,6 @@
 //! The formats: one file and one row of [`FORMATS`] each.
 
+mod answers;
 pub mod csv;
 pub mod json;
 pub mod markdown;

@@ -10,11 +10,13 @@ use crate::report::Report;
 use crate::report::findings::Finding;
 use crate::report::findings::KINDS;
 use crate::report::format::Style;
+use crate::report::format::answers;
 use crate::report::format::summary;
 use crate::report::format::summary::ROWS_MAX;
 use crate::report::moment::span;
 use crate::report::names::Party;
 use crate::report::pairs::PairService;
+use crate::report::readiness::ReadinessRow;
 use crate::report::sentence;
 use crate::report::words::count;
 use crate::report::words::shares;
@@ -26,6 +28,7 @@ pub const COLUMNS_MAX: usize = 100;
 
 /// Widths of the columns of the table of pairs; the last column takes what is left.
 const TITLE_COLUMNS: usize = 24;
+const STATE_COLUMNS: usize = 13;
 const PORT_COLUMNS: usize = 18;
 const FLOWS_COLUMNS: usize = 7;
 const TIME_COLUMNS: usize = 9;
@@ -51,8 +54,10 @@ pub fn write(report: &Report<'_>, style: Style, out: &mut dyn Write) -> io::Resu
         page.paragraph("  ", "  ", &summary::silence(report))?;
     }
     page.unjudged(report)?;
+    page.readiness(report)?;
     page.pairs(report)?;
-    page.rpc_ports(report)
+    page.rpc_ports(report)?;
+    page.ranges(report)
 }
 
 struct Page<'a> {
@@ -190,6 +195,69 @@ impl Page<'_> {
         self.remainder(total)
     }
 
+    /// Rows are counted over all sheets, so that the page stays as long as any other list.
+    fn readiness(&mut self, report: &Report<'_>) -> io::Result<()> {
+        let sheets = answers::sheets(report);
+        if sheets.is_empty() {
+            return Ok(());
+        }
+        self.heading(&format!("READINESS: {}", count(sheets.len() as u64, "pair")), BOLD)?;
+        let mut lines = 0;
+        for sheet in &sheets {
+            if lines < ROWS_MAX {
+                let (sum, tally) = (sheet.sum, sheet.tally());
+                let line = format!("{}, {} -> {}: {tally}", sum.profile, sum.client, sum.server);
+                self.paragraph("  ", "      ", &line)?;
+            }
+            lines += 1;
+            for row in &sheet.rows {
+                if lines < ROWS_MAX {
+                    self.readiness_row(row)?;
+                }
+                lines += 1;
+            }
+        }
+        if let Some(cut) = answers::readiness_cut(report) {
+            self.paragraph("  ", "  ", &format!("… and {cut}"))?;
+        }
+        self.remainder(lines)
+    }
+
+    fn readiness_row(&mut self, row: &ReadinessRow) -> io::Result<()> {
+        let first = format!(
+            "    {:STATE_COLUMNS$} {:TITLE_COLUMNS$} ",
+            answers::state_words(row.state),
+            cut(answers::short_id(row), TITLE_COLUMNS)
+        );
+        let indent = " ".repeat(first.chars().count());
+        self.paragraph(&first, &indent, &format!("{}{}", row.named, answers::frames(row)))
+    }
+
+    fn ranges(&mut self, report: &Report<'_>) -> io::Result<()> {
+        let (used, idle) = answers::used_ranges(report);
+        if used.is_empty() && idle.is_none() {
+            return Ok(());
+        }
+        self.heading(&format!("DYNAMIC PORTS: {}", count(used.len() as u64, "server")), BOLD)?;
+        let mut lines = 0;
+        for range in used {
+            if lines < ROWS_MAX {
+                self.paragraph("  ", "      ", &format!("{}: {}", range.server, range.text))?;
+            }
+            lines += 1;
+            for port in &range.ports {
+                if lines < ROWS_MAX {
+                    self.paragraph("    ", "      ", &answers::range_port(range, port))?;
+                }
+                lines += 1;
+            }
+        }
+        if let Some(idle) = idle {
+            self.paragraph("  ", "      ", &idle)?;
+        }
+        self.remainder(lines)
+    }
+
     fn pairs(&mut self, report: &Report<'_>) -> io::Result<()> {
         if report.pairs.is_empty() {
             return Ok(());
@@ -264,7 +332,7 @@ fn cut(text: &str, columns_max: usize) -> String {
 }
 
 /// Breaks words into lines of at most [`COLUMNS_MAX`]; a word that fits no line is broken itself.
-fn wrap(first: &str, rest: &str, words: &str) -> Vec<String> {
+pub(crate) fn wrap(first: &str, rest: &str, words: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = first.to_owned();
     let mut width = first.chars().count();

@@ -1,0 +1,373 @@
+//! Range shrink: which of the ports that a wide range allows were really used, for which RPC interfaces, by whom.
+//!
+//! Hands on one row for each server and transport. It must never know whether a flow was allowed.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::catalogue::policy::RowId;
+use crate::catalogue::service::Ports;
+use crate::learn::endpoints::Learned;
+use crate::learn::endpoints::Over;
+use crate::learn::endpoints::Source;
+use crate::learn::grade::Endpoints;
+use crate::model::addr::Addr;
+use crate::model::transport::Transport;
+use crate::model::uuid::InterfaceId;
+use crate::report::exercised::Basis;
+use crate::report::exercised::Exercised;
+use crate::report::exercised::PortUse;
+use crate::report::names::Names;
+use crate::report::names::Party;
+use crate::report::pairs::Pairs;
+use crate::report::readiness::Fits;
+use crate::report::sanitise::Shown;
+use crate::report::words::count;
+use crate::report::words::some;
+use crate::report::words::thousands;
+
+/// Servers told of; what comes after by address is left out.
+const SERVERS_MAX: usize = 4096;
+
+/// Ports of a server; further ones are counted.
+const PORTS_MAX: usize = 4096;
+
+/// Interfaces named in the sentence.
+const INTERFACES_SHOWN: usize = 6;
+
+/// What a server's dynamic ports were used for.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ServerRange {
+    /// The server.
+    pub server: Party,
+    /// The transport.
+    pub transport: &'static str,
+    /// Ports that the rows' ranges allow to those who spoke with it, first and last.
+    pub allowed: Vec<[u16; 2]>,
+    /// The rows with these ranges.
+    pub rows: Vec<Shown>,
+    /// How many of these ports were used or tried.
+    pub used: u64,
+    /// How many were not, as long as the capture lasted.
+    pub unused: u64,
+    /// The lowest and the highest port used or tried: the smallest range that holds all.
+    pub smallest: Option<[u16; 2]>,
+    /// Each of them, ascending.
+    pub ports: Vec<RangePort>,
+    /// Flows to ports that are not listed, for lack of room.
+    pub ports_cut: u64,
+    /// The RPC interfaces that were asked for or bound at these ports: what a filter that reads RPC has to allow.
+    pub interfaces: Vec<RangeInterface>,
+    /// Who spoke with the server, by role, and how many of them used such a port.
+    pub roles: Vec<RoleUse>,
+    /// From the first to the last frame, seconds.
+    pub watched_s: f64,
+    /// All this in a sentence.
+    pub text: String,
+}
+
+/// A dynamic port.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct RangePort {
+    /// The port.
+    pub port: u16,
+    /// Flows that worked.
+    pub worked: u64,
+    /// Flows that failed.
+    pub failed: u64,
+    /// Distinct clients.
+    pub clients: u64,
+    /// The clients by role.
+    pub roles: BTreeMap<String, u64>,
+    /// Names or UUIDs of the interfaces asked for or bound there.
+    pub interfaces: Vec<Shown>,
+}
+
+/// An RPC interface at dynamic ports of a server.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct RangeInterface {
+    /// Its UUID; `None` where only DCOM named the port.
+    pub uuid: Option<String>,
+    /// Its version, as `4.0`.
+    pub version: Option<String>,
+    /// Its name in the specifications, where the rules know one.
+    pub name: Option<Shown>,
+    /// At which ports.
+    pub ports: Vec<u16>,
+    /// Distinct clients that asked for it or bound it.
+    pub clients: u64,
+    /// These clients; the session book keeps a bounded number of each statement.
+    pub callers: Vec<Party>,
+    /// These by role.
+    pub roles: BTreeMap<String, u64>,
+}
+
+/// Hosts of one role that spoke with a server.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct RoleUse {
+    /// The roles, joined by commas; `unknown` for none.
+    pub role: String,
+    /// Hosts of which some flow to the server worked or failed.
+    pub hosts: u64,
+    /// Of these, hosts that used or tried a dynamic port.
+    pub using: u64,
+}
+
+/// Everything gathered of one server and transport.
+#[derive(Default)]
+struct Gathered {
+    rows: BTreeSet<RowId>,
+    ports: BTreeMap<u16, RangePort>,
+    ports_cut: u64,
+    roles: BTreeMap<String, [u64; 2]>,
+}
+
+/// Goes over all pairs.
+pub(crate) fn ranges(
+    pairs: &Pairs,
+    exercised: &Exercised,
+    endpoints: &Endpoints,
+    names: &Names<'_>,
+    fits: &mut Fits<'_>,
+    watched_s: f64,
+) -> Vec<ServerRange> {
+    let mut servers: BTreeMap<(Addr, Transport), Gathered> = BTreeMap::new();
+    for pair in pairs.iter() {
+        let (Party::One(client), Party::One(server)) = (pair.client, pair.server) else { continue };
+        let mut used: BTreeMap<(Transport, u16), PortUse> = BTreeMap::new();
+        let mut cut: BTreeMap<Transport, u64> = BTreeMap::new();
+        let mut spoke = false;
+        for place in pair.places() {
+            let Some(transport) = pairs.row(place).map(|row| row.key.transport) else { continue };
+            for tally in exercised.at(place) {
+                spoke |= tally.signs.worked + tally.signs.failed + tally.signs.cut > 0;
+                if !matches!(tally.basis, Basis::Interface | Basis::Range) {
+                    continue;
+                }
+                *cut.entry(transport).or_default() += tally.ports_cut;
+                for port in tally.ports().filter(|port| port.worked + port.failed > 0) {
+                    let sum = used.entry((transport, port.port)).or_default();
+                    sum.worked += port.worked;
+                    sum.failed += port.failed;
+                }
+            }
+        }
+        if !spoke {
+            continue;
+        }
+        let role = role_names(names, client);
+        for (row, transport) in range_rows(names, fits, client, server) {
+            servers.entry((server, transport)).or_default().rows.insert(row);
+        }
+        for transport in [Transport::Tcp, Transport::Udp] {
+            let Some(gathered) = servers.get_mut(&(server, transport)) else { continue };
+            let ports = used.iter().filter(|((over, _), _)| *over == transport);
+            gathered.add(&role, ports.map(|((_, port), sum)| (*port, *sum)));
+            gathered.ports_cut += cut.get(&transport).copied().unwrap_or_default();
+        }
+    }
+    let told = servers.into_iter().filter(|(_, gathered)| !gathered.rows.is_empty()).take(SERVERS_MAX);
+    told.map(|((server, transport), gathered)| gathered.tell(server, transport, endpoints, names, watched_s)).collect()
+}
+
+/// The rows that allow a wide range between two hosts, with its transports.
+fn range_rows(names: &Names<'_>, fits: &mut Fits<'_>, client: Addr, server: Addr) -> Vec<(RowId, Transport)> {
+    let catalogue = names.catalogue();
+    let fitting = fits.of(names.role_set(client), names.role_set(server));
+    let mut found = Vec::new();
+    for id in fitting.iter().copied() {
+        let row = catalogue.row(id);
+        let alone = row.interfaces.is_empty() && row.related.is_empty();
+        let ranges = row.ports.iter().filter(|ports| alone && row.is_range(**ports));
+        found.extend(ranges.map(|ports| (id, ports.transport)));
+    }
+    found
+}
+
+/// The roles of a host as one word.
+fn role_names(names: &Names<'_>, host: Addr) -> String {
+    let role = names.role_names(host);
+    if role.is_empty() { "unknown".to_owned() } else { role }
+}
+
+impl Gathered {
+    /// Adds a client and the ports that it used.
+    fn add(&mut self, role: &str, ports: impl Iterator<Item = (u16, PortUse)>) {
+        let mut using = 0;
+        for (port, sum) in ports {
+            using = 1;
+            if self.ports.len() >= PORTS_MAX && !self.ports.contains_key(&port) {
+                self.ports_cut += sum.worked + sum.failed;
+                continue;
+            }
+            let known = self.ports.entry(port).or_insert_with(|| RangePort {
+                port,
+                worked: 0,
+                failed: 0,
+                clients: 0,
+                roles: BTreeMap::new(),
+                interfaces: Vec::new(),
+            });
+            known.worked += sum.worked;
+            known.failed += sum.failed;
+            known.clients += 1;
+            *known.roles.entry(role.to_owned()).or_default() += 1;
+        }
+        let [hosts, users] = self.roles.entry(role.to_owned()).or_default();
+        *hosts += 1;
+        *users += using;
+    }
+
+    fn tell(
+        mut self,
+        server: Addr,
+        transport: Transport,
+        endpoints: &Endpoints,
+        names: &Names<'_>,
+        watched_s: f64,
+    ) -> ServerRange {
+        let ranges = self.rows.iter().flat_map(|id| {
+            let row = names.catalogue().row(*id);
+            row.ports.iter().copied().filter(move |ports| ports.transport == transport && row.is_range(*ports))
+        });
+        let allowed = merged(ranges.collect());
+        let interfaces = interfaces(&mut self.ports, server, transport, endpoints, names);
+        let total: u64 = allowed.iter().map(|[low, high]| u64::from(high - low) + 1).sum();
+        let ends = self.ports.keys().next().zip(self.ports.keys().next_back());
+        let used = self.ports.len() as u64;
+        let roles = self.roles.into_iter().map(|(role, [hosts, using])| RoleUse { role, hosts, using });
+        let mut range = ServerRange {
+            server: Party::One(server),
+            transport: transport.name(),
+            used,
+            unused: total.saturating_sub(used),
+            smallest: ends.map(|(low, high)| [*low, *high]),
+            allowed,
+            rows: self.rows.iter().map(|row| names.row(*row)).collect(),
+            ports: self.ports.into_values().collect(),
+            ports_cut: self.ports_cut,
+            interfaces,
+            roles: roles.collect(),
+            watched_s,
+            text: String::new(),
+        };
+        range.text = sentence(&range, total);
+        range
+    }
+}
+
+/// Ranges that touch become one.
+fn merged(mut ranges: Vec<Ports>) -> Vec<[u16; 2]> {
+    ranges.sort_unstable();
+    let mut all: Vec<[u16; 2]> = Vec::new();
+    for ports in ranges {
+        match all.last_mut() {
+            Some([_, high]) if u32::from(ports.low) <= u32::from(*high) + 1 => *high = ports.high.max(*high),
+            _ => all.push([ports.low, ports.high]),
+        }
+    }
+    all
+}
+
+/// The interfaces that clients asked for or bound at these ports; each port is told its own.
+fn interfaces(
+    ports: &mut BTreeMap<u16, RangePort>,
+    server: Addr,
+    transport: Transport,
+    endpoints: &Endpoints,
+    names: &Names<'_>,
+) -> Vec<RangeInterface> {
+    let over: &[Over] = if transport == Transport::Udp { &[Over::Udp] } else { &[Over::Tcp, Over::Http] };
+    let mut all: BTreeMap<Option<InterfaceId>, (BTreeSet<u16>, BTreeSet<Addr>)> = BTreeMap::new();
+    for (port, row) in ports.iter_mut() {
+        let learned = || over.iter().flat_map(|over| endpoints.at(server, *over, *port));
+        // What the mapper lists is there; who uses it is told by questions and binds alone.
+        let asked = |known: &&Learned| matches!(known.source, Source::Bind | Source::EptMap | Source::Oxid);
+        let plain = learned().any(|known| asked(&known) && known.interface.is_some());
+        for known in learned().filter(asked).filter(|known| known.interface.is_some() || !plain) {
+            let (at, clients) = all.entry(known.interface).or_default();
+            at.insert(*port);
+            clients.extend(known.clients.keys());
+            let name = known.interface.map_or_else(|| Shown::name("DCOM"), |id| called(id, names));
+            if !row.interfaces.contains(&name) {
+                row.interfaces.push(name);
+            }
+        }
+        row.interfaces.sort_unstable();
+    }
+    let tell = |(id, (ports, clients)): (Option<InterfaceId>, (BTreeSet<u16>, BTreeSet<Addr>))| {
+        let mut roles: BTreeMap<String, u64> = BTreeMap::new();
+        for client in &clients {
+            *roles.entry(role_names(names, *client)).or_default() += 1;
+        }
+        RangeInterface {
+            uuid: id.map(|id| id.uuid.to_string()),
+            version: id.map(|id| format!("{}.{}", id.major, id.minor)),
+            name: id.and_then(|id| names.interface(id)),
+            ports: ports.into_iter().collect(),
+            clients: clients.len() as u64,
+            callers: clients.into_iter().map(Party::One).collect(),
+            roles,
+        }
+    };
+    all.into_iter().map(tell).collect()
+}
+
+fn called(id: InterfaceId, names: &Names<'_>) -> Shown {
+    names.interface(id).unwrap_or_else(|| Shown::name(&id.uuid.to_string()))
+}
+
+/// `49152-49154`
+pub(crate) fn dashed([low, high]: [u16; 2]) -> String {
+    if low == high { low.to_string() } else { format!("{low}-{high}") }
+}
+
+fn sentence(range: &ServerRange, total: u64) -> String {
+    let allowed: Vec<String> = range.allowed.iter().map(|ends| dashed(*ends)).collect();
+    let all = format!("{} ports of {}/{}", thousands(total), range.transport, allowed.join(","));
+    let watched = format!("{:.1} s", range.watched_s);
+    let Some(smallest) = range.smallest else {
+        return format!("None of the {all} was used in the {watched} of this capture.");
+    };
+    let mut text = format!(
+        "Used or tried: {} of the {all}, all in {}; no other in the {watched} of this capture.",
+        thousands(range.used),
+        dashed(smallest)
+    );
+    let interfaces: Vec<String> = range.interfaces.iter().map(interface_words).collect();
+    if !interfaces.is_empty() {
+        text.push_str(&format!(" A filter that reads RPC has to allow {}.", some(&interfaces, INTERFACES_SHOWN)));
+    }
+    let idle: Vec<String> = range
+        .roles
+        .iter()
+        .filter(|role| role.using == 0)
+        .map(|role| format!("{} ({})", role.role, count(role.hosts, "host")))
+        .collect();
+    if !idle.is_empty() {
+        text.push_str(&format!(" Never used here by {}.", idle.join("; ")));
+    }
+    text
+}
+
+fn interface_words(interface: &RangeInterface) -> String {
+    match (&interface.name, &interface.uuid) {
+        (Some(name), _) => name.to_string(),
+        (None, Some(uuid)) => uuid.clone(),
+        (None, None) => "DCOM objects".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_touch_are_one() {
+        let ports = |low, high| Ports { transport: Transport::Tcp, low, high };
+        let many = vec![ports(49_152, 65_535), ports(1025, 5000), ports(5001, 5002), ports(50_000, 50_001)];
+        assert_eq!(merged(many), [[1025, 5002], [49_152, 65_535]]);
+    }
+}

@@ -1,0 +1,520 @@
+//! Readiness: whether two hosts were seen to use what a document's rows allow between them, row by row.
+//!
+//! Hands on lists of rows and their sums. SEMANTICS section 5 says how a state comes about; nothing here judges a flow.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use foldhash::quality::RandomState;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::catalogue::Catalogue;
+use crate::catalogue::policy::Row;
+use crate::catalogue::policy::RowId;
+use crate::catalogue::role::RoleId;
+use crate::catalogue::role::RoleSet;
+use crate::catalogue::service::Ports;
+use crate::classify::judged::Collapse;
+use crate::classify::verdict::Frames;
+use crate::flow::fold::Folds;
+use crate::model::addr::Addr;
+use crate::model::transport::Transport;
+use crate::report::exercised::Basis;
+use crate::report::exercised::Exercised;
+use crate::report::exercised::Signs;
+use crate::report::exercised::Tally;
+use crate::report::names::FrameName;
+use crate::report::names::Names;
+use crate::report::names::Party;
+use crate::report::pairs::Pair;
+use crate::report::pairs::Pairs;
+use crate::report::sanitise::Shown;
+
+/// Rows listed in one report. No pair is begun after that.
+const LISTED_MAX: usize = 65_536;
+
+/// Frames named for one row.
+const FRAMES_MAX: usize = 6;
+
+/// Whether a row's service was reached between two hosts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It was tried, is a finding, and never worked.
+    Blocked,
+    /// It worked and it failed; or it was let in and cut at its first data.
+    SeenFailed,
+    /// It worked.
+    Ok,
+    /// It was tried, and the capture does not show what became of it.
+    NotJudgeable,
+    /// Nobody tried.
+    NotExercised,
+}
+
+impl State {
+    /// All, the gravest first.
+    pub const ALL: [Self; 5] = [Self::Blocked, Self::SeenFailed, Self::Ok, Self::NotJudgeable, Self::NotExercised];
+
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::SeenFailed => "seen_failed",
+            Self::Ok => "ok",
+            Self::NotJudgeable => "not_judgeable",
+            Self::NotExercised => "not_exercised",
+        }
+    }
+
+    fn of(signs: Signs) -> Self {
+        match signs {
+            Signs { failed: 1.., worked: 0, cut: 0, .. } => Self::Blocked,
+            Signs { failed: 1.., .. } | Signs { cut: 1.., .. } => Self::SeenFailed,
+            Signs { worked: 1.., .. } => Self::Ok,
+            Signs { unclear: 1.., .. } => Self::NotJudgeable,
+            Signs { .. } => Self::NotExercised,
+        }
+    }
+}
+
+/// A row of a document between two hosts.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ReadinessRow {
+    /// The document's profile.
+    pub profile: Shown,
+    /// The row, as `profile/row`.
+    pub row: Shown,
+    /// Who needs it.
+    pub client: Party,
+    /// Of whom.
+    pub server: Party,
+    /// Whether it was reached, over all transports of the row together.
+    pub state: State,
+    /// Frames that show it.
+    pub frames: Vec<FrameName>,
+    /// The service's id; `any` where the row allows everything between the two.
+    pub service: Shown,
+    /// Each transport over which it was tried.
+    pub transports: Vec<TransportRow>,
+    /// What the row is for, in words.
+    #[serde(skip)]
+    pub purpose: Shown,
+    /// The ports that the row names, as `tcp/88 udp/88`.
+    #[serde(skip)]
+    pub named: String,
+}
+
+/// A row's service over one transport.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct TransportRow {
+    /// The transport.
+    pub transport: &'static str,
+    /// The ports that were tried, ascending.
+    pub ports: Vec<u16>,
+    /// Whether it was reached.
+    pub state: State,
+    /// Flows that worked.
+    pub worked: u64,
+    /// Flows that failed, or were cut.
+    pub failed: u64,
+    /// Flows to further ports.
+    pub ports_cut: u64,
+}
+
+/// All rows of one profile between two hosts, added up.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ReadinessPair {
+    /// The profile.
+    pub profile: Shown,
+    /// Who needs it.
+    pub client: Party,
+    /// Of whom.
+    pub server: Party,
+    /// Rows that worked.
+    pub ok: u64,
+    /// Rows that were tried and never worked.
+    pub blocked: u64,
+    /// Rows that worked and failed.
+    pub seen_failed: u64,
+    /// Rows that nobody tried. Not all of them are listed: see [`Readiness::rows`].
+    pub not_exercised: u64,
+    /// Rows of which the capture does not show what became.
+    pub not_judgeable: u64,
+    /// Whether all its rows are listed, because the profile was asked for.
+    pub complete: bool,
+    /// Whether every row of the profile names the roles of both hosts: then it is a list of what such hosts need.
+    pub checklist: bool,
+}
+
+impl ReadinessPair {
+    /// How many rows have this state.
+    pub fn count(&self, state: State) -> u64 {
+        match state {
+            State::Ok => self.ok,
+            State::Blocked => self.blocked,
+            State::SeenFailed => self.seen_failed,
+            State::NotExercised => self.not_exercised,
+            State::NotJudgeable => self.not_judgeable,
+        }
+    }
+
+    fn add(&mut self, state: State) {
+        *match state {
+            State::Ok => &mut self.ok,
+            State::Blocked => &mut self.blocked,
+            State::SeenFailed => &mut self.seen_failed,
+            State::NotExercised => &mut self.not_exercised,
+            State::NotJudgeable => &mut self.not_judgeable,
+        } += 1;
+    }
+}
+
+/// What is known of all documents' rows.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness {
+    /// Profile by profile, in it the gravest pair first, in that the document's order. Of a profile that was asked for
+    /// every row that fits the two hosts; of others the rows that were tried, and with them those that nobody tried and
+    /// that name both roles.
+    pub(crate) rows: Vec<ReadinessRow>,
+    /// In the same order.
+    pub(crate) pairs: Vec<ReadinessPair>,
+    /// Pairs for which there was no room.
+    pub(crate) cut: u64,
+}
+
+/// Which rows speak of hosts of some roles to hosts of others. Found once for each two sets.
+pub(crate) struct Fits<'a> {
+    catalogue: &'a Catalogue,
+    found: HashMap<(RoleSet, RoleSet), Rc<[RowId]>, RandomState>,
+}
+
+impl<'a> Fits<'a> {
+    pub(crate) fn new(catalogue: &'a Catalogue) -> Self {
+        Self { catalogue, found: HashMap::default() }
+    }
+
+    /// The rows that judge flows between hosts of these closed sets, in order.
+    pub(crate) fn of(&mut self, from: RoleSet, to: RoleSet) -> Rc<[RowId]> {
+        let find = || {
+            let any = RoleSet::of(RoleId::ANY);
+            let (from, to) = (from.union(any), to.union(any));
+            let holds = |set: RoleSet, wanted: &[RoleId]| wanted.iter().any(|role| set.contains(*role));
+            let fits = |row: &Row| {
+                let straight = holds(from, &row.from) && holds(to, &row.to);
+                let both_ways = row.bidirectional || row.between;
+                row.judges() && (straight || (both_ways && holds(to, &row.from) && holds(from, &row.to)))
+            };
+            let numbered = (0..).zip(self.catalogue.rows());
+            numbered.filter(|(_, row)| fits(row)).map(|(number, _)| RowId(number)).collect()
+        };
+        Rc::clone(self.found.entry((from, to)).or_insert_with(find))
+    }
+}
+
+/// Whether a row is about hosts of certain roles: what is allowed to everybody is nobody's need.
+fn is_named(row: &Row) -> bool {
+    !row.from.contains(&RoleId::ANY) && !row.to.contains(&RoleId::ANY)
+}
+
+/// Whether a row is fit for a check list: it names both roles, or asks for nothing.
+fn is_checked(row: &Row) -> bool {
+    row.listed_only || is_named(row)
+}
+
+/// Flows of which no more than a total is known, or that are part of a scan or flood.
+#[derive(Debug, Default)]
+pub(crate) struct Untold {
+    /// Of some not even the server is known.
+    anywhere: bool,
+    totals: BTreeSet<(Addr, Option<Addr>, Transport, u16)>,
+    collapses: Vec<Collapse>,
+}
+
+impl Untold {
+    pub(crate) fn of(folds: &Folds, collapses: &[Collapse]) -> Self {
+        let mut untold = Self { collapses: collapses.to_vec(), ..Self::default() };
+        for (key, _) in folds.iter() {
+            match key.server {
+                Some((server, port)) => {
+                    untold.totals.insert((server, key.client, key.transport, port));
+                }
+                None => untold.anywhere = true,
+            }
+        }
+        untold
+    }
+
+    /// Whether some of them may have been to these ports.
+    fn may_hold(&self, client: Addr, server: Addr, ports: &[Ports]) -> bool {
+        let in_total = |ports: &Ports| {
+            let (low, high) = if ports.transport.has_ports() { (ports.low, ports.high) } else { (0, u16::MAX) };
+            [None, Some(client)].into_iter().any(|client| {
+                let (first, last) =
+                    ((server, client, ports.transport, low), (server, client, ports.transport, high));
+                self.totals.range(first..=last).next().is_some()
+            })
+        };
+        let in_collapse = |ports: &Ports| {
+            self.collapses.iter().any(|whole| {
+                whole.client.is_none_or(|own| own == client)
+                    && whole.server.is_none_or(|own| own == server)
+                    && whole.transport == ports.transport
+                    && whole.port.is_none_or(|port| ports.cover(whole.transport, port))
+            })
+        };
+        self.anywhere || ports.iter().any(|ports| in_total(ports) || in_collapse(ports))
+    }
+}
+
+/// What one row showed between two hosts.
+#[derive(Debug, Default)]
+struct Shows {
+    /// For each transport: signs, ports tried, flows to further ports.
+    parts: BTreeMap<&'static str, (Signs, BTreeSet<u16>, u64)>,
+    /// Numbers of flows that worked, that failed, that are unclear: the first of each.
+    shown: [Option<u32>; 3],
+}
+
+impl Shows {
+    fn add(&mut self, transport: Transport, tally: &Tally) {
+        let (signs, ports, cut) = self.parts.entry(transport.name()).or_default();
+        signs.add(tally.signs);
+        *cut += tally.ports_cut;
+        if transport.has_ports() {
+            ports.extend(tally.ports().map(|used| used.port));
+        }
+        for (first, other) in self.shown.iter_mut().zip(tally.shown) {
+            *first = (*first).into_iter().chain(other).min();
+        }
+    }
+
+    fn signs(&self) -> Signs {
+        let mut all = Signs::default();
+        self.parts.values().for_each(|(signs, ..)| all.add(*signs));
+        all
+    }
+
+    /// The flows that show the state.
+    fn witnesses(&self, state: State) -> impl Iterator<Item = u32> {
+        let [worked, failed, unclear] = self.shown;
+        let chosen = match state {
+            State::Ok => [worked, None],
+            State::Blocked => [failed, None],
+            State::SeenFailed => [worked, failed],
+            State::NotJudgeable => [unclear, None],
+            State::NotExercised => [None, None],
+        };
+        chosen.into_iter().flatten()
+    }
+}
+
+/// What readiness is read from.
+pub(crate) struct Seen<'b, 'a> {
+    pub(crate) pairs: &'b Pairs,
+    pub(crate) exercised: &'b Exercised,
+    pub(crate) names: &'b Names<'a>,
+    pub(crate) untold: &'b Untold,
+    /// The frames that show what became of the flow of a number.
+    pub(crate) frames: &'b dyn Fn(u32) -> Option<Frames>,
+    /// The profiles asked for.
+    pub(crate) wanted: &'b [String],
+}
+
+/// Lists the rows.
+pub(crate) fn readiness(seen: &Seen<'_, '_>, fits: &mut Fits<'_>) -> Readiness {
+    let mut sheets = Sheets { seen, fits, listed: 0, all: Vec::new(), cut: 0 };
+    let mut met: BTreeSet<(Addr, Addr)> = BTreeSet::new();
+    for pair in seen.pairs.iter() {
+        let (Party::One(client), Party::One(server)) = (pair.client, pair.server) else { continue };
+        let shows = shows(seen, pair, client, server);
+        if seen.wanted.is_empty() {
+            if shows.is_empty() {
+                continue;
+            }
+        } else {
+            met.insert((client, server));
+        }
+        sheets.add(client, server, &shows);
+    }
+    if !seen.wanted.is_empty() {
+        sheets.add_strangers(&met);
+    }
+    sheets.finish()
+}
+
+/// What the rows showed between the two hosts of a pair.
+fn shows(seen: &Seen<'_, '_>, pair: Pair<'_>, client: Addr, server: Addr) -> BTreeMap<RowId, Shows> {
+    let mut all: BTreeMap<RowId, Shows> = BTreeMap::new();
+    for place in pair.places() {
+        let Some(transport) = seen.pairs.row(place).map(|row| row.key.transport) else { continue };
+        for tally in seen.exercised.at(place) {
+            let mut add = |row: RowId| all.entry(row).or_default().add(transport, tally);
+            if tally.basis == Basis::NoAnswerDue {
+                let [from, to] = [client, server].map(|host| seen.names.role_set(host));
+                let Some(used) = tally.ports().next() else { continue };
+                seen.names.catalogue().judge(from, to, transport, used.port).exact.into_iter().for_each(&mut add);
+            } else {
+                tally.rows.iter().copied().for_each(&mut add);
+            }
+        }
+    }
+    all
+}
+
+/// The rows of one profile between two hosts.
+struct Sheet {
+    /// The profile's place among those that judge.
+    rank: usize,
+    sum: ReadinessPair,
+    rows: Vec<(RowId, ReadinessRow)>,
+}
+
+struct Sheets<'s, 'b, 'a, 'f> {
+    seen: &'s Seen<'b, 'a>,
+    fits: &'s mut Fits<'f>,
+    listed: usize,
+    all: Vec<Sheet>,
+    cut: u64,
+}
+
+impl Sheets<'_, '_, '_, '_> {
+    /// Adds what is to be said of two hosts, by every profile that was asked for or that they used.
+    fn add(&mut self, client: Addr, server: Addr, shows: &BTreeMap<RowId, Shows>) {
+        let names = self.seen.names;
+        let catalogue = names.catalogue();
+        let fitting = self.fits.of(names.role_set(client), names.role_set(server));
+        let all: BTreeSet<RowId> = fitting.iter().copied().chain(shows.keys().copied()).collect();
+        for (rank, profile) in catalogue.profiles().enumerate() {
+            let wanted = self.seen.wanted.contains(&profile.id);
+            let own: Vec<(RowId, &Row)> = all
+                .iter()
+                .map(|id| (*id, catalogue.row(*id)))
+                .filter(|(_, row)| row.profile == profile.id)
+                .collect();
+            let tried = |id: &RowId| shows.contains_key(id);
+            let names_both = |(id, row): &(RowId, &Row)| is_named(row) && tried(id);
+            let needs = own.iter().any(names_both);
+            let used = own.iter().any(|(id, _)| tried(id));
+            let fits = own.iter().any(|(_, row)| is_named(row));
+            if !(used || (wanted && fits)) {
+                continue;
+            }
+            if self.listed >= LISTED_MAX {
+                self.cut += 1;
+                continue;
+            }
+            let party = Party::One;
+            let mut sum = ReadinessPair {
+                profile: Shown::name(&profile.id),
+                client: party(client),
+                server: party(server),
+                ok: 0,
+                blocked: 0,
+                seen_failed: 0,
+                not_exercised: 0,
+                not_judgeable: 0,
+                complete: wanted,
+                checklist: catalogue.rows().iter().filter(|row| row.profile == profile.id).all(is_checked),
+            };
+            let mut rows = Vec::new();
+            for (id, row) in own {
+                let told = self.tell(id, row, client, server, shows.get(&id));
+                sum.add(told.state);
+                if wanted || told.state != State::NotExercised || (needs && is_named(row)) {
+                    rows.push((id, told));
+                }
+            }
+            self.listed += rows.len();
+            self.all.push(Sheet { rank, sum, rows });
+        }
+    }
+
+    fn tell(&self, id: RowId, row: &Row, client: Addr, server: Addr, shows: Option<&Shows>) -> ReadinessRow {
+        let names = self.seen.names;
+        let mut state = shows.map_or(State::NotExercised, |shows| State::of(shows.signs()));
+        if state == State::NotExercised && self.seen.untold.may_hold(client, server, &row.ports) {
+            state = State::NotJudgeable;
+        }
+        let frames = shows.into_iter().flat_map(|shows| shows.witnesses(state));
+        let frames = frames.filter_map(self.seen.frames);
+        let mut shown: Vec<_> = frames.flat_map(|frames| frames.iter().collect::<Vec<_>>()).collect();
+        shown.sort_unstable();
+        shown.dedup();
+        shown.truncate(FRAMES_MAX);
+        let parts = shows.into_iter().flat_map(|shows| &shows.parts);
+        let catalogue = names.catalogue();
+        let named: Vec<String> = row.ports.iter().map(ToString::to_string).collect();
+        ReadinessRow {
+            profile: Shown::name(&row.profile),
+            row: names.row(id),
+            client: Party::One(client),
+            server: Party::One(server),
+            state,
+            frames: shown.into_iter().map(|frame| names.frame(frame)).collect(),
+            service: Shown::name(row.service.map_or("any", |service| &catalogue.service(service).id)),
+            transports: parts
+                .map(|(transport, (signs, ports, cut))| TransportRow {
+                    transport,
+                    ports: ports.iter().copied().collect(),
+                    state: State::of(*signs),
+                    worked: signs.worked,
+                    failed: signs.failed + signs.cut,
+                    ports_cut: *cut,
+                })
+                .collect(),
+            purpose: Shown::text(&row.purpose),
+            named: named.join(" "),
+        }
+    }
+
+    /// Hosts that hold the roles of a profile that was asked for, and never spoke to each other.
+    fn add_strangers(&mut self, met: &BTreeSet<(Addr, Addr)>) {
+        let names = self.seen.names;
+        let mut kinds: BTreeMap<(bool, u128), Vec<Addr>> = BTreeMap::new();
+        for host in names.hosts() {
+            kinds.entry((host.is_v4(), names.role_set(host).0)).or_default().push(host);
+        }
+        let none = BTreeMap::new();
+        for ((from_v4, from), clients) in &kinds {
+            for ((to_v4, to), servers) in &kinds {
+                if from_v4 != to_v4 || !self.is_wanted(RoleSet(*from), RoleSet(*to)) {
+                    continue;
+                }
+                for client in clients {
+                    for (at, server) in servers.iter().enumerate() {
+                        if self.listed >= LISTED_MAX {
+                            self.cut += (servers.len() - at) as u64;
+                            break;
+                        }
+                        if client != server && !met.contains(&(*client, *server)) {
+                            self.add(*client, *server, &none);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a row of a profile that was asked for names both roles.
+    fn is_wanted(&mut self, from: RoleSet, to: RoleSet) -> bool {
+        let catalogue = self.seen.names.catalogue();
+        let fitting = self.fits.of(from, to);
+        let mut rows = fitting.iter().map(|id| catalogue.row(*id));
+        rows.any(|row| is_named(row) && self.seen.wanted.contains(&row.profile))
+    }
+
+    fn finish(mut self) -> Readiness {
+        // Pairs were added gravest first, and strangers by address; the order within a profile stays.
+        self.all.sort_by_key(|sheet| sheet.rank);
+        let mut readiness = Readiness { cut: self.cut, ..Readiness::default() };
+        for sheet in self.all {
+            readiness.pairs.push(sheet.sum);
+            readiness.rows.extend(sheet.rows.into_iter().map(|(_, row)| row));
+        }
+        readiness
+    }
+}
