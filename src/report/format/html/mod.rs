@@ -184,3 +184,94 @@ fn brief(text: &str, chars_max: usize) -> String {
     }
     text.chars().take(chars_max - 1).chain(['…']).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
+    use super::*;
+    use crate::flow::fold::Folds;
+    use crate::model::transport::Transport;
+    use crate::report::facts::InputRow;
+    use crate::report::sample;
+    use crate::report::sanitise::Shown;
+
+    fn text_of(report: &Report<'_>) -> String {
+        let mut out = Vec::new();
+        write(report, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_sample_has_all_its_parts() {
+        let page = text_of(&sample::report());
+        let ids = ["capture", "matrix", "findings", "todo", "open", "mend", "close", "pairs", "hosts", "limits"];
+        for id in ids {
+            assert_eq!(page.matches(&format!(" id=\"{id}\"")).count(), 1, "{id}");
+        }
+        for number in 1..=7 {
+            assert_eq!(page.matches(&format!(" id=\"f{number}\"")).count(), 1, "{number}");
+        }
+        assert!(page.contains("<h1>3 blocked, 1 unexpected, 1 scan, 1 attempt, 1 by range only</h1>"));
+        assert!(page.contains("ip.addr == 10.0.1.20 &#38;&#38; ip.addr == 10.0.0.10 &#38;&#38; tcp.port == 88"));
+        assert!(page.contains("<code>frame.number in {12, 19}</code>"));
+        // Every link within the page leads somewhere.
+        for link in page.split("href=\"#").skip(1) {
+            let id = link.split('"').next().unwrap();
+            assert!(page.contains(&format!(" id=\"{id}\"")), "{id}");
+        }
+    }
+
+    #[test]
+    fn only_the_style_and_the_script_go_unescaped() {
+        let template = include_str!("page.html");
+        assert_eq!(template.matches("safe").count(), 2);
+        assert!(template.contains("<style>{{ style|safe }}</style>") && template.contains("<script>{{ script|safe }}</script>"));
+        assert!(!STYLE.contains("</") && !SCRIPT.contains("</") && !STYLE.contains("url("));
+        assert!(!template.contains(" style=") && !template.contains(" on"), "the policy would stop it");
+    }
+
+    #[test]
+    fn the_policy_names_the_style_and_the_script_of_this_page() {
+        let page = text_of(&sample::report());
+        for (tag, text) in [("style", STYLE), ("script", SCRIPT)] {
+            let inner = page.split(&format!("<{tag}>")).nth(1).unwrap().split(&format!("</{tag}>")).next().unwrap();
+            assert_eq!(inner, text);
+            let hash = BASE64_STANDARD.encode(Sha256::digest(inner.as_bytes())).replace('+', "&#43;");
+            assert!(page.contains(&format!("{tag}-src &#39;sha256-{}&#39;", hash.replace("&#43;", "+"))), "{tag}");
+        }
+    }
+
+    #[test]
+    fn text_from_outside_is_text() {
+        let mut run = sample::run();
+        let wicked = "<script>alert(1)</script>\"'><img src=x onerror=y>\u{202e}\n=1+1";
+        run.inputs = vec![InputRow { path: Shown::text(wicked), ..InputRow::default() }];
+        run.filter = Some(Shown::text(wicked));
+        run.site = Some(Shown::text(wicked));
+        let mut health = sample::health();
+        health.notes = vec![Shown::text(wicked)];
+        let catalogue = sample::catalogue();
+        let report = sample::report_of(catalogue, run, health, &sample::flows(catalogue), &Folds::default());
+        let page = text_of(&report);
+        assert!(!page.contains("<script>alert") && !page.contains("<img") && !page.contains('\u{202e}'));
+        assert_eq!(page.matches("&#60;script&#62;alert(1)").count(), 4);
+    }
+
+    #[test]
+    fn a_large_report_is_cut_and_counted() {
+        let catalogue = sample::catalogue();
+        let blocked = |number: u64| {
+            let client = format!("10.1.{}.{}", number / 256, number % 256);
+            let wide = sample::open(&client, "10.0.0.10", Transport::Tcp, 88, 1 + number % 80);
+            let [kerberos, ..] = <[sample::Made; 11]>::try_from(sample::flows(catalogue)).ok().unwrap();
+            sample::Made { flow: wide.flow, orig: wide.orig, ..kerberos }
+        };
+        let made: Vec<sample::Made> = (0..3_000).map(blocked).collect();
+        let report = sample::report_with(catalogue, sample::run(), sample::health(), &made, &[], &Folds::default());
+        let page = text_of(&report);
+        assert!(page.contains("… and 2850 more findings of this kind"), "findings");
+        assert_eq!(page.matches("… and 2600 more host pairs").count(), 2);
+        assert!(page.len() < 2 << 20, "{}", page.len());
+    }
+}
