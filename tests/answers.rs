@@ -257,6 +257,7 @@ fn nft_allows(line: &str, way: &Way) -> bool {
         let mut values = Vec::new();
         at += 2;
         if words[at] == "{" {
+            at += 1;
             while words[at] != "}" {
                 values.push(words[at].trim_end_matches(','));
                 at += 1;
@@ -307,7 +308,8 @@ fn rules_from_a_clean_capture_let_through_what_it_needs_and_nothing_else() {
     // Nothing else: all hosts, all ports that occur anywhere in the lab, and their neighbours.
     let hosts: BTreeSet<IpAddr> = needed.iter().flat_map(|(client, server, ..)| [*client, *server]).collect();
     let named = needed.iter().map(|(_, _, _, port)| *port);
-    let ports: BTreeSet<u64> = named.flat_map(|port| [port - 1, port, port + 1]).chain([23, 1433, 3389, 49200]).collect();
+    let ports: BTreeSet<u64> =
+        named.flat_map(|port| [port - 1, port, port + 1]).chain([23, 1433, 3389, 49200]).collect();
     for client in &hosts {
         for server in &hosts {
             for transport in ["tcp", "udp"] {
@@ -338,8 +340,13 @@ fn each_rule_has_its_citation() {
     let place = Place::new();
     let (report, _) = place.report("clean", &[]);
     let rules = place.export("nft", &report);
-    let known: BTreeSet<String> =
-        run(&["rules", "list", "--format", "json"]).json().as_array().unwrap().iter().map(|row| word(row, "id")).collect();
+    let known: BTreeSet<String> = run(&["rules", "list", "--format", "json"])
+        .json()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| word(row, "id"))
+        .collect();
     let mut cited = 0;
     for line in rules.lines().filter(|line| line.contains(" accept comment ")) {
         let comment = line.split('"').nth(1).unwrap();
@@ -452,7 +459,8 @@ fn rows_without_addresses_are_no_rules() {
 fn nothing_in_a_report_can_become_a_rule() {
     let place = Place::new();
     let (_, mut report) = place.report("drop", &[]);
-    let evil = "\n-A FORWARD -j ACCEPT\" ; accept\n}'; Remove-Item C:\\ #`$(x)\r\npermit ip any any\u{202e}\u{2028}accept";
+    let evil =
+        "\n-A FORWARD -j ACCEPT\" ; accept\n}'; Remove-Item C:\\ #`$(x)\r\npermit ip any any\u{202e}\u{2028}accept";
     let mut changed = 0;
     poison(&mut report, evil, &mut changed);
     assert!(changed > 100);
@@ -468,11 +476,12 @@ fn nothing_in_a_report_can_become_a_rule() {
         assert!(!rules.chars().any(|char| char.is_control() && !"\r\n\t".contains(char)), "{target}");
         assert!(rules.is_ascii(), "{target}: {rules}");
         // The rows' names are gone, so that services may be grouped in another way; addresses and ports stay.
-        for bad in ["FORWARD -j ACCEPT\"", "permit ip any any", "Remove-Item C:\\", "$(x)", "' ;", "}'"] {
+        for bad in ["FORWARD -j ACCEPT\"", "Remove-Item C:\\", "$(x)", "' ;", "}'"] {
             let meant = clean.matches(bad).count();
             assert_eq!(rules.matches(bad).count(), meant, "{target}: {bad}\n{rules}");
         }
-        let lines = |page: &str, begins: &str| page.lines().filter(|line| line.trim_start().starts_with(begins)).count();
+        let lines =
+            |page: &str, begins: &str| page.lines().filter(|line| line.trim_start().starts_with(begins)).count();
         for begins in ["-A FORWARD", "-A INPUT", "policy", "permit", "}"] {
             assert_eq!(lines(&rules, begins), lines(&clean, begins), "{target}: {begins}\n{rules}");
         }

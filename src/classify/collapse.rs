@@ -148,28 +148,35 @@ impl Collapsed {
 
     fn floods(&mut self, attempts: Attempts<'_>) {
         let mut sieve = Sieve::new(attempts.flows.len());
-        let service = |seen: &Seen<'_>| (seen.server, seen.port);
+        let service = |seen: &Seen<'_>| (seen.server, seen.class.transport(), seen.port);
         for (_, seen, _) in attempts.all().filter(|(_, _, ruling)| ruling.half_open) {
             sieve.count(&service(seen));
         }
         if !sieve.any_reaches(limit::FLOOD_PER_SECOND) {
             return;
         }
-        let mut suspects: Map<(HostId, u16), Vec<u32>> = Map::default();
+        let mut suspects: Map<(HostId, Transport, u16), Vec<u32>> = Map::default();
         for (number, seen, _) in attempts.all() {
-            if seen.class.transport() == Transport::Tcp && sieve.may_reach(&service(seen), limit::FLOOD_PER_SECOND) {
+            let floods = matches!(seen.class.transport(), Transport::Tcp | Transport::Udp);
+            if floods && sieve.may_reach(&service(seen), limit::FLOOD_PER_SECOND) {
                 suspects.entry(service(seen)).or_default().push(number);
             }
         }
         let mut suspects: Vec<_> = suspects.into_iter().collect();
-        suspects.sort_unstable_by_key(|((server, port), _)| (attempts.hosts.addr(*server), *port));
-        for (_, all) in suspects {
+        suspects
+            .sort_unstable_by_key(|((server, transport, port), _)| (attempts.hosts.addr(*server), *transport, *port));
+        for ((_, transport, _), all) in suspects {
             let Some((first, last)) = crowded(attempts, &all) else { continue };
             let during = |seen: &Seen<'_>| (first..=last).contains(&seen.stored.first());
             let total = attempts.of(&all).filter(|(seen, _)| during(seen)).count();
             let is_member =
                 |number: &u32| attempts.at(*number).is_some_and(|(seen, ruling)| ruling.half_open && during(seen));
             let members: Vec<u32> = all.into_iter().filter(is_member).collect();
+            // Clients of a server that is down ask again and again, from one port after the other.
+            let sources = || distinct(attempts.of(&members).map(|(seen, _)| seen.client)).len();
+            if transport == Transport::Udp && sources() < members.len() / 2 {
+                continue;
+            }
             if (total - members.len()) as u64 * 100 < total as u64 * limit::FLOOD_COMPLETED_PERCENT {
                 self.add(FindingKind::Flood, attempts, &members);
             }

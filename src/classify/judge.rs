@@ -88,7 +88,7 @@ impl<'a> Judge<'a> {
             let flow = &seen.stored.flow();
             let verdict = outcome(seen, flow, &context, &about);
             let answer = answers.of(seen, flow, verdict.reason, &known, &mut rpc);
-            Ruling::new(flow, seen.orig, verdict.outcome, answer)
+            Ruling::new(flow, seen.orig, &verdict, answer)
         };
         let rulings: Vec<Ruling> = ahead(&flows).map(rule).collect();
         let may_scan = |addr: Addr| catalogue.is_scanner(addr.ip());

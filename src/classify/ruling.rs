@@ -2,6 +2,8 @@
 
 use crate::classify::standing::AnswerId;
 use crate::classify::verdict::Outcome;
+use crate::classify::verdict::Reason;
+use crate::classify::verdict::Verdict;
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
 use crate::model::addr::Side;
@@ -16,14 +18,16 @@ pub(crate) struct Ruling {
     pub(crate) outcome: Outcome,
     /// It failed, or met no answer.
     pub(crate) failed: bool,
-    /// TCP, SYN without the handshake's end, and nothing that refused it.
+    /// TCP, SYN without the handshake's end, and nothing that refused it; or a request over UDP without the reply that is
+    /// due.
     pub(crate) half_open: bool,
 }
 
 const _: () = assert!(size_of::<Ruling>() == 8);
 
 impl Ruling {
-    pub(crate) fn new(flow: &Flow, orig: Side, outcome: Outcome, answer: AnswerId) -> Self {
+    pub(crate) fn new(flow: &Flow, orig: Side, verdict: &Verdict, answer: AnswerId) -> Self {
+        let Verdict { outcome, reason, .. } = *verdict;
         let tcp = flow.key.transport == Transport::Tcp;
         let half_open = tcp && flow.syns[orig.index()] > 0 && !flow.marks.has(Mark::Established);
         // A flood or a scan is told by what the source does; that the capture ends early changes nothing.
@@ -32,7 +36,8 @@ impl Ruling {
             answer,
             outcome,
             failed: outcome.is_failure() || silent,
-            half_open: silent && !flow.marks.has(Mark::Refused) && flow.icmp == 0,
+            half_open: matches!(reason, Reason::UdpSingle | Reason::UdpUnanswered)
+                || silent && !flow.marks.has(Mark::Refused) && flow.icmp == 0,
         }
     }
 }

@@ -37,8 +37,7 @@ pub fn diff(args: &DiffArgs) -> Result<u8, Stop> {
     for (path, format) in files {
         to_file(&path, |out| (format.write)(&diff, out))?;
     }
-    to_stdout(|out| (format.write)(&diff, out))
-        .or_else(|stop| if stop.is_quiet() { Ok(()) } else { Err(stop) })?;
+    to_stdout(|out| (format.write)(&diff, out)).or_else(|stop| if stop.is_quiet() { Ok(()) } else { Err(stop) })?;
     if args.fail_on.iter().any(|kind| diff.has(*kind)) {
         return Ok(exit::FINDINGS);
     }

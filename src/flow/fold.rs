@@ -2,7 +2,9 @@
 //!
 //! Nothing that was counted is ever lost: a full fold gives up first the client, then the server and the port.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
 
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
@@ -12,7 +14,7 @@ use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 
 /// Whose flows were added up. `None` = many.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FoldKey {
     /// The originator as far as packets tell.
     pub client: Option<Addr>,
@@ -62,7 +64,7 @@ impl Fold {
 /// Bounded totals.
 #[derive(Debug, Default)]
 pub struct Folds {
-    rows: BTreeMap<FoldKey, Fold>,
+    rows: HashMap<FoldKey, Fold, RandomState>,
 }
 
 impl Folds {
@@ -86,7 +88,7 @@ impl Folds {
 
     /// Adds the totals of another table.
     pub fn merge(&mut self, other: &Self, rows_max: usize) {
-        for (key, fold) in &other.rows {
+        for (key, fold) in other.iter() {
             self.add(*key, fold, rows_max);
         }
     }
@@ -111,7 +113,9 @@ impl Folds {
 
     /// The totals, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&FoldKey, &Fold)> {
-        self.rows.iter()
+        let mut rows: Vec<_> = self.rows.iter().collect();
+        rows.sort_unstable_by_key(|(key, _)| **key);
+        rows.into_iter()
     }
 }
 

@@ -32,7 +32,7 @@ use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 
 /// How many entries the search for one to give up looks at.
-const EVICTION_SAMPLE: usize = 16;
+const EVICTION_SAMPLE: usize = 8;
 
 /// One table. Owned by one thread.
 #[derive(Debug)]

@@ -53,9 +53,9 @@ impl Stand {
 
     fn of(service: &SavedService) -> Self {
         let worst = service.worst.as_str();
-        let worked = [Outcome::Open, Outcome::OneWay].iter().any(|outcome| {
-            service.outcomes.iter().any(|(name, flows)| name.as_str() == outcome.name() && *flows > 0)
-        });
+        let worked = [Outcome::Open, Outcome::OneWay]
+            .iter()
+            .any(|outcome| service.outcomes.iter().any(|(name, flows)| name.as_str() == outcome.name() && *flows > 0));
         if worst == Worst::Blocked.name() {
             Self::Blocked
         } else if worst == Worst::Unexpected.name() {
@@ -233,9 +233,9 @@ type Key = (Party, Party, Shown, Transport);
 fn services(report: &SavedReport) -> BTreeMap<Key, &SavedService> {
     let pairs = report.pairs.iter().filter(|pair| pair.client != Party::Many && pair.server != Party::Many);
     let keyed = pairs.flat_map(|pair| {
-        pair.services.iter().map(|service| {
-            ((pair.client, pair.server, service.service.clone(), service.transport), service)
-        })
+        pair.services
+            .iter()
+            .map(|service| ((pair.client, pair.server, service.service.clone(), service.transport), service))
     });
     keyed.collect()
 }
@@ -257,7 +257,8 @@ impl Diff {
             let ends = (key.0, key.1);
             let Some(change) = kind(was, is, pairs[0].contains(&ends), pairs[1].contains(&ends)) else { continue };
             let title = sides.into_iter().flatten().next_back().map(|side| side.title.clone());
-            let ports: BTreeSet<u16> = sides.into_iter().flatten().flat_map(|side| side.ports.iter().copied()).collect();
+            let ports: BTreeSet<u16> =
+                sides.into_iter().flatten().flat_map(|side| side.ports.iter().copied()).collect();
             changes.push(Change {
                 change,
                 client: key.0,
@@ -421,10 +422,7 @@ mod tests {
     }
 
     fn told(diff: &Diff) -> Vec<(ChangeKind, String, &str)> {
-        diff.changes
-            .iter()
-            .map(|change| (change.change, change.server.to_string(), change.service.as_str()))
-            .collect()
+        diff.changes.iter().map(|change| (change.change, change.server.to_string(), change.service.as_str())).collect()
     }
 
     #[test]
@@ -460,9 +458,9 @@ mod tests {
         let gone = diff(&all[2..4], &all[0..0]);
         assert_eq!(told(&gone)[0].0, ChangeKind::GonePair);
         let new = diff(&all[2..4], &all[2..6]);
-        assert_eq!(told(&new).iter().map(|(kind, ..)| *kind).collect::<Vec<_>>(), [
-            ChangeKind::NewlyBlocked,
-            ChangeKind::NewlyUnexpected
-        ]);
+        assert_eq!(
+            told(&new).iter().map(|(kind, ..)| *kind).collect::<Vec<_>>(),
+            [ChangeKind::NewlyBlocked, ChangeKind::NewlyUnexpected]
+        );
     }
 }

@@ -149,7 +149,11 @@ fn headline(change: &Change) -> String {
 
 fn ports(change: &Change) -> String {
     let all: Vec<String> = change.ports.iter().map(ToString::to_string).collect();
-    if all.is_empty() { change.transport.to_string() } else { format!("{}/{}", change.transport, some(&all, PORTS_MAX)) }
+    if all.is_empty() {
+        change.transport.to_string()
+    } else {
+        format!("{}/{}", change.transport, some(&all, PORTS_MAX))
+    }
 }
 
 fn frames(frames: &[Shown]) -> String {

@@ -16,8 +16,8 @@ use crate::report::pairs::RowPlace;
 /// Ports of one tally; further ones are counted.
 const PORTS_MAX: usize = 1024;
 
-/// Stands for no further tally.
-const END: u32 = u32::MAX;
+/// Stands for no further tally, and for no flow.
+const NONE: u32 = u32::MAX;
 
 /// By what a flow belongs to a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,13 +45,13 @@ pub(crate) enum Sign {
     Unclear,
 }
 
-/// How often which sign was seen.
+/// How often which sign was seen. There are fewer flows than 2^32, and these are kept for every service of every pair.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Signs {
-    pub(crate) worked: u64,
-    pub(crate) failed: u64,
-    pub(crate) cut: u64,
-    pub(crate) unclear: u64,
+    pub(crate) worked: u32,
+    pub(crate) failed: u32,
+    pub(crate) cut: u32,
+    pub(crate) unclear: u32,
 }
 
 impl Signs {
@@ -62,7 +62,7 @@ impl Signs {
         self.unclear += more.unclear;
     }
 
-    fn count(&mut self, sign: Sign) -> &mut u64 {
+    fn count(&mut self, sign: Sign) -> &mut u32 {
         match sign {
             Sign::Worked => &mut self.worked,
             Sign::Failed => &mut self.failed,
@@ -76,8 +76,8 @@ impl Signs {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct PortUse {
     pub(crate) port: u16,
-    pub(crate) worked: u64,
-    pub(crate) failed: u64,
+    pub(crate) worked: u32,
+    pub(crate) failed: u32,
 }
 
 impl PortUse {
@@ -98,12 +98,12 @@ pub(crate) struct Tally {
     pub(crate) basis: Basis,
     pub(crate) signs: Signs,
     /// The number of the first flow that worked, that failed or was cut, and of which neither can be told.
-    pub(crate) shown: [Option<u32>; 3],
+    shown: [u32; 3],
     /// The first port, and the others in order.
     first_port: PortUse,
     more_ports: Vec<PortUse>,
     /// Flows to ports for which there was no room.
-    pub(crate) ports_cut: u64,
+    pub(crate) ports_cut: u32,
     next: u32,
 }
 
@@ -113,12 +113,17 @@ impl Tally {
             rows,
             basis,
             signs: Signs::default(),
-            shown: [None; 3],
+            shown: [NONE; 3],
             first_port: PortUse { port, ..PortUse::default() },
             more_ports: Vec::new(),
             ports_cut: 0,
-            next: END,
+            next: NONE,
         }
+    }
+
+    /// The number of the first flow that worked, that failed or was cut, and of which neither can be told.
+    pub(crate) fn shown(&self) -> [Option<u32>; 3] {
+        self.shown.map(|number| Some(number).filter(|number| *number != NONE))
     }
 
     /// The ports used, the first one met before the others, which are in order.
@@ -133,8 +138,8 @@ impl Tally {
             Sign::Failed | Sign::Cut => 1,
             Sign::Unclear => 2,
         };
-        if let Some(first @ None) = self.shown.get_mut(shown) {
-            *first = u32::try_from(number).ok();
+        if let Some(first) = self.shown.get_mut(shown) {
+            *first = (*first).min(u32::try_from(number).unwrap_or(NONE));
         }
         if self.first_port.port == port {
             self.first_port.count(sign);
@@ -196,7 +201,7 @@ impl Exercised {
 
     /// The tallies of a row of the pairs.
     pub(crate) fn at(&self, place: RowPlace) -> impl Iterator<Item = &Tally> {
-        let mut next = self.heads.get(place.index()).copied().unwrap_or(END);
+        let mut next = self.heads.get(place.index()).copied().unwrap_or(NONE);
         std::iter::from_fn(move || {
             let tally = self.tallies.get(next as usize)?;
             next = tally.next;
@@ -206,9 +211,9 @@ impl Exercised {
 
     fn find(&mut self, place: RowPlace, rows: &Rc<[RowId]>, basis: Basis, port: u16) -> u32 {
         if self.heads.len() <= place.index() {
-            self.heads.resize(place.index() + 1, END);
+            self.heads.resize(place.index() + 1, NONE);
         }
-        let Some(head) = self.heads.get_mut(place.index()) else { return END };
+        let Some(head) = self.heads.get_mut(place.index()) else { return NONE };
         let mut at = *head;
         while let Some(tally) = self.tallies.get(at as usize) {
             if tally.basis == basis && (Rc::ptr_eq(&tally.rows, rows) || tally.rows == *rows) {
@@ -216,7 +221,7 @@ impl Exercised {
             }
             at = tally.next;
         }
-        let new = u32::try_from(self.tallies.len()).unwrap_or(END);
+        let new = u32::try_from(self.tallies.len()).unwrap_or(NONE);
         self.tallies.push(Tally { next: *head, ..Tally::new(Rc::clone(rows), basis, port) });
         *head = new;
         new
@@ -224,10 +229,8 @@ impl Exercised {
 }
 
 fn sign(ruled: &Ruled<'_>, basis: Basis) -> Sign {
-    let blocked = matches!(
-        ruled.finding,
-        Some(FindingKind::Blocked | FindingKind::RpcBlocked | FindingKind::EpmBlocked)
-    );
+    let blocked =
+        matches!(ruled.finding, Some(FindingKind::Blocked | FindingKind::RpcBlocked | FindingKind::EpmBlocked));
     match ruled.outcome {
         Outcome::Open | Outcome::OneWay => Sign::Worked,
         Outcome::Reset => Sign::Cut,

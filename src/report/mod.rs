@@ -242,7 +242,10 @@ mod tests {
 
     /// The schema as it was promised: place, and the keys found there.
     const PROMISED: &[(&str, &str)] = &[
-        ("", "schema tool run health hosts pairs findings rpc_endpoints readiness"),
+        (
+            "",
+            "schema tool run health hosts pairs findings rpc_endpoints readiness readiness_pairs readiness_cut ranges",
+        ),
         ("/tool", "name version"),
         ("/run", "inputs filter site profiles"),
         ("/run/inputs/0", "path format compression link_types frames bytes first last snaplen error"),
@@ -265,6 +268,12 @@ mod tests {
             "/findings/0",
             "finding client server transport port service outcome standing confidence reason by flows attempts first \
              last frames rows interface wireshark text",
+        ),
+        ("/readiness/0", "profile row client server state frames service transports"),
+        ("/readiness/0/transports/0", "transport ports state worked failed"),
+        (
+            "/readiness_pairs/0",
+            "profile client server ok blocked seen_failed not_exercised not_judgeable complete checklist",
         ),
     ];
 

@@ -18,6 +18,9 @@ use crate::report::names::Party;
 use crate::report::sanitise::Shown;
 use crate::report::saved::SavedReport;
 
+/// A transport, `None` for every one, and a port or range of it, `None` where there is none.
+type Over = (Option<Transport>, Option<[u16; 2]>);
+
 /// One end of a permit.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum End {
@@ -142,7 +145,7 @@ impl Permits {
         let words = |(roles, rows): (String, u64)| format!("{rows} rows: the site file names no {roles}");
         permits.left_out = missing.into_iter().map(words).collect();
         let profiles: Vec<&str> = catalogue.profiles().map(|profile| profile.id.as_str()).collect();
-        permits.origin = vec![format!("from the rows of {}", profiles.join(", "))];
+        permits.origin = vec![format!("From the rows of {}", profiles.join(", "))];
         permits
     }
 
@@ -222,8 +225,8 @@ impl Permits {
         }
         let inputs: Vec<&str> = report.run.inputs.iter().map(|input| input.path.as_str()).collect();
         permits.origin = vec![
-            format!("from what {} shows", inputs.join(", ")),
-            "what nobody used or tried while that was captured is not in it".to_owned(),
+            format!("From what {} shows", inputs.join(", ")),
+            "What nobody used or tried while that was captured is not in it".to_owned(),
         ];
         permits
     }
@@ -231,21 +234,21 @@ impl Permits {
     /// A port may be one of the mapper's or of a range by one row, and a fixed one by another: then it is fixed, unless
     /// it is the mapper's.
     fn settle_kinds(&mut self) {
-        let mut settled: BTreeMap<(End, Option<Transport>, Option<[u16; 2]>), PortKind> = BTreeMap::new();
+        let mut settled: BTreeMap<(End, Over), PortKind> = BTreeMap::new();
         let rank = |kind: PortKind| match kind {
             PortKind::Mapper => 0,
             PortKind::Fixed => 1,
             PortKind::Dynamic => 2,
         };
         for atom in self.atoms.keys() {
-            let place = (atom.to.clone(), atom.transport, atom.ports);
+            let place = (atom.to.clone(), (atom.transport, atom.ports));
             let kind = settled.entry(place).or_insert(atom.kind);
             if rank(atom.kind) < rank(*kind) {
                 *kind = atom.kind;
             }
         }
         for (atom, (from, cites)) in std::mem::take(&mut self.atoms) {
-            let place = (atom.to.clone(), atom.transport, atom.ports);
+            let place = (atom.to.clone(), (atom.transport, atom.ports));
             let kind = settled.get(&place).copied().unwrap_or(atom.kind);
             for cite in &cites {
                 self.add(from.clone(), Atom { kind, ..atom.clone() }, cite);
@@ -262,16 +265,16 @@ impl Permits {
     pub fn grouped(&self, kinds_apart: bool) -> Vec<Permit> {
         // Who may use a port of a server stands beside it already. Servers with the same port for the same hosts …
         type Cited = (End, BTreeSet<Shown>);
-        let mut by_use: BTreeMap<(End, Option<Transport>, Option<[u16; 2]>, PortKind), Cited> = BTreeMap::new();
+        let mut by_use: BTreeMap<(End, Over, PortKind), Cited> = BTreeMap::new();
         for (atom, (from, cites)) in &self.atoms {
-            let key = (from.clone(), atom.transport, atom.ports, atom.kind);
+            let key = (from.clone(), (atom.transport, atom.ports), atom.kind);
             let (to, all) = by_use.entry(key).or_insert_with(|| (atom.to.clone(), BTreeSet::new()));
             to.join(atom.to.clone());
             all.extend(cites.iter().cloned());
         }
         // … and ports with the same hosts on both sides.
         let mut by_ends: BTreeMap<(End, End, Option<Transport>, Option<PortKind>), Permit> = BTreeMap::new();
-        for ((from, transport, ports, kind), (to, cites)) in by_use {
+        for ((from, (transport, ports), kind), (to, cites)) in by_use {
             let key = (to.clone(), from.clone(), transport, kinds_apart.then_some(kind));
             let permit = by_ends.entry(key).or_insert_with(|| Permit {
                 from,

@@ -4,10 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::rc::Rc;
 
+use foldhash::quality::RandomState;
 use serde::Serialize;
 
 use crate::catalogue::policy::RowId;
+use crate::catalogue::role::RoleSet;
 use crate::catalogue::service::Ports;
 use crate::learn::endpoints::Learned;
 use crate::learn::endpoints::Over;
@@ -124,6 +128,9 @@ struct Gathered {
     roles: BTreeMap<String, [u64; 2]>,
 }
 
+/// The rows with a range, and its transports, by the roles of two hosts.
+type Allowing = HashMap<(RoleSet, RoleSet), Rc<[(RowId, Transport)]>, RandomState>;
+
 /// Goes over all pairs.
 pub(crate) fn ranges(
     pairs: &Pairs,
@@ -134,6 +141,7 @@ pub(crate) fn ranges(
     watched_s: f64,
 ) -> Vec<ServerRange> {
     let mut servers: BTreeMap<(Addr, Transport), Gathered> = BTreeMap::new();
+    let mut known: Allowing = HashMap::default();
     for pair in pairs.iter() {
         let (Party::One(client), Party::One(server)) = (pair.client, pair.server) else { continue };
         let mut used: BTreeMap<(Transport, u16), PortUse> = BTreeMap::new();
@@ -146,7 +154,7 @@ pub(crate) fn ranges(
                 if !matches!(tally.basis, Basis::Interface | Basis::Range) {
                     continue;
                 }
-                *cut.entry(transport).or_default() += tally.ports_cut;
+                *cut.entry(transport).or_default() += u64::from(tally.ports_cut);
                 for port in tally.ports().filter(|port| port.worked + port.failed > 0) {
                     let sum = used.entry((transport, port.port)).or_default();
                     sum.worked += port.worked;
@@ -158,7 +166,9 @@ pub(crate) fn ranges(
             continue;
         }
         let role = role_names(names, client);
-        for (row, transport) in range_rows(names, fits, client, server) {
+        let sets = (names.role_set(client), names.role_set(server));
+        let allowing = known.entry(sets).or_insert_with(|| range_rows(names, fits, sets));
+        for (row, transport) in allowing.iter().copied() {
             servers.entry((server, transport)).or_default().rows.insert(row);
         }
         for transport in [Transport::Tcp, Transport::Udp] {
@@ -172,10 +182,10 @@ pub(crate) fn ranges(
     told.map(|((server, transport), gathered)| gathered.tell(server, transport, endpoints, names, watched_s)).collect()
 }
 
-/// The rows that allow a wide range between two hosts, with its transports.
-fn range_rows(names: &Names<'_>, fits: &mut Fits<'_>, client: Addr, server: Addr) -> Vec<(RowId, Transport)> {
+/// The rows that allow a wide range between hosts of two sets of roles, with its transports.
+fn range_rows(names: &Names<'_>, fits: &mut Fits<'_>, (from, to): (RoleSet, RoleSet)) -> Rc<[(RowId, Transport)]> {
     let catalogue = names.catalogue();
-    let fitting = fits.of(names.role_set(client), names.role_set(server));
+    let fitting = fits.of(from, to);
     let mut found = Vec::new();
     for id in fitting.iter().copied() {
         let row = catalogue.row(id);
@@ -183,7 +193,7 @@ fn range_rows(names: &Names<'_>, fits: &mut Fits<'_>, client: Addr, server: Addr
         let ranges = row.ports.iter().filter(|ports| alone && row.is_range(**ports));
         found.extend(ranges.map(|ports| (id, ports.transport)));
     }
-    found
+    found.into()
 }
 
 /// The roles of a host as one word.
@@ -199,7 +209,7 @@ impl Gathered {
         for (port, sum) in ports {
             using = 1;
             if self.ports.len() >= PORTS_MAX && !self.ports.contains_key(&port) {
-                self.ports_cut += sum.worked + sum.failed;
+                self.ports_cut += u64::from(sum.worked + sum.failed);
                 continue;
             }
             let known = self.ports.entry(port).or_insert_with(|| RangePort {
@@ -210,8 +220,8 @@ impl Gathered {
                 roles: BTreeMap::new(),
                 interfaces: Vec::new(),
             });
-            known.worked += sum.worked;
-            known.failed += sum.failed;
+            known.worked += u64::from(sum.worked);
+            known.failed += u64::from(sum.failed);
             known.clients += 1;
             *known.roles.entry(role.to_owned()).or_default() += 1;
         }
@@ -331,14 +341,14 @@ fn sentence(range: &ServerRange, total: u64) -> String {
     let Some(smallest) = range.smallest else {
         return format!("None of the {all} was used in the {watched} of this capture.");
     };
-    let mut text = format!(
+    let mut sentences = vec![format!(
         "Used or tried: {} of the {all}, all in {}; no other in the {watched} of this capture.",
         thousands(range.used),
         dashed(smallest)
-    );
+    )];
     let interfaces: Vec<String> = range.interfaces.iter().map(interface_words).collect();
     if !interfaces.is_empty() {
-        text.push_str(&format!(" A filter that reads RPC has to allow {}.", some(&interfaces, INTERFACES_SHOWN)));
+        sentences.push(format!("A filter that reads RPC has to allow {}.", some(&interfaces, INTERFACES_SHOWN)));
     }
     let idle: Vec<String> = range
         .roles
@@ -347,9 +357,9 @@ fn sentence(range: &ServerRange, total: u64) -> String {
         .map(|role| format!("{} ({})", role.role, count(role.hosts, "host")))
         .collect();
     if !idle.is_empty() {
-        text.push_str(&format!(" Never used here by {}.", idle.join("; ")));
+        sentences.push(format!("Never used here by {}.", idle.join("; ")));
     }
-    text
+    sentences.join(" ")
 }
 
 fn interface_words(interface: &RangeInterface) -> String {

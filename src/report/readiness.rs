@@ -253,8 +253,7 @@ impl Untold {
         let in_total = |ports: &Ports| {
             let (low, high) = if ports.transport.has_ports() { (ports.low, ports.high) } else { (0, u16::MAX) };
             [None, Some(client)].into_iter().any(|client| {
-                let (first, last) =
-                    ((server, client, ports.transport, low), (server, client, ports.transport, high));
+                let (first, last) = ((server, client, ports.transport, low), (server, client, ports.transport, high));
                 self.totals.range(first..=last).next().is_some()
             })
         };
@@ -283,11 +282,11 @@ impl Shows {
     fn add(&mut self, transport: Transport, tally: &Tally) {
         let (signs, ports, cut) = self.parts.entry(transport.name()).or_default();
         signs.add(tally.signs);
-        *cut += tally.ports_cut;
+        *cut += u64::from(tally.ports_cut);
         if transport.has_ports() {
             ports.extend(tally.ports().map(|used| used.port));
         }
-        for (first, other) in self.shown.iter_mut().zip(tally.shown) {
+        for (first, other) in self.shown.iter_mut().zip(tally.shown()) {
             *first = (*first).into_iter().chain(other).min();
         }
     }
@@ -326,19 +325,28 @@ pub(crate) struct Seen<'b, 'a> {
 
 /// Lists the rows.
 pub(crate) fn readiness(seen: &Seen<'_, '_>, fits: &mut Fits<'_>) -> Readiness {
-    let mut sheets = Sheets { seen, fits, listed: 0, all: Vec::new(), cut: 0 };
+    let catalogue = seen.names.catalogue();
+    let profiles = catalogue.profiles().map(|profile| {
+        let mut own = catalogue.rows().iter().filter(|row| row.profile == profile.id);
+        (profile.id.as_str(), own.all(is_checked))
+    });
+    let mut sheets = Sheets { seen, fits, profiles: profiles.collect(), listed: 0, all: Vec::new(), cut: 0 };
     let mut met: BTreeSet<(Addr, Addr)> = BTreeSet::new();
     for pair in seen.pairs.iter() {
         let (Party::One(client), Party::One(server)) = (pair.client, pair.server) else { continue };
-        let shows = shows(seen, pair, client, server);
+        let exercised = pair.places().any(|place| seen.exercised.at(place).next().is_some());
         if seen.wanted.is_empty() {
-            if shows.is_empty() {
+            if !exercised {
                 continue;
             }
         } else {
             met.insert((client, server));
         }
-        sheets.add(client, server, &shows);
+        if sheets.listed >= LISTED_MAX {
+            sheets.cut += 1;
+            continue;
+        }
+        sheets.add(client, server, &shows(seen, pair, client, server));
     }
     if !seen.wanted.is_empty() {
         sheets.add_strangers(&met);
@@ -376,6 +384,8 @@ struct Sheet {
 struct Sheets<'s, 'b, 'a, 'f> {
     seen: &'s Seen<'b, 'a>,
     fits: &'s mut Fits<'f>,
+    /// The profiles that judge, and whether each is a check list.
+    profiles: Rc<[(&'a str, bool)]>,
     listed: usize,
     all: Vec<Sheet>,
     cut: u64,
@@ -388,13 +398,11 @@ impl Sheets<'_, '_, '_, '_> {
         let catalogue = names.catalogue();
         let fitting = self.fits.of(names.role_set(client), names.role_set(server));
         let all: BTreeSet<RowId> = fitting.iter().copied().chain(shows.keys().copied()).collect();
-        for (rank, profile) in catalogue.profiles().enumerate() {
-            let wanted = self.seen.wanted.contains(&profile.id);
-            let own: Vec<(RowId, &Row)> = all
-                .iter()
-                .map(|id| (*id, catalogue.row(*id)))
-                .filter(|(_, row)| row.profile == profile.id)
-                .collect();
+        let profiles = Rc::clone(&self.profiles);
+        for (rank, (profile, checklist)) in profiles.iter().enumerate() {
+            let wanted = self.seen.wanted.iter().any(|id| id == profile);
+            let own: Vec<(RowId, &Row)> =
+                all.iter().map(|id| (*id, catalogue.row(*id))).filter(|(_, row)| row.profile == *profile).collect();
             let tried = |id: &RowId| shows.contains_key(id);
             let names_both = |(id, row): &(RowId, &Row)| is_named(row) && tried(id);
             let needs = own.iter().any(names_both);
@@ -403,13 +411,9 @@ impl Sheets<'_, '_, '_, '_> {
             if !(used || (wanted && fits)) {
                 continue;
             }
-            if self.listed >= LISTED_MAX {
-                self.cut += 1;
-                continue;
-            }
             let party = Party::One;
             let mut sum = ReadinessPair {
-                profile: Shown::name(&profile.id),
+                profile: Shown::name(profile),
                 client: party(client),
                 server: party(server),
                 ok: 0,
@@ -418,7 +422,7 @@ impl Sheets<'_, '_, '_, '_> {
                 not_exercised: 0,
                 not_judgeable: 0,
                 complete: wanted,
-                checklist: catalogue.rows().iter().filter(|row| row.profile == profile.id).all(is_checked),
+                checklist: *checklist,
             };
             let mut rows = Vec::new();
             for (id, row) in own {
@@ -461,8 +465,8 @@ impl Sheets<'_, '_, '_, '_> {
                     transport,
                     ports: ports.iter().copied().collect(),
                     state: State::of(*signs),
-                    worked: signs.worked,
-                    failed: signs.failed + signs.cut,
+                    worked: signs.worked.into(),
+                    failed: (signs.failed + signs.cut).into(),
                     ports_cut: *cut,
                 })
                 .collect(),
@@ -516,5 +520,109 @@ impl Sheets<'_, '_, '_, '_> {
             readiness.rows.extend(sheet.rows.into_iter().map(|(_, row)| row));
         }
         readiness
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classify::verdict::By;
+    use crate::classify::verdict::FindingKind;
+    use crate::classify::verdict::Outcome;
+    use crate::classify::verdict::Reason;
+    use crate::classify::verdict::Standing;
+    use crate::model::transport::Transport;
+    use crate::report::Report;
+    use crate::report::facts::RunFacts;
+    use crate::report::sample;
+    use crate::report::sample::Made;
+
+    fn report(made: &[Made], folds: &Folds, wanted: bool) -> Report<'static> {
+        let readiness = if wanted { vec!["site".to_owned()] } else { Vec::new() };
+        let run = RunFacts { readiness, ..sample::run() };
+        sample::report_with(sample::catalogue(), run, sample::health(), made, &[], folds)
+    }
+
+    fn states<'a>(report: &'a Report<'_>) -> Vec<(&'a str, State)> {
+        report.readiness.iter().map(|row| (row.row.as_str(), row.state)).collect()
+    }
+
+    #[test]
+    fn a_state_is_the_sum_of_its_signs() {
+        let signs = |worked, failed, cut, unclear| State::of(Signs { worked, failed, cut, unclear });
+        assert_eq!(signs(0, 0, 0, 0), State::NotExercised);
+        assert_eq!(signs(3, 0, 0, 1), State::Ok);
+        assert_eq!(signs(0, 2, 0, 1), State::Blocked);
+        assert_eq!(signs(1, 2, 0, 0), State::SeenFailed);
+        assert_eq!(signs(0, 0, 1, 0), State::SeenFailed);
+        assert_eq!(signs(0, 1, 1, 0), State::SeenFailed);
+        assert_eq!(signs(0, 0, 0, 1), State::NotJudgeable);
+    }
+
+    #[test]
+    fn rows_are_listed_in_the_order_of_the_document() {
+        let made = sample::flows(sample::catalogue());
+        let report = report(&made, &Folds::default(), false);
+        let told = states(&report);
+        assert_eq!(
+            told[..3],
+            [("site/kerberos", State::Blocked), ("site/ldap", State::SeenFailed), ("site/wide", State::Ok)]
+        );
+        let kerberos = &report.readiness[0];
+        let frames: Vec<String> = kerberos.frames.iter().map(ToString::to_string).collect();
+        assert_eq!(frames, ["12"]);
+        assert_eq!((kerberos.transports[0].transport, kerberos.transports[0].ports.as_slice()), ("tcp", &[88][..]));
+        let ldap: Vec<String> = report.readiness[1].frames.iter().map(ToString::to_string).collect();
+        assert_eq!(ldap, ["30", "40"]);
+        let sum = &report.readiness_pairs[0];
+        assert_eq!((sum.blocked, sum.seen_failed, sum.ok, sum.not_exercised), (1, 1, 1, 0));
+        assert!(sum.checklist && !sum.complete);
+    }
+
+    #[test]
+    fn what_nobody_tried_is_listed_where_the_roles_are_named() {
+        let made = sample::flows(sample::catalogue());
+        let report = report(&made[2..4], &Folds::default(), false);
+        assert_eq!(
+            states(&report),
+            [("site/kerberos", State::NotExercised), ("site/ldap", State::Ok), ("site/wide", State::NotExercised)]
+        );
+    }
+
+    #[test]
+    fn hosts_that_never_met_are_listed_when_the_profile_is_asked_for() {
+        // The client spoke with somebody else, so that both hosts are known.
+        let made = [
+            sample::open("10.0.1.20", "10.0.9.9", Transport::Tcp, 8080, 1),
+            sample::open("10.0.9.9", "10.0.0.10", Transport::Tcp, 8080, 2),
+        ];
+        assert!(report(&made, &Folds::default(), false).readiness.is_empty());
+        let asked = report(&made, &Folds::default(), true);
+        assert!(asked.readiness.iter().all(|row| row.state == State::NotExercised));
+        assert_eq!(asked.readiness.len(), 3);
+    }
+
+    #[test]
+    fn what_was_given_up_is_not_called_untried() {
+        let made = sample::flows(sample::catalogue());
+        let mut folds = Folds::default();
+        folds.take(&sample::open("10.0.1.20", "10.0.0.10", Transport::Udp, 88, 5).flow, 100);
+        let report = report(&made[2..4], &folds, false);
+        assert_eq!(states(&report)[0], ("site/kerberos", State::NotJudgeable));
+        assert_eq!(states(&report)[2], ("site/wide", State::NotExercised));
+    }
+
+    #[test]
+    fn a_refused_port_of_a_range_says_nothing_of_the_others() {
+        let catalogue = sample::catalogue();
+        let wide = sample::flows(catalogue).swap_remove(7);
+        let Standing::ExpectedRange(rows) = wide.standing.clone() else { return };
+        let refused = sample::open("10.0.1.20", "10.0.0.10", Transport::Tcp, 50_000, 90)
+            .failed(Outcome::Refused, Reason::RstHost, By::Host, 1)
+            .told(Some("rpc-dynamic"), Standing::ExpectedRange(rows), Some(FindingKind::Blocked));
+        let only = report(std::slice::from_ref(&refused), &Folds::default(), false);
+        assert_eq!(states(&only)[2], ("site/wide", State::NotJudgeable));
+        let both = report(&[wide, refused], &Folds::default(), false);
+        assert_eq!(states(&both)[2], ("site/wide", State::Ok));
     }
 }

@@ -390,9 +390,13 @@ pub(crate) fn report_with<'a>(
 ) -> Report<'a> {
     let names = names(catalogue, &run);
     let mut hosts = Hosts::default();
-    let numbered = made.iter().enumerate();
+    // Numbers are in the order of time, whatever the order here.
+    let mut by_time: Vec<usize> = (0..made.len()).collect();
+    by_time.sort_by_key(|place| made[*place].flow.first);
+    let number = |place: usize| by_time.iter().position(|known| *known == place).unwrap();
+    let placed = made.iter().enumerate();
     let ruled: Vec<Ruled<'_>> =
-        numbered.map(|(number, made)| Ruled { number, ..made.ruled(catalogue, &mut hosts) }).collect();
+        placed.map(|(place, made)| Ruled { number: number(place), ..made.ruled(catalogue, &mut hosts) }).collect();
     for (key, _) in folds.iter() {
         for addr in key.client.into_iter().chain(key.server.map(|(addr, _)| addr)) {
             hosts.number(addr);
@@ -400,7 +404,7 @@ pub(crate) fn report_with<'a>(
     }
     let judged = made.iter().map(|made| made.finding.map(|_| made.judged(catalogue)));
     let endpoints = Endpoints::default();
-    let frames = |number: u32| made.get(number as usize).map(|made| made.verdict.frames);
+    let frames = |number: u32| by_time.get(number as usize).map(|place| made[*place].verdict.frames);
     let beside = Beside { numbered: &hosts, collapses, endpoints: &endpoints, folds, frames: &frames };
     Report::of(run, health, ruled.into_iter().zip(judged), &beside, names)
 }

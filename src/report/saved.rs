@@ -258,8 +258,7 @@ fn party<'de, D: Deserializer<'de>>(from: D) -> Result<Party, D::Error> {
     if text == Party::Many.to_string() {
         return Ok(Party::Many);
     }
-    let ip: IpAddr =
-        text.parse().map_err(|_| de::Error::custom(format!("{:?} is no address", Shown::name(&text))))?;
+    let ip: IpAddr = text.parse().map_err(|_| de::Error::custom(format!("{:?} is no address", Shown::name(&text))))?;
     Ok(Party::One(Addr::from(ip)))
 }
 

@@ -98,4 +98,40 @@ pub(crate) const RECORDINGS: &[Recording] = &[
         "the same moment recorded on the device \"any\": cooked frames of version 2, every packet twice",
         "as dup.pcap",
     ),
+    recording(
+        "reload.pcap",
+        "truth/reload.json",
+        "the firewall's rules are reloaded twice while the agent works: 445 open, dropped, open again",
+        "tcp/445 of the agent: open, then dropped, then open; nothing else blocked",
+    ),
+    recording(
+        "flap.pcap",
+        "truth/flap.json",
+        "the span port's cable is pulled, its interface set down and up, then replaced, while hosts work on unseen",
+        "nothing blocked, although answers, and the middle of a connection, are missing",
+    ),
+    recording(
+        "sides.client-side.pcap",
+        "truth/sides.json",
+        "the clients' side of the firewall: requests to 3268 lost in it, answers of 636 and udp/123 lost in it, 445 rejected by it",
+        "tcp/3268 and tcp/636 dropped, udp/123 unknown, tcp/445 rejected `icmp_3_13`, tcp/5985 refused",
+    ),
+    recording(
+        "sides.server-side.pcap",
+        "truth/sides.json",
+        "the servers' side at the same time: no request to 3268 and 445 arrives; 636 and udp/123 are answered",
+        "tcp/636 reply_lost; udp/123 open; nothing of 3268 and 445; tcp/5985 refused",
+    ),
+    recording(
+        "nat.client-side.pcap",
+        "truth/nat.json",
+        "the clients' side of a firewall that translates addresses and ports; 3268 is dropped",
+        "tcp/3268 dropped",
+    ),
+    recording(
+        "nat.server-side.pcap",
+        "truth/nat.json",
+        "the servers' side at the same time: the same connections from 10.10.1.1 and other ports",
+        "all open but 5985, which is refused; nothing of 3268",
+    ),
 ];

@@ -148,6 +148,28 @@ fn two_hundred_half_open_within_a_second_are_a_flood() {
     assert_eq!(world.count("blocked") + world.count("attempt"), 0);
 }
 
+/// Queries of so many sources, each as often, without a reply.
+fn queries(sources: u16, times: u16) -> Script {
+    (0..sources * times).fold(Script::new(), |script, n| {
+        let source = format!("198.51.{}.{}", n % sources / 200, n % sources % 200 + 1);
+        let c = conn(&source, 1_024 + n, S, 53);
+        script.ask(0.9 * f64::from(n) / f64::from(sources * times), c, 40)
+    })
+}
+
+#[test]
+fn two_hundred_unanswered_queries_of_as_many_sources_are_a_flood() {
+    let world = queries(200, 1).judge();
+    let [flood] = &world.collapses[..] else { panic!("{:?}", world.collapses) };
+    assert_eq!((flood.kind.name(), flood.flows, flood.sources, flood.port), ("flood", 200, 200, Some(53)));
+    assert_eq!(world.count("blocked") + world.count("attempt"), 0);
+}
+
+#[test]
+fn twin_some_clients_that_ask_a_dead_server_again_are_not() {
+    assert!(queries(80, 3).judge().collapses.iter().all(|collapse| collapse.kind.name() != "flood"));
+}
+
 #[test]
 fn twin_one_hundred_and_ninety_nine_are_not() {
     assert!(flood(Script::new(), 199, 0.0, 0.9).judge().collapses.is_empty());

@@ -27,7 +27,10 @@ pub(super) fn write(rules: &Rules<'_>, out: &mut dyn Write) -> io::Result<()> {
     let permits = rules.permits.grouped(false);
     let dynamic = rules.permits.grouped(true).iter().any(|permit| permit.kind == PortKind::Dynamic);
     if dynamic {
-        writeln!(out, "! Dynamic RPC ports change when a server starts again. inspect dcerpc in the policy map opens those")?;
+        writeln!(
+            out,
+            "! Dynamic RPC ports change when a server starts again. inspect dcerpc in the policy map opens those"
+        )?;
         writeln!(out, "! that the endpoint mapper hands out, and makes the permits of single dynamic ports needless.")?;
     }
     for (number, permit) in (1..).zip(&permits) {
@@ -50,7 +53,7 @@ fn group(out: &mut dyn Write, number: u32, side: &str, end: &End) -> io::Result<
         return Ok("any".to_owned());
     }
     writeln!(out, "object-group network PORTOLAN-{number}-{side}")?;
-    for net in [true, false].into_iter().flat_map(|v4| end.of_version(v4)).flatten() {
+    for net in [true, false].into_iter().filter_map(|v4| end.of_version(v4)).flatten() {
         writeln!(out, " network-object {}", object(&net))?;
     }
     Ok(format!("object-group PORTOLAN-{number}-{side}"))

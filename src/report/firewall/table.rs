@@ -6,10 +6,13 @@ use std::io::Write;
 
 use crate::report::firewall::Rules;
 use crate::report::firewall::address;
+use crate::report::firewall::plain;
 use crate::report::format::csv::cell;
 use crate::report::permits::End;
 use crate::report::permits::PortKind;
 use crate::report::ranges::dashed;
+use crate::report::sanitise::NAME_CHARS_MAX;
+use crate::report::sanitise::Shown;
 
 /// Writes the table.
 ///
@@ -18,7 +21,7 @@ use crate::report::ranges::dashed;
 pub(super) fn write(rules: &Rules<'_>, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "from,to,transport,ports,kind,rows,documents\r\n")?;
     for permit in rules.permits.grouped(true) {
-        let rows: BTreeSet<&str> = permit.cites.iter().flat_map(|(_, cites)| cites).map(|cite| cite.as_str()).collect();
+        let rows: BTreeSet<&str> = permit.cites.iter().flat_map(|(_, cites)| cites).map(Shown::as_str).collect();
         let known = rules.catalogue.rows().iter().filter(|row| rows.contains(row.id.as_str()));
         let documents: BTreeSet<&str> = known.map(|row| row.document.as_str()).collect();
         let ports: Vec<String> = permit.ports.iter().map(|ends| dashed(*ends)).collect();
@@ -33,7 +36,7 @@ pub(super) fn write(rules: &Rules<'_>, out: &mut dyn Write) -> io::Result<()> {
                 PortKind::Dynamic => "rpc_dynamic",
             }
             .to_owned(),
-            rows.into_iter().collect::<Vec<_>>().join(" "),
+            rows.into_iter().map(|row| plain(row, NAME_CHARS_MAX)).collect::<Vec<_>>().join(" "),
             documents.into_iter().collect::<Vec<_>>().join("; "),
         ];
         write!(out, "{}\r\n", cells.map(|text| cell(&text)).join(","))?;

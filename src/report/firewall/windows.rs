@@ -19,6 +19,7 @@ use crate::report::firewall::versions_of;
 use crate::report::permits::Permit;
 use crate::report::permits::PortKind;
 use crate::report::ranges::dashed;
+use crate::report::sanitise::Shown;
 
 /// Longest description.
 const DESCRIPTION_CHARS: usize = 400;
@@ -29,7 +30,10 @@ const DESCRIPTION_CHARS: usize = 400;
 /// Those of the writer.
 pub(super) fn write(rules: &Rules<'_>, out: &mut dyn Write) -> io::Result<()> {
     head(rules).iter().try_for_each(|line| writeln!(out, "# {line}"))?;
-    writeln!(out, "# Run it on the servers: each rule is for the addresses of its own server, and does nothing elsewhere.")?;
+    writeln!(
+        out,
+        "# Run it on the servers: each rule is for the addresses of its own server, and does nothing elsewhere."
+    )?;
     writeln!(out, "# Whether anything else is let in is up to the other rules of that server.")?;
     writeln!(out, "Remove-NetFirewallRule -Group 'portolan' -ErrorAction SilentlyContinue")?;
     let mut number = 0;
@@ -94,7 +98,7 @@ pub(super) fn write_rpc_filter(rules: &Rules<'_>, out: &mut dyn Write) -> io::Re
     for uuid in interfaces {
         for permit in permits.iter().filter(|permit| permit.uuid == uuid) {
             let name = permit.name.as_ref().map_or("interface without a name", |name| name.as_str());
-            let rows: Vec<&str> = permit.cites.iter().map(|cite| cite.as_str()).collect();
+            let rows: Vec<&str> = permit.cites.iter().map(Shown::as_str).collect();
             writeln!(out, "# {}", plain(&format!("{name} {}", rows.join(", ")), DESCRIPTION_CHARS))?;
             for ends in versions_of(&permit.from, &permit.to) {
                 for [to, from] in pairs(&ends) {

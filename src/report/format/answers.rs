@@ -46,9 +46,7 @@ pub(crate) fn sheets<'a>(report: &'a Report<'_>) -> Vec<Sheet<'a>> {
         if !(sum.complete || sum.checklist) {
             continue;
         }
-        let told = |row: &&ReadinessRow| {
-            sum.complete || !matches!(row.state, State::Ok | State::NotExercised)
-        };
+        let told = |row: &&ReadinessRow| sum.complete || !matches!(row.state, State::Ok | State::NotExercised);
         sheets.push(Sheet { sum, rows: own.iter().filter(told).collect() });
     }
     sheets
@@ -95,8 +93,11 @@ pub(crate) fn used_ranges<'a>(report: &'a Report<'_>) -> (Vec<&'a ServerRange>, 
 
 /// `tcp/49153: drsuapi; 2 hosts (auditor 1, client 1), 4 flows`
 pub(crate) fn range_port(range: &ServerRange, port: &RangePort) -> String {
-    let interfaces =
-        if port.interfaces.is_empty() { "no interface known".to_owned() } else { some(&port.interfaces, INTERFACES_MAX) };
+    let interfaces = if port.interfaces.is_empty() {
+        "no interface known".to_owned()
+    } else {
+        some(&port.interfaces, INTERFACES_MAX)
+    };
     let roles: Vec<String> = port.roles.iter().map(|(role, hosts)| format!("{role} {hosts}")).collect();
     let failed = if port.failed > 0 { format!(", {} failed", thousands(port.failed)) } else { String::new() };
     format!(
@@ -117,9 +118,7 @@ pub(crate) fn readiness_csv(report: &Report<'_>, out: &mut dyn Write) -> io::Res
     write!(out, "profile,row,client,server,state,service,ports,worked,failed,frames,purpose\r\n")?;
     let wanted = |row: &&ReadinessRow| report.run.readiness.iter().any(|profile| profile == row.profile.as_str());
     for row in report.readiness.iter().filter(wanted) {
-        let sum = |pick: fn(&TransportRow) -> u64| {
-            row.transports.iter().map(pick).sum::<u64>().to_string()
-        };
+        let sum = |pick: fn(&TransportRow) -> u64| row.transports.iter().map(pick).sum::<u64>().to_string();
         let frames: Vec<String> = row.frames.iter().map(ToString::to_string).collect();
         let cells = [
             row.profile.to_string(),

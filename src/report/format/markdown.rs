@@ -228,7 +228,7 @@ mod tests {
             assert_eq!(cells(line), header, "{line}");
             rows += 1;
         }
-        assert_eq!(rows, 6 * 2 + 7 + 8);
+        assert_eq!(rows, 7 * 2 + 7 + 3 + 8);
         assert!(page.starts_with("# portolan 0.1.0: 3 blocked, 1 unexpected, 1 scan, 1 attempt, 1 by range only\n"));
         assert!(page.contains(
             "\n| 10.0.1.20 | 10.0.0.10 | LDAP | tcp/389 | 3 | open 2, refused 1 | expected 3 | 310 us | blocked |\n"
