@@ -65,8 +65,7 @@ impl Browser {
             .spawn()
             .unwrap();
         let (to, from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        let mut browser =
-            Self { child, to, from, sent: 0, session: None, events: Vec::new(), _profile: profile };
+        let mut browser = Self { child, to, from, sent: 0, session: None, events: Vec::new(), _profile: profile };
         let target = browser.call("Target.createTarget", &json!({"url": "about:blank"}))["targetId"].clone();
         let attached = browser.call("Target.attachToTarget", &json!({"targetId": target, "flatten": true}));
         browser.session = Some(attached["sessionId"].as_str().unwrap().to_owned());

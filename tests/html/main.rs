@@ -85,7 +85,8 @@ fn what_came_from_the_wire_stays_text() {
     let site = folder.path().join("site.toml");
     let quoted = toml_text(WICKED);
     fs::write(&site, format!("[names]\n\"10.10.1.10\" = {quoted}\n")).unwrap();
-    for (capture, seen) in [(capture.as_path(), "onerror=owned=1>.pcap"), (&root().join("pcaps/lab/drop.pcap"), WICKED)] {
+    for (capture, seen) in [(capture.as_path(), "onerror=owned=1>.pcap"), (&root().join("pcaps/lab/drop.pcap"), WICKED)]
+    {
         let path = page(&folder, capture, &["--site", site.to_str().unwrap()]);
         browser.open(&path);
         browser.value(OPEN_ALL);

@@ -106,7 +106,10 @@ pub(super) fn kinds(report: &Report<'_>) -> Vec<Kind> {
         let Some(seen) = pairs.get_mut(&(pair.client, pair.server)) else { continue };
         for service in pair.services() {
             if let (Some(first), Some(last)) = (service.first, service.last) {
-                seen.services.entry(service.service.clone()).and_modify(|ends| join(ends, first, last)).or_insert([first, last]);
+                seen.services
+                    .entry(service.service.clone())
+                    .and_modify(|ends| join(ends, first, last))
+                    .or_insert([first, last]);
                 seen.all.get_or_insert([first, last]);
                 seen.all.iter_mut().for_each(|ends| join(ends, first, last));
             }
@@ -227,10 +230,13 @@ fn tell(
 fn facts(finding: &Finding) -> Vec<(&'static str, String)> {
     let mut all = vec![
         ("outcome", format!("{}, {} ({})", finding.outcome, finding.confidence, finding.reason)),
-        ("standing", match finding.standing_why {
-            Some(why) => format!("{} ({why})", finding.standing),
-            None => finding.standing.to_owned(),
-        }),
+        (
+            "standing",
+            match finding.standing_why {
+                Some(why) => format!("{} ({why})", finding.standing),
+                None => finding.standing.to_owned(),
+            },
+        ),
     ];
     all.extend(finding.by.clone().map(|by| ("who made it fail", by)));
     all.push(("flows", format!("{}, {}", count(finding.flows, "flow"), count(finding.attempts, "attempt"))));
@@ -245,7 +251,8 @@ fn facts(finding: &Finding) -> Vec<(&'static str, String)> {
     }
     if let Some(spread) = finding.spread {
         let [sources, targets, ports] =
-            [(spread.sources, "source"), (spread.targets, "target"), (spread.ports, "port")].map(|(n, noun)| count(n, noun));
+            [(spread.sources, "source"), (spread.targets, "target"), (spread.ports, "port")]
+                .map(|(n, noun)| count(n, noun));
         all.push(("spread", format!("{sources}, {targets}, {ports}")));
     }
     all
@@ -288,7 +295,9 @@ fn lanes(finding: &Finding, seen: Option<&Seen>, capture: [Moment; 2], dated: bo
     let own = match finding.kind {
         FindingKind::Scan | FindingKind::Flood => "first to last packet".to_owned(),
         FindingKind::RpcNotRegistered => "first and last answer".to_owned(),
-        _ if kept == SPANS_MAX as u64 && finding.flows > kept => format!("{kept} of its {}", count(finding.flows, "flow")),
+        _ if kept == SPANS_MAX as u64 && finding.flows > kept => {
+            format!("{kept} of its {}", count(finding.flows, "flow"))
+        }
         _ => format!("its {}", count(finding.flows, "flow")),
     };
     let mut all = vec![lane(own, "own", &finding.spans)];

@@ -29,6 +29,9 @@ const LINES_MAX: usize = 200;
 /// Hosts, ports or rows named in one line.
 const NAMED_MAX: usize = 8;
 
+/// Rows of documents named for one task; its finding lists them.
+const ROWS_NAMED_MAX: usize = 3;
+
 /// Rows of documents between hosts that are listed; the others are counted.
 const CHECKED_MAX: usize = 1500;
 
@@ -140,9 +143,14 @@ impl Sum {
     fn task(self, place: Place, server: Party, transport: &str, handed_out: bool, report: &Report<'_>) -> Task {
         let clients: Vec<String> = self.clients.iter().map(|client| Who::of(*client, report).words()).collect();
         let ports: Vec<String> = self.ports.iter().map(ToString::to_string).collect();
-        let ports = if ports.is_empty() { transport.to_owned() } else { format!("{transport}/{}", some(&ports, NAMED_MAX)) };
+        let ports =
+            if ports.is_empty() { transport.to_owned() } else { format!("{transport}/{}", some(&ports, NAMED_MAX)) };
         let asked: Vec<Shown> = self.asked.into_iter().collect();
-        let service = if asked.is_empty() { self.title.to_string() } else { format!("{}: {}", self.title, some(&asked, NAMED_MAX)) };
+        let service = if asked.is_empty() {
+            self.title.to_string()
+        } else {
+            format!("{}: {}", self.title, some(&asked, NAMED_MAX))
+        };
         let rows: Vec<Shown> = self.rows.into_iter().collect();
         let why: Vec<&str> = self.why.into_iter().map(why_words).collect();
         Task {
@@ -151,10 +159,12 @@ impl Sum {
             ports,
             service,
             seen: self.seen.into_iter().collect::<Vec<_>>().join("; "),
-            why: if rows.is_empty() { why.join("; ") } else { some(&rows, NAMED_MAX) },
+            why: if rows.is_empty() { why.join("; ") } else { some(&rows, ROWS_NAMED_MAX) },
             hint: match (place, handed_out) {
-                (Place::Open, true) => "ports that the endpoint mapper handed out change with every start: allow the \
-                                        server's dynamic range, or let the filter follow the mapper",
+                (Place::Open, true) => {
+                    "The endpoint mapper hands out other ports after a restart: open the server's \
+                                        dynamic range, or let the filter follow the mapper."
+                }
                 _ => "",
             },
             finding: self.first,

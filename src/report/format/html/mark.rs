@@ -19,15 +19,8 @@ pub(super) enum Mark {
 }
 
 impl Mark {
-    pub(super) const ALL: [Self; 7] = [
-        Self::Blocked,
-        Self::Unexpected,
-        Self::Attempt,
-        Self::RangeOnly,
-        Self::Failed,
-        Self::Fine,
-        Self::Unclear,
-    ];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Blocked, Self::Unexpected, Self::Attempt, Self::RangeOnly, Self::Failed, Self::Fine, Self::Unclear];
 
     /// The name in the style sheet and the script.
     pub(super) fn id(self) -> &'static str {

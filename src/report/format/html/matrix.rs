@@ -29,7 +29,7 @@ const SERVICES_MAX: usize = 64;
 const ROWS_MAX: usize = 3000;
 
 /// Characters of a column's head.
-const HEAD_CHARS: usize = 30;
+const HEAD_CHARS: usize = 26;
 
 /// Services told in one cell.
 const TOLD_MAX: usize = 3;

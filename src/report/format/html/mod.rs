@@ -226,7 +226,10 @@ mod tests {
     fn only_the_style_and_the_script_go_unescaped() {
         let template = include_str!("page.html");
         assert_eq!(template.matches("safe").count(), 2);
-        assert!(template.contains("<style>{{ style|safe }}</style>") && template.contains("<script>{{ script|safe }}</script>"));
+        assert!(
+            template.contains("<style>{{ style|safe }}</style>")
+                && template.contains("<script>{{ script|safe }}</script>")
+        );
         assert!(!STYLE.contains("</") && !SCRIPT.contains("</") && !STYLE.contains("url("));
         assert!(!template.contains(" style=") && !template.contains(" on"), "the policy would stop it");
     }

@@ -40,9 +40,12 @@ impl Who {
                     key,
                 }
             }
-            Party::Many => {
-                Self { address: "*".to_owned(), name: "many hosts".to_owned(), roles: String::new(), key: "~".to_owned() }
-            }
+            Party::Many => Self {
+                address: "*".to_owned(),
+                name: "many hosts".to_owned(),
+                roles: String::new(),
+                key: "~".to_owned(),
+            },
         }
     }
 
