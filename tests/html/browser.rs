@@ -1,4 +1,4 @@
-//! A headless Chromium, led over its DevTools protocol by two pipes: JSON messages, a NUL after each.
+//! A headless Chromium, led over its `DevTools` protocol by two pipes: JSON messages, a NUL after each.
 
 use serde_json::Value;
 use serde_json::json;

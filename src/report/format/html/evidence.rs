@@ -95,12 +95,10 @@ struct Seen {
 
 /// Every kind that occurs, gravest first.
 pub(super) fn kinds(report: &Report<'_>) -> Vec<Kind> {
-    let told: Vec<(FindingKind, usize, Vec<(usize, Finding)>)> = shown(report);
+    let chosen = chosen(report);
     let mut pairs: HashMap<(Party, Party), Seen> = HashMap::new();
-    for (.., findings) in &told {
-        for (_, finding) in findings {
-            pairs.entry((finding.client, finding.server)).or_default();
-        }
+    for (_, finding) in chosen.iter().flat_map(|chosen| &chosen.findings) {
+        pairs.entry((finding.client, finding.server)).or_default();
     }
     for pair in report.pairs.iter() {
         let Some(seen) = pairs.get_mut(&(pair.client, pair.server)) else { continue };
@@ -121,7 +119,7 @@ pub(super) fn kinds(report: &Report<'_>) -> Vec<Kind> {
         let seen = pairs.get(&(finding.client, finding.server));
         tell(number, finding, report, seen, &cites)
     };
-    let kinds = told.into_iter().map(|(kind, total, findings)| Kind {
+    let kinds = chosen.into_iter().map(|Chosen { kind, total, findings }| Kind {
         mark: Mark::of_kind(kind),
         id: kind.name(),
         title: title(kind),
@@ -132,14 +130,21 @@ pub(super) fn kinds(report: &Report<'_>) -> Vec<Kind> {
     kinds.collect()
 }
 
-/// The kinds, how many there are of each, and those that are shown with their places in the report.
-fn shown(report: &Report<'_>) -> Vec<(FindingKind, usize, Vec<(usize, Finding)>)> {
+/// The findings of one kind that are shown, with their places in the report, and how many there are.
+struct Chosen {
+    kind: FindingKind,
+    total: usize,
+    findings: Vec<(usize, Finding)>,
+}
+
+fn chosen(report: &Report<'_>) -> Vec<Chosen> {
     let mut all = Vec::new();
     let mut number = 1;
     for kind in KINDS {
         let total = summary::of_kind(report, kind);
         if total > 0 {
-            all.push((kind, total, (number..).zip(report.findings.of_kind(kind).take(FINDINGS_MAX)).collect()));
+            let findings = (number..).zip(report.findings.of_kind(kind).take(FINDINGS_MAX)).collect();
+            all.push(Chosen { kind, total, findings });
         }
         number += total;
     }

@@ -384,7 +384,7 @@ pub(super) struct Host {
 }
 
 pub(super) struct Role {
-    pub(super) role: String,
+    pub(super) name: String,
     pub(super) basis: &'static str,
     pub(super) because: String,
     pub(super) frames: String,
@@ -398,7 +398,7 @@ pub(super) fn hosts(report: &Report<'_>) -> Listed<Host> {
             .roles
             .iter()
             .map(|role| Role {
-                role: role.role.clone(),
+                name: role.role.clone(),
                 basis: role.basis,
                 because: role.because.to_string(),
                 frames: {
