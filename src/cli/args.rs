@@ -95,7 +95,7 @@ pub struct AnalyzeArgs {
     /// What to judge by
     #[command(flatten)]
     pub judge: JudgeArgs,
-    /// Write the report to a file too; its extension says how: .json .ndjson .csv .md .txt (repeatable)
+    /// Write the report to a file too; its extension says how: .html .json .ndjson .csv .md .txt (repeatable)
     #[arg(short, long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
     /// What goes to standard output

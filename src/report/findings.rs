@@ -45,6 +45,9 @@ use crate::report::sentence::Sentence;
 /// Frames named for one finding; the display filter finds the others.
 const FRAMES_MAX: usize = 10;
 
+/// Flows of one finding whose times are kept.
+pub(crate) const SPANS_MAX: usize = 32;
+
 /// One finding.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Finding {
@@ -99,6 +102,9 @@ pub struct Finding {
     /// The service's title, for people.
     #[serde(skip)]
     pub title: Shown,
+    /// The first and the last packet of each flow, of at most [`SPANS_MAX`] flows, for a time line.
+    #[serde(skip)]
+    pub spans: Vec<[Moment; 2]>,
 }
 
 /// How far a scan or flood reaches.
@@ -170,6 +176,7 @@ pub(crate) struct Group {
     pub(crate) rpc: Option<Guess>,
     app: Option<AppProto>,
     frames: Vec<FrameId>,
+    spans: Vec<[Timestamp; 2]>,
 }
 
 /// What else passed between the two on the same service, and worked.
@@ -265,6 +272,7 @@ impl Gathered {
                 rpc: None,
                 app: judged.app,
                 frames: Vec::new(),
+                spans: Vec::new(),
             };
             self.groups.push((story, group));
         }
@@ -495,6 +503,7 @@ impl Group {
             self.rows = rows.into();
         }
         add_all(&mut self.frames, verdict.frames.iter(), FRAMES_MAX);
+        add_all(&mut self.spans, std::iter::once([flow.first, flow.last_seen()]), SPANS_MAX);
     }
 
     fn tell(&self, story: &Story, names: &Names<'_>, sentence: &Sentence<'_>) -> Finding {
@@ -532,6 +541,7 @@ impl Group {
             app: self.app.map(AppProto::name),
             spread: None,
             title: names.service_title(service, story.transport),
+            spans: self.spans.iter().map(|span| span.map(Moment)).collect(),
         }
     }
 }
@@ -604,6 +614,7 @@ fn tell_absent(
         app: None,
         spread: None,
         title: names.service_title(service, story.transport),
+        spans: vec![[Moment(asked.first.ts); 2], [Moment(asked.last.ts); 2]],
     }
 }
 
@@ -639,6 +650,7 @@ fn tell_collapse(
         app: None,
         spread: Some(Spread { sources: collapse.sources, targets: collapse.targets, ports: collapse.ports }),
         title: names.service_title(service, collapse.transport),
+        spans: vec![[Moment(collapse.first), Moment(collapse.last)]],
     }
 }
 

@@ -1,4 +1,4 @@
-//! THE PAGES: judged flows become one sorted [`Report`], and the report becomes text, JSON, NDJSON, CSV or Markdown.
+//! THE PAGES: judged flows become one sorted [`Report`], and the report becomes text, JSON, NDJSON, CSV, Markdown or HTML.
 //!
 //! Same flows, same bytes: nothing here asks the clock, the terminal or a hash map. This room must never know how a
 //! verdict was reached, nor where the pages go.
@@ -243,6 +243,7 @@ mod tests {
 
     use super::*;
     use crate::report::format::csv;
+    use crate::report::format::html;
     use crate::report::format::json;
     use crate::report::format::markdown;
     use crate::report::format::text;
@@ -385,6 +386,7 @@ mod tests {
         markdown::write(&report, &mut page).unwrap();
         assert!(!String::from_utf8_lossy(&page).contains("<script>"));
         pages.extend(page);
+        html::write(&report, &mut pages).unwrap();
         let pages = String::from_utf8(pages).unwrap();
         let bad = pages.chars().find(|&char| (char.is_control() && !"\r\n".contains(char)) || char == '\u{202e}');
         assert_eq!(bad, None);

@@ -2,6 +2,7 @@
 
 mod answers;
 pub mod csv;
+pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod ndjson;
@@ -53,6 +54,7 @@ pub const FORMATS: &[Format] = &[
     Format { name: "json", extension: "json", write: |pages, out| json::write(pages.report, out) },
     Format { name: "ndjson", extension: "ndjson", write: ndjson::write },
     Format { name: "csv", extension: "csv", write: |pages, out| csv::write(pages.report, out) },
+    Format { name: "html", extension: "html", write: |pages, out| html::write(pages.report, out) },
     Format { name: "md", extension: "md", write: |pages, out| markdown::write(pages.report, out) },
 ];
 
