@@ -231,7 +231,9 @@ mod tests {
                 && template.contains("<script>{{ script|safe }}</script>")
         );
         assert!(!STYLE.contains("</") && !SCRIPT.contains("</") && !STYLE.contains("url("));
-        assert!(!template.contains(" style=") && !template.contains(" on"), "the policy would stop it");
+        let handler = |rest: &str| rest.trim_start_matches(|char: char| char.is_ascii_lowercase()).starts_with('=');
+        let handled = template.split(" on").skip(1).any(handler);
+        assert!(!template.contains(" style=") && !handled, "the policy would stop it");
     }
 
     #[test]
