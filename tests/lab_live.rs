@@ -1,7 +1,7 @@
 //! A real Active Directory lab, played now, against what its hosts' kernels and its firewall count meanwhile.
 //!
 //! `tests/lab/run` builds the lab in network namespaces and plays every scenario once; each test here judges one of
-//! them. It takes minutes, root and Samba, so it runs only where `PORTOLAN_LAB=1` asks for it, as `.ci/run` does.
+//! them. It takes minutes, root and Samba, so it runs only where `PORTOLAN_LAB=1` asks for it.
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop, and says why it skips")]
 
