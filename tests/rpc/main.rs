@@ -252,6 +252,7 @@ fn mapped(learned: &Endpoints) -> BTreeSet<String> {
                 Over::Tcp => "tcp",
                 Over::Udp => "udp",
                 Over::Http => "http",
+                Over::Pipe => "pipe",
             };
             ours.insert(statement(server.ip(), over, port, &known.interface.unwrap().uuid.to_string()));
         }
