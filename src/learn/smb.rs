@@ -19,6 +19,9 @@ use crate::model::addr::Side;
 use crate::model::app::Speaker;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
+use crate::proto::dcerpc::Begins;
+use crate::proto::dcerpc::Header;
+use crate::proto::dcerpc::Kind;
 use crate::proto::pipe::Command;
 use crate::proto::pipe::Does;
 use crate::proto::pipe::Handle;
@@ -41,7 +44,7 @@ pub const GAPS_MAX: u32 = 8;
 pub struct SmbSession {
     id: FlowId,
     framers: [Framer; 2],
-    /// For which pipe the data of the last command are, of each end.
+    /// For which handle the data of the last command are, of each end.
     aims: [Option<Handle>; 2],
     trees: VecDeque<(Tree, bool)>,
     asked: VecDeque<Asked>,
@@ -198,7 +201,9 @@ impl SmbSession {
                 self.asked.retain(|asked| !matches!(asked.what, Wanted::Bytes(of) if of == handle));
             }
             Does::Write(handle) => {
-                if self.knows(handle, self.is_of_pipes(command.tree) == Some(true), scene) {
+                let of_pipes = self.is_of_pipes(command.tree);
+                // On a share of which nothing is known, the data will tell.
+                if self.knows(handle, of_pipes == Some(true), scene) || of_pipes.is_none() {
                     self.aim(scene.from, Some(handle));
                 }
             }
@@ -228,8 +233,8 @@ impl SmbSession {
 
     /// Data of the last command of this end.
     fn data(&mut self, bytes: &[u8], scene: &Scene) {
-        let aim = self.aims.get(scene.from.index()).copied().flatten();
-        let Some(nth) = self.pipes.iter().position(|pipe| Some(pipe.handle) == aim) else { return };
+        let Some(aim) = self.aims.get(scene.from.index()).copied().flatten() else { return };
+        let Some(nth) = self.pipe(aim, bytes, scene) else { return self.aim(scene.from, None) };
         // The one used last stands last.
         if let Some(used) = self.pipes.get_mut(nth..) {
             used.rotate_left(1);
@@ -251,6 +256,18 @@ impl SmbSession {
             }
         }
         self.news = true;
+    }
+
+    /// Which pipe a handle is; of an unknown one, if what is written to it begins with a bind. So is one that was opened
+    /// before the capture began, or on another channel of the same session (MS-SMB2 section 1.3).
+    fn pipe(&mut self, handle: Handle, bytes: &[u8], scene: &Scene) -> Option<usize> {
+        let place = |pipes: &[Pipe]| pipes.iter().position(|pipe| pipe.handle == handle);
+        if place(&self.pipes).is_none()
+            && let Begins::With(Header { kind: Kind::Bind, .. }) = Header::read(bytes)
+        {
+            self.opened(handle, String::new(), scene);
+        }
+        place(&self.pipes)
     }
 
     fn aim(&mut self, from: Side, at: Option<Handle>) {
@@ -352,7 +369,6 @@ mod tests {
     const CLIENT: [u8; 4] = [10, 0, 0, 50];
     const PORT: u16 = 1000;
     const PLAIN: Layout = Layout { little: true, wide: false };
-    const FILES: Tree = Tree(TREE.0, 6);
 
     /// A connection under test, and what was learned from it.
     struct Talk {
@@ -507,14 +523,16 @@ mod tests {
     #[test]
     fn files_are_no_pipes_whatever_they_hold() {
         let mut talk = Talk::new(usize::MAX);
-        talk.answer(&smb::connected2(3, FILES, smb::DISK));
-        talk.ask(&smb::create2(4, FILES, "epmapper"));
+        talk.answer(&smb::connected2(3, TREE, smb::DISK));
+        talk.ask(&smb::create2(4, TREE, "epmapper"));
         talk.answer(&smb::created2(4, FILE));
         talk.ask(&smb::write2(5, FILE, &bind(SVCCTL)));
         assert!(talk.session.pipes.is_empty() && talk.session.asked.is_empty());
         let mut talk = Talk::new(usize::MAX);
         talk.ask(&smb::create1(4, "\\epmapper"));
         talk.answer(&smb::created1(4, 7, 0));
+        assert!(talk.session.pipes.is_empty(), "the server says that it is a file");
+        talk.answer(&smb::connected1(3, false));
         talk.ask(&smb::write1(5, 7, &bind(SVCCTL)));
         assert!(talk.session.pipes.is_empty() && talk.bound().is_empty());
     }
@@ -523,8 +541,10 @@ mod tests {
     fn who_comes_in_the_middle_learns_what_is_opened_later_and_what_must_be_a_pipe() {
         let mut talk = Talk::new(usize::MAX);
         // Opened before, on a share of which nothing is known.
-        talk.ask(&smb::write2(5, FILE, &bind(SVCCTL)));
-        assert!(talk.session.pipes.is_empty());
+        talk.ask(&smb::write2(5, FILE, &request()));
+        assert!(talk.session.pipes.is_empty(), "it may be a file");
+        talk.ask(&smb::write2(5, Handle(8), &bind(DRSUAPI)));
+        assert_eq!(talk.session.pipes.len(), 1, "a bind tells");
         talk.ask(&smb::transceive2(6, false, 0, FILE, &bind(SVCCTL)));
         talk.answer(&smb::transceive2(6, true, 0, FILE, &ack()));
         talk.ask(&smb::create2(7, TREE, "samr"));

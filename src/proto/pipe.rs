@@ -15,7 +15,7 @@ use crate::proto::wire_name;
 /// Bytes of the header that every packet of a session has: its type, and its length in 24 bits (MS-SMB2 section 2.1).
 pub const PACKET_LEN: usize = 4;
 
-/// The longest name of a pipe that is read, bytes. Windows allows 256 characters (MS-FSCC section 2.1.5.1 names fewer).
+/// The longest name of a pipe that is read, bytes: 256 characters of UTF-16, as many as `CreateNamedPipe` allows.
 pub(super) const NAME_MAX: usize = 512;
 
 /// A session's packet that holds a message, and the range of those that hold none (RFC 1002 section 4.3.1).
