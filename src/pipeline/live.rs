@@ -445,7 +445,7 @@ impl<'l, 'a> Reader<'l, 'a> {
             }
             if let Err(error) = frames {
                 watched.fault = Some(error.to_string());
-                watched.change(LinkState::Gone);
+                watched.change(if watched.ring.is_gone() { LinkState::Gone } else { LinkState::Down });
             }
         }
         read

@@ -214,8 +214,10 @@ fn words_of(item: &Item, hosts: &Hosts<'_>) -> String {
     let finding = &item.finding;
     let port = finding.port.map(|port| format!("{}/{port}", finding.transport)).unwrap_or_default();
     let (client, server) = (hosts.is(finding.client), hosts.is(finding.server));
+    let interface = finding.interface.as_ref().and_then(|interface| interface.name.as_ref());
+    let interface = interface.map(Shown::as_str).unwrap_or_default();
     format!(
-        "#{} {} {} {client} {} {server} {} {} {port} {} {} {} {} {}",
+        "#{} {} {} {client} {} {server} {} {} {port} {} {interface} {} {} {} {}",
         item.id,
         item.state.name(),
         finding.client,
@@ -237,7 +239,8 @@ struct Hosts<'a>(&'a [HostRow]);
 impl Hosts<'_> {
     /// `dc1.corp.example; domain-controller`, or nothing.
     fn is(&self, party: Party) -> String {
-        let Some(row) = self.0.binary_search_by_key(&party, |row| row.address).ok().and_then(|at| self.0.get(at)) else {
+        let Some(row) = self.0.binary_search_by_key(&party, |row| row.address).ok().and_then(|at| self.0.get(at))
+        else {
             return String::new();
         };
         let roles: Vec<&str> = row.roles.iter().map(|role| role.role.as_str()).collect();

@@ -182,8 +182,11 @@ fn health_line(state: &State, pen: &mut Pen<'_>) {
         words.push("ONE DIRECTION ONLY".to_owned());
     }
     if frames.dropped() > 0 {
-        let losses =
-            [("kernel", frames.dropped_by_kernel), ("interface", frames.dropped_by_interface), ("queue", frames.dropped_by_queue)];
+        let losses = [
+            ("kernel", frames.dropped_by_kernel),
+            ("interface", frames.dropped_by_interface),
+            ("queue", frames.dropped_by_queue),
+        ];
         let by: Vec<String> = losses
             .into_iter()
             .filter(|(_, count)| *count > 0)
@@ -325,7 +328,14 @@ fn put_row(columns: &[Column], row: &Row, y: u16, pen: &mut Pen<'_>) {
 
 fn finding_columns(width: u16) -> Vec<Column> {
     if width < WIDE {
-        return vec![left("", 1), left("finding", 11), left("from", 15), left("to", 15), left("service", 18), left("now", 0)];
+        return vec![
+            left("", 1),
+            left("finding", 11),
+            left("from", 15),
+            left("to", 15),
+            left("service", 18),
+            left("now", 0),
+        ];
     }
     let host = if width < 140 { 15 } else { 25 };
     vec![
@@ -355,15 +365,15 @@ fn finding_row(line: &FindingLine, wide: bool) -> Row {
     Row { look, cells }
 }
 
-/// `kerberos tcp/88`
+/// `tcp/88 kerberos`; of an RPC port the interface tells more than the service.
 fn place_of(item: &Item) -> String {
     let finding = &item.finding;
-    match finding.port {
-        Some(port) => {
-            let port = format!("{}/{port}", finding.transport);
-            if finding.service.as_str() == port { port } else { format!("{} {port}", finding.service) }
-        }
-        None => finding.service.to_string(),
+    let interface = finding.interface.as_ref().and_then(|interface| interface.name.as_ref());
+    let name = interface.unwrap_or(&finding.service);
+    match finding.port.map(|port| format!("{}/{port}", finding.transport)) {
+        Some(port) if name.as_str() == port => port,
+        Some(port) => format!("{port} {name}"),
+        None => name.to_string(),
     }
 }
 
@@ -570,7 +580,8 @@ impl Words {
     }
 
     fn service(&mut self, board: &Board, service: &str, transport: &str) {
-        let line = board.services.lines.iter().find(|line| line.service.as_str() == service && line.transport == transport);
+        let line =
+            board.services.lines.iter().find(|line| line.service.as_str() == service && line.transport == transport);
         let Some(line) = line else {
             self.say(Look::Plain, "This service is not listed any more.");
             return;
@@ -590,7 +601,10 @@ impl Words {
             }
         }
         self.gap();
-        self.say(Look::Plain, "Pairs that are not listed, and services after the first of a pair, may be missing here.");
+        self.say(
+            Look::Plain,
+            "Pairs that are not listed, and services after the first of a pair, may be missing here.",
+        );
     }
 
     fn health(&mut self, board: &Board, status: &Status, state: &State) {
@@ -684,7 +698,10 @@ impl Words {
             self.lines.push(Line { look, text: format!("  {mark} {what}") });
         }
         self.gap();
-        self.say(Look::Plain, "Times are UTC. No answer seen is no proof of a block, and no finding is no proof of none.");
+        self.say(
+            Look::Plain,
+            "Times are UTC. No answer seen is no proof of a block, and no finding is no proof of none.",
+        );
     }
 }
 
@@ -701,5 +718,260 @@ fn show_page(state: &mut State, lines: &[Line], body: Rect, pen: &mut Pen<'_>) {
     if left > 0 {
         let more = format!("-- {} below --", count(left as u64, "line"));
         pen.put(0, body.bottom() - 1, &more, Look::Head);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
+    use std::collections::BTreeMap;
+    use std::env;
+    use std::fs;
+    use std::path::Path;
+
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+    use ratatui::crossterm::event::KeyCode;
+    use ratatui::crossterm::event::KeyEvent;
+    use ratatui::crossterm::event::KeyModifiers;
+
+    use super::*;
+    use crate::cli::tui::state::Ask;
+    use crate::model::time::Timestamp;
+    use crate::report::Report;
+    use crate::report::ledger::Ledger;
+    use crate::report::ledger::Worked;
+    use crate::report::moment::Moment;
+    use crate::report::sample;
+    use crate::report::sanitise::Shown;
+    use crate::report::status::FrameCounts;
+    use crate::report::status::Interface;
+    use crate::report::status::Snapshot;
+
+    /// What is typed for each screen of a golden file.
+    const SCREENS: [(&str, &str); 9] = [
+        ("findings", ""),
+        ("one pair", "\n"),
+        ("pairs", "2"),
+        ("services", "3"),
+        ("who uses a service", "3\n"),
+        ("health", "4"),
+        ("help", "?"),
+        ("a filter while it is typed", "/kerb"),
+        ("asked whether to end", "q"),
+    ];
+
+    fn status(report: &Report<'_>, ledger: &Ledger) -> Status {
+        let at = |ms| Moment(sample::at(ms));
+        let interface = |name: &str, state, received| Interface {
+            name: Shown::text(name),
+            state,
+            since: at(0),
+            fault: None,
+            received,
+            dropped_by_kernel: 0,
+            dropped_by_interface: 0,
+        };
+        Status {
+            at: at(62_000),
+            started: at(0),
+            judged_until: at(61_000),
+            frames: FrameCounts { arrived: 1_234_657, parsed: 1_234_567, waiting: 90, ..FrameCounts::default() },
+            frames_per_second: 12_345,
+            bits_per_second: 98_765_432,
+            interfaces: vec![interface("mon0", "up", 1_234_657)],
+            lost_share: 0.0,
+            acked_unseen: 0,
+            asymmetric: false,
+            flows_active: 11,
+            flows_pending: 2,
+            flows: 11,
+            flows_evicted: 0,
+            flows_expired: 0,
+            pairs: report.pairs.len() as u64,
+            findings: ledger.open(),
+            findings_not_kept: 0,
+            judged_in_ms: 3,
+        }
+    }
+
+    /// The sample report on a screen.
+    fn begun(report: &Report<'_>, change: impl Fn(&mut Status)) -> State {
+        let mut ledger = Ledger::default();
+        ledger.update(report.findings.iter(), &Worked::default(), sample::at(9_000), Timestamp::default());
+        let mut status = status(report, &ledger);
+        change(&mut status);
+        let mut state = State::new(true);
+        let snapshot = Snapshot { report, status: &status, ledger: &ledger };
+        state.take(Board::of(&snapshot, &state.wanted()));
+        state
+    }
+
+    fn press(state: &mut State, keys: &str) -> Vec<Ask> {
+        let code = |char| match char {
+            '\n' => KeyCode::Enter,
+            '\x1b' => KeyCode::Esc,
+            '\t' => KeyCode::Tab,
+            'v' => KeyCode::Down,
+            char => KeyCode::Char(char),
+        };
+        keys.chars().filter_map(|char| state.key(KeyEvent::new(code(char), KeyModifiers::NONE))).collect()
+    }
+
+    fn drawn(state: &mut State, color: bool, width: u16, height: u16) -> Buffer {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| draw(state, color, frame.area(), frame.buffer_mut())).unwrap();
+        terminal.backend().buffer().clone()
+    }
+
+    fn text(buffer: &Buffer) -> String {
+        let width = usize::from(buffer.area.width);
+        let rows = buffer.content.chunks(width).map(|row| {
+            let row: String = row.iter().map(ratatui::buffer::Cell::symbol).collect();
+            format!("{}\n", row.trim_end())
+        });
+        rows.collect()
+    }
+
+    fn screen(keys: &str, width: u16, height: u16) -> String {
+        let mut state = begun(&sample::report(), |_| {});
+        // What is chosen is known once it was drawn.
+        drawn(&mut state, true, width, height);
+        for key in keys.chars() {
+            press(&mut state, &key.to_string());
+            drawn(&mut state, true, width, height);
+        }
+        text(&drawn(&mut state, true, width, height))
+    }
+
+    #[test]
+    fn the_screens_read_so() {
+        for (width, height) in [(80, 24), (120, 40)] {
+            let screens = SCREENS.map(|(name, keys)| format!("== {name} ==\n{}", screen(keys, width, height)));
+            let path = format!("{}/src/cli/tui/screens/{width}x{height}.txt", env!("CARGO_MANIFEST_DIR"));
+            let path = Path::new(&path);
+            if env::var_os("UPDATE").is_some() {
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, screens.concat()).unwrap();
+            }
+            let expected = fs::read_to_string(path).unwrap();
+            for (got, expected) in screens.concat().lines().zip(expected.lines()) {
+                assert_eq!(got, expected);
+            }
+            assert_eq!(screens.concat().len(), expected.len());
+        }
+    }
+
+    #[test]
+    fn the_readme_shows_true_screens() {
+        let readme = include_str!("../../../README.md");
+        for keys in ["", "\n"] {
+            let screen = screen(keys, 80, 24);
+            assert!(readme.contains(screen.trim_end()), "{screen}");
+        }
+    }
+
+    #[test]
+    fn without_colour_there_are_marks_and_no_colour() {
+        let mut state = begun(&sample::hurt_report(), |_| {});
+        for keys in ["", "2", "3", "4", "?"] {
+            press(&mut state, keys);
+            let buffer = drawn(&mut state, false, 80, 24);
+            let plain = |color| color == Color::Reset;
+            assert!(buffer.content.iter().all(|cell| plain(cell.fg) && plain(cell.bg)), "{keys}");
+            press(&mut state, "\x1b");
+        }
+        let colours: BTreeMap<String, ()> = drawn(&mut begun(&sample::report(), |_| {}), true, 80, 24)
+            .content
+            .iter()
+            .map(|cell| (format!("{:?}", cell.fg), ()))
+            .collect();
+        assert!(colours.len() > 2, "{colours:?}");
+        let page = text(&drawn(&mut begun(&sample::report(), |_| {}), false, 80, 24));
+        for mark in ["> X blocked", "  ! unexpected", "  ? attempt", "  ~ range only"] {
+            assert!(page.contains(mark), "{mark} in\n{page}");
+        }
+    }
+
+    #[test]
+    fn no_size_is_too_much_or_too_little() {
+        let mut state = begun(&sample::hurt_report(), |_| {});
+        for keys in ["", "\n", "\x1b2", "\n", "3", "\n", "4", "?", "?1q", "n/some words", "\n"] {
+            press(&mut state, keys);
+            for (width, height) in (1..130).step_by(7).zip((1..50).cycle()).chain([(500, 3), (3, 200), (300, 100)]) {
+                drawn(&mut state, true, width, height);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_from_outside_reaches_the_terminal_as_it_was() {
+        let mut state = begun(&sample::hurt_report(), |status| {
+            status.interfaces[0].fault = Some(Shown::text("no \u{1b}[2J such device"));
+        });
+        state.filter = String::new();
+        press(&mut state, "4/a\u{1b}");
+        for keys in ["1", "\n", "2", "\n", "3", "4"] {
+            press(&mut state, keys);
+            let page = text(&drawn(&mut state, true, 200, 100));
+            let bad = page.chars().find(|&char| (char.is_control() && char != '\n') || char == '\u{202e}');
+            assert_eq!(bad, None, "{page}");
+        }
+    }
+
+    #[test]
+    fn what_was_lost_comes_first() {
+        let mut state = begun(&sample::report(), |status| {
+            (status.frames.dropped_by_kernel, status.asymmetric) = (1_234, true);
+            status.interfaces[0].state = "down";
+        });
+        let page = text(&drawn(&mut state, true, 80, 24));
+        assert!(page.starts_with("portolan  mon0 down"), "{page}");
+        assert!(page.lines().nth(1).unwrap().starts_with("ONE DIRECTION ONLY | LOST 1,234 (kernel 1,234) |"), "{page}");
+    }
+
+    #[test]
+    fn the_choice_follows_its_line_and_a_pause_holds_the_lists_still() {
+        let mut state = begun(&sample::report(), |_| {});
+        drawn(&mut state, true, 80, 24);
+        press(&mut state, "vv");
+        let chosen = |state: &mut State| {
+            let page = text(&drawn(state, true, 80, 24));
+            page.lines().find(|line| line.starts_with('>')).unwrap().to_owned()
+        };
+        let before = chosen(&mut state);
+        press(&mut state, "r");
+        assert_eq!(chosen(&mut state), before);
+        press(&mut state, "p");
+        let other = begun(&sample::hurt_report(), |status| status.frames_per_second = 1);
+        let findings = state.findings().len();
+        state.take(Board { findings: List::default(), ..other.board.unwrap() });
+        assert_eq!(state.findings().len(), findings);
+        let page = text(&drawn(&mut state, true, 80, 24));
+        assert!(page.contains("| 1 frames/s") && page.contains("PAUSED"), "how the watch is goes on: {page}");
+    }
+
+    #[test]
+    fn a_filter_takes_lines_with_all_its_words() {
+        let mut state = begun(&sample::report(), |_| {});
+        press(&mut state, "/KERB 10.0.1\n");
+        assert_eq!(state.findings().len(), 1);
+        press(&mut state, "2");
+        assert_eq!(state.pairs().len(), 1);
+        press(&mut state, "\x1b");
+        assert_eq!(state.pairs().len(), 5);
+    }
+
+    #[test]
+    fn keys_ask_and_say_what_cannot_be() {
+        let mut state = begun(&sample::report(), |_| {});
+        assert_eq!(press(&mut state, "w"), [Ask::Report]);
+        assert_eq!(press(&mut state, "qn"), []);
+        assert_eq!(press(&mut state, "qy"), [Ask::End]);
+        assert_eq!(press(&mut state, "w2q"), [], "nothing is heard after that");
+        let mut without = State::new(false);
+        assert_eq!(press(&mut without, "w"), []);
+        assert!(without.message.unwrap().1.contains("-o"));
     }
 }

@@ -165,12 +165,7 @@ impl Screen {
     pub(super) fn leave(&self) {
         self.shared.leave.store(true, Ordering::Relaxed);
         // The thread drops its end of the channel when it is done.
-        loop {
-            match self.asks.recv_timeout(LEAVE) {
-                Ok(_) => {}
-                Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => break,
-            }
-        }
+        while self.asks.recv_timeout(LEAVE).is_ok() {}
         self.shared.glass.give_back();
     }
 }
@@ -252,8 +247,12 @@ impl Own {
         let board = lock(&self.shared.board).take();
         let words = std::mem::take(&mut *lock(&self.shared.words));
         let fresh = board.is_some() || !words.is_empty();
-        words.into_iter().for_each(|(words, answer)| self.state.hear(words, answer));
-        board.into_iter().for_each(|board| self.state.take(board));
+        for (words, answer) in words {
+            self.state.hear(words, answer);
+        }
+        if let Some(board) = board {
+            self.state.take(board);
+        }
         fresh
     }
 

@@ -10,8 +10,8 @@ use ratatui::crossterm::event::KeyEvent;
 use ratatui::crossterm::event::KeyModifiers;
 
 use crate::cli::tui::board::Board;
-use crate::cli::tui::board::FindingLine;
 use crate::cli::tui::board::Filter;
+use crate::cli::tui::board::FindingLine;
 use crate::cli::tui::board::PairLine;
 use crate::cli::tui::board::ServiceLine;
 use crate::cli::tui::board::Wanted;
@@ -337,9 +337,7 @@ impl State {
                 }
             }),
             View::Pairs => self.pairs().get(at).map(|line| Page::Pair(line.client, line.server, None)),
-            View::Services => {
-                self.services().get(at).map(|line| Page::Service(line.service.clone(), line.transport))
-            }
+            View::Services => self.services().get(at).map(|line| Page::Service(line.service.clone(), line.transport)),
             View::Health => None,
         };
         if page.is_some() {
