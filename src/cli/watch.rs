@@ -409,11 +409,11 @@ impl<'w, 'l> Watch<'w, 'l> {
     fn judge(&mut self, write: bool, rotate: bool) -> Result<(), Stop> {
         let began = Instant::now();
         let leaving = self.leaving(rotate);
-        let past = leaving.map_or(Vec::new(), |before| self.live.expire(before));
+        let past = leaving.map_or(live::Expired::default(), |before| self.live.expire(before));
         // What was counted, and until when, is asked for first: nothing that it speaks of is missing in the tables.
         let (until, rings) = (self.live.seen_until(), self.live.rings());
         let mut captured = self.live.snapshot();
-        captured.tables.extend(past);
+        captured.tables.extend(past.tables);
         self.sample_losses(&captured, &rings);
         let catalogue = Arc::clone(&self.catalogue);
         let (facts, run, health) = self.facts(&captured, &rings, Some(until));
@@ -444,6 +444,8 @@ impl<'w, 'l> Watch<'w, 'l> {
         self.status = Some(status);
         if let Some(before) = leaving {
             self.let_go(&judge, before);
+            // The judge had its own copy of what was learned.
+            past.ids.iter().for_each(|(id, last)| self.knowledge.forget(id, *last));
         }
         if rotate {
             self.archive = Archive::default();

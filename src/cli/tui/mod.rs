@@ -310,3 +310,67 @@ fn wait_for_keys() -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop, and says why it skips")]
+
+    use std::env;
+    use std::process::Command;
+    use std::time::Instant;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(120);
+
+    /// What another test starts in a terminal; alone it does nothing.
+    #[test]
+    #[ignore = "started by another test"]
+    #[expect(clippy::panic, reason = "that is what is tested")]
+    fn a_thread_dies_under_the_screen() {
+        if env::var_os("PORTOLAN_TEST_DIES").is_none() {
+            return;
+        }
+        let back = Arc::new(AtomicBool::new(false));
+        let screen = Screen::open(true, false, Arc::clone(&back)).unwrap();
+        thread::sleep(4 * LOOK);
+        assert!(thread::spawn(|| panic!("as it was wanted")).join().is_err());
+        assert!(back.load(Ordering::Relaxed));
+        // Nothing is cleaned up any more.
+        std::mem::forget(screen);
+        process::exit(7);
+    }
+
+    #[test]
+    fn a_panic_speaks_on_a_terminal_that_was_given_back() {
+        let server = format!("portolan-dies-{}", process::id());
+        let tmux = |words: &[&str]| {
+            let said = Command::new("tmux").args(["-L", &server]).args(words).output();
+            said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned())
+        };
+        let me = env::current_exe().unwrap();
+        let test = "cli::tui::tests::a_thread_dies_under_the_screen";
+        let run = format!("PORTOLAN_TEST_DIES=1 {} --exact {test} --ignored --nocapture", me.display());
+        let line = format!("stty -g > $0; {run}; echo code $?; stty -g | cmp - $0 && echo as before; sleep 1000");
+        let settings = tempfile::NamedTempFile::new().unwrap();
+        let shell = ["sh", "-c", &line, settings.path().to_str().unwrap()];
+        let begun = [&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24"][..], &shell].concat();
+        if tmux(&begun).is_err() {
+            eprintln!("skipped: there is no tmux");
+            return;
+        }
+        let began = Instant::now();
+        let screen = loop {
+            let screen = tmux(&["capture-pane", "-p", "-S", "-"]).unwrap();
+            if screen.contains("as before") || began.elapsed() > PATIENCE {
+                break screen;
+            }
+            thread::sleep(LOOK);
+        };
+        let state = tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]).unwrap();
+        tmux(&["kill-server"]).unwrap();
+        assert!(screen.contains("as it was wanted") && screen.contains("code 7"), "{screen}");
+        assert!(screen.contains("as before"), "{screen}");
+        assert_eq!(state.trim(), "0 1");
+    }
+}
