@@ -3,10 +3,9 @@
 //! A flow whose first segments decide costs one look and no memory. Only what is undecided, or may still tell
 //! something about others, is kept, and that has a bound: the flow that waits longest is given up first.
 
-use std::collections::HashMap;
 use std::collections::VecDeque;
 
-use foldhash::fast::RandomState;
+use prefetch_index::prefetch_index;
 
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
@@ -17,6 +16,7 @@ use crate::flow::stream::Stream;
 use crate::flow::table::Event;
 use crate::flow::table::FlowIndex;
 use crate::flow::table::Table;
+use crate::learn::endpoints::Count;
 use crate::learn::knowledge::Knowledge;
 use crate::learn::listen::Attention;
 use crate::learn::listen::Heard;
@@ -41,10 +41,16 @@ const HELD_MAX: usize = 4 << 20;
 
 /// Pieces of one direction that are looked at: what tiny pieces tell is not worth looking at all of them again and
 /// again.
-const PIECES_MAX: u8 = 4;
+const PIECES_MAX: u8 = 3;
 
 /// So many bytes from the beginning of a stream are looked at in however many pieces they come.
-const PIECES_LEN: usize = 32;
+const PIECES_LEN: usize = 24;
+
+/// So many pieces in a row, each shorter than [`CRUMB_LEN`], and DCE/RPC is followed no longer: nobody writes it so.
+const CRUMBS_MAX: u8 = 4;
+
+/// The header of a PDU ([C706] section 12.6.3.1).
+const CRUMB_LEN: usize = 16;
 
 /// Datagrams of a flow that are listened to.
 const DATAGRAMS_MAX: u64 = 32;
@@ -75,15 +81,19 @@ impl EarCounts {
 /// The ears of one table.
 #[derive(Debug, Default)]
 pub(crate) struct Ears {
-    talks: HashMap<FlowIndex, Box<Talk>, RandomState>,
+    /// The number of each flow's talk, 0 for none, as far as any was needed.
+    numbers: Vec<u32>,
+    /// Talks by their number; the first, and those that are over, are nobody's.
+    talks: Vec<Talk>,
+    over: Vec<u32>,
     /// Who began to be listened to first; flows that are known meanwhile are skipped.
     order: VecDeque<(FlowIndex, FrameId)>,
     held: usize,
     pub(crate) counts: EarCounts,
 }
 
-/// A flow that is listened to.
-#[derive(Debug)]
+/// A flow that is listened to; the default is nobody's.
+#[derive(Debug, Default)]
 struct Talk {
     id: FlowId,
     ears: [Ear; 2],
@@ -102,6 +112,8 @@ struct Ear {
     /// What came so far, if one piece did not decide.
     opening: Vec<u8>,
     pieces: u8,
+    /// The latest pieces that were shorter than a header.
+    crumbs: u8,
     state: State,
 }
 
@@ -242,30 +254,72 @@ impl Ears {
         }
     }
 
+    /// Asks for what is held of a flow.
+    pub(crate) fn prefetch(&self, index: FlowIndex) {
+        if let Some(talk) = self.talks.get(self.number(index)) {
+            prefetch_index(std::slice::from_ref(&talk.id), 0);
+            prefetch_index(talk.ears.as_slice(), 0);
+            prefetch_index(talk.ears.as_slice(), 1);
+            prefetch_index(std::slice::from_ref(&talk.rpc), 0);
+        }
+    }
+
+    fn number(&self, index: FlowIndex) -> usize {
+        self.numbers.get(index.index()).map_or(0, |number| *number as usize)
+    }
+
     /// What is held of the flow at `index`, made anew if that is nothing or of an earlier flow.
     fn talk(&mut self, table: &mut Table, index: FlowIndex) -> Option<&mut Talk> {
         let first_frame = table.first_frame(index)?;
-        if self.talks.get(&index).is_none_or(|talk| talk.id.first_frame != first_frame) {
+        if self.talks.get(self.number(index)).is_none_or(|talk| talk.id.first_frame != first_frame) {
             self.forget(index);
             self.make_room(table);
             self.order.push_back((index, first_frame));
             table.hold(index, true);
-            self.talks.insert(index, Box::new(Talk::new(&table.flow(index)?)));
+            self.begin(index, Talk::new(&table.flow(index)?));
         }
-        self.talks.get_mut(&index).map(Box::as_mut)
+        let number = self.number(index);
+        self.talks.get_mut(number)
+    }
+
+    fn begin(&mut self, index: FlowIndex, talk: Talk) {
+        if self.talks.is_empty() {
+            self.talks.push(Talk::default());
+        }
+        let fresh = u32::try_from(self.talks.len()).unwrap_or_default();
+        let number = self.over.pop().unwrap_or(fresh);
+        match self.talks.get_mut(number as usize) {
+            Some(place) => *place = talk,
+            None => self.talks.push(talk),
+        }
+        if self.numbers.len() <= index.index() {
+            self.numbers.resize(index.index() + 1, 0);
+        }
+        if let Some(place) = self.numbers.get_mut(index.index()) {
+            *place = number;
+        }
     }
 
     fn forget(&mut self, index: FlowIndex) {
-        if let Some(talk) = self.talks.remove(&index) {
+        let Some(number) = self.numbers.get_mut(index.index()).map(std::mem::take).filter(|number| *number > 0) else {
+            return;
+        };
+        if let Some(talk) = self.talks.get_mut(number as usize).map(std::mem::take) {
             self.held = self.held.saturating_sub(talk.held);
         }
+        self.over.push(number);
+    }
+
+    /// How many flows are listened to.
+    fn count(&self) -> usize {
+        self.talks.len().saturating_sub(self.over.len() + 1)
     }
 
     /// Gives up who waits longest while there are too many.
     fn make_room(&mut self, table: &mut Table) {
-        while self.talks.len() >= TALKS_MAX || self.held > HELD_MAX || self.order.len() > 2 * TALKS_MAX {
+        while self.count() >= TALKS_MAX || self.held > HELD_MAX || self.order.len() > 2 * TALKS_MAX {
             let Some((index, first_frame)) = self.order.pop_front() else { return };
-            if self.talks.get(&index).is_some_and(|talk| talk.id.first_frame == first_frame) {
+            if self.talks.get(self.number(index)).is_some_and(|talk| talk.id.first_frame == first_frame) {
                 self.counts.given_up += 1;
                 if table.first_frame(index) == Some(first_frame) {
                     self.end(table, index);
@@ -356,6 +410,11 @@ impl Talk {
         while let Some(bytes) = self.ear(side).stream.follow() {
             self.piece(&bytes, &mut said);
         }
+        let in_crumbs = self.ear(side).crumbs >= CRUMBS_MAX;
+        if self.rpc.is_some() && in_crumbs {
+            said.knowledge.rpc().count(Count::LostPlace, 1);
+            return true;
+        }
         self.rpc.as_ref().is_none_or(|rpc| rpc.is_lost()) && self.ears.iter().all(|ear| ear.state == State::Done)
     }
 
@@ -388,6 +447,7 @@ impl Talk {
             rpc.stream(side, bytes, ts, frame, said.knowledge);
         }
         let ear = self.ear(side);
+        ear.crumbs = if bytes.len() < CRUMB_LEN { ear.crumbs.saturating_add(1) } else { 0 };
         if ear.state == State::Done {
             return;
         }

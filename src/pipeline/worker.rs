@@ -4,7 +4,7 @@ use crate::capture::batch::Frame;
 use crate::capture::batch::FrameBatch;
 use crate::decode::packet::Packet;
 use crate::decode::plain::Outline;
-use crate::flow::duplicate::signature;
+use crate::flow::duplicate::Trace;
 use crate::flow::limits::Limits;
 use crate::flow::record::Flow;
 use crate::flow::table::Advance;
@@ -21,12 +21,12 @@ use crate::pipeline::shard::mix_of;
 use crate::pipeline::shard::shard_of;
 
 /// What finds the flow of a packet, and the packet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Handle {
     /// The seeded hash of its key.
     pub(crate) hash: u64,
-    /// What it has in common with its copies.
-    pub(crate) signature: u64,
+    /// What leads to its copies.
+    pub(crate) trace: Trace,
     /// What makes the packet of its frame.
     pub(crate) outline: Outline,
     /// If nothing does, its place among the packets that lie beside the handles; else [`IN_FRAME`].
@@ -41,8 +41,8 @@ impl Handle {
     /// Of a packet that lies by itself.
     pub(crate) fn of(packet: &Packet, hash: &KeyHash) -> Self {
         let mix = mix_of(&packet.key);
-        let (hash, signature) = (hash.of(&packet.key), signature(packet, mix));
-        Self { hash, signature, outline: Outline::default(), beside: 0, frame: 0, shard: shard_of(mix) }
+        let (hash, trace) = (hash.of(&packet.key), Trace::of(mix, packet.numbers()));
+        Self { hash, trace, outline: Outline::default(), beside: 0, frame: 0, shard: shard_of(mix) }
     }
 }
 
@@ -53,7 +53,9 @@ pub(crate) const IN_FRAME: u16 = u16::MAX;
 /// a few, are still in their frames.
 #[derive(Debug)]
 pub(crate) struct PacketBatch {
-    handles: Vec<Handle>,
+    /// Room for all; how many there are.
+    handles: Box<[Handle; BATCH]>,
+    len: usize,
     beside: Vec<Packet>,
 }
 
@@ -63,39 +65,47 @@ const BATCH: usize = 256;
 impl PacketBatch {
     /// Room for a batch.
     pub(crate) fn new() -> Self {
-        Self { handles: Vec::with_capacity(BATCH), beside: Vec::new() }
+        Self { handles: Box::new([Handle::default(); BATCH]), len: 0, beside: Vec::new() }
     }
 
     /// Whether no more packets should come in.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.handles.len() >= BATCH
+        self.len >= BATCH
     }
 
     /// Whether it holds none.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.handles.is_empty()
+        self.len == 0
     }
 
-    /// Takes in a packet that is in its frame.
+    /// Takes in a packet that is in its frame, if it is not full.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "it is written where it stays")]
     pub(crate) fn push(&mut self, handle: Handle) {
-        self.handles.push(handle);
+        if let Some(place) = self.handles.get_mut(self.len) {
+            *place = handle;
+            self.len += 1;
+        }
+    }
+
+    /// The packets in order.
+    fn handles(&self) -> &[Handle] {
+        self.handles.get(..self.len).unwrap_or_default()
     }
 
     /// Takes in a packet that is not.
     #[inline(never)]
     #[expect(clippy::cast_possible_truncation, reason = "a place of a batch")]
     pub(crate) fn push_beside(&mut self, handle: Handle, packet: Packet) {
-        self.handles.push(Handle { beside: self.beside.len() as u16, ..handle });
+        self.push(Handle { beside: self.beside.len() as u16, ..handle });
         self.beside.push(packet);
     }
 
     /// Takes all packets out.
     pub(crate) fn clear(&mut self) {
-        self.handles.clear();
+        self.len = 0;
         self.beside.clear();
     }
 }
@@ -133,9 +143,9 @@ impl<'a> Worker<'a> {
 
     /// Counts a batch of packets into the tables, in order; `frames` holds what they lie in.
     pub(crate) fn take(&mut self, batch: &PacketBatch, frames: &FrameBatch) {
-        let PacketBatch { handles, beside } = batch;
+        let (handles, beside) = (batch.handles(), batch.beside.as_slice());
         for handle in handles {
-            self.shard(handle).table.prefetch_slot(handle.signature, handle.hash);
+            self.shard(handle).table.prefetch_slot(handle.trace, handle.hash);
         }
         let mut blocks = handles.chunks(BLOCK);
         let mut block = blocks.next().unwrap_or_default();
@@ -143,6 +153,7 @@ impl<'a> Worker<'a> {
         while !block.is_empty() {
             let next = blocks.next().unwrap_or_default();
             let next_flows = self.prefetch_flows(next);
+            self.prefetch_talks(block, &flows);
             for (handle, flow) in block.iter().zip(flows) {
                 self.count(handle, flow, beside, frames);
             }
@@ -158,6 +169,18 @@ impl<'a> Worker<'a> {
             *flow = self.shard(handle).table.prefetch_flow(handle.hash);
         }
         flows
+    }
+
+    /// Asks for what is known of flows whose payload is still listened to; they were asked for before.
+    #[inline(never)]
+    fn prefetch_talks(&self, block: &[Handle], flows: &[FlowIndex; BLOCK]) {
+        for (handle, flow) in block.iter().zip(flows) {
+            let Some(side) = handle.outline.speaker() else { continue };
+            let Some(shard) = self.shards.get(usize::from(handle.shard)) else { continue };
+            if shard.table.prefetch_speech(*flow, side) {
+                shard.ears.prefetch(*flow);
+            }
+        }
     }
 
     /// The tables, by the numbers of their shards.
@@ -189,7 +212,7 @@ impl<'a> Worker<'a> {
         }
         let Some(bytes) = frames.arena.get(frame.at as usize..) else { return };
         let Some(packet) = handle.outline.packet(frame, bytes) else { return };
-        match self.shard(handle).table.advance(&packet, handle.signature, handle.hash, flow) {
+        match self.shard(handle).table.advance(&packet, handle.trace, handle.hash, flow) {
             Advance::Silent => {}
             // The packet is made again, so that above nothing of it but what was asked for is ever written down.
             Advance::Speaks { held } => {
@@ -208,7 +231,7 @@ impl<'a> Worker<'a> {
 
     /// Counts a packet by itself; `bytes` are those of its frame.
     pub(crate) fn count_one(&mut self, handle: &Handle, packet: &Packet, bytes: &[u8]) {
-        let event = self.shard(handle).table.update(packet, handle.signature, handle.hash);
+        let event = self.shard(handle).table.update(packet, handle.trace, handle.hash);
         self.heed(handle, packet, bytes, event);
     }
 
