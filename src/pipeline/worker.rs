@@ -130,9 +130,12 @@ pub(crate) struct Worker<'a> {
     knowledge: &'a Knowledge,
 }
 
-/// For so many packets the flows are looked for before the first of them is counted: enough for memory to answer, few
-/// enough that the answer is still in the nearest cache.
-const BLOCK: usize = 32;
+/// For so many packets the flows are looked for before those ahead of them are counted: enough for memory to answer
+/// meanwhile, and as many as a processor asks for without waiting.
+const BLOCK: usize = 8;
+
+/// Blocks for which slots are asked for before flows are.
+const SLOTS_AHEAD: usize = 4;
 
 impl<'a> Worker<'a> {
     /// A worker that has counted nothing.
@@ -144,13 +147,13 @@ impl<'a> Worker<'a> {
     /// Counts a batch of packets into the tables, in order; `frames` holds what they lie in.
     pub(crate) fn take(&mut self, batch: &PacketBatch, frames: &FrameBatch) {
         let (handles, beside) = (batch.handles(), batch.beside.as_slice());
-        for handle in handles {
-            self.shard(handle).table.prefetch_slot(handle.trace, handle.hash);
-        }
+        let mut far = handles.chunks(BLOCK);
+        far.by_ref().take(SLOTS_AHEAD).for_each(|block| self.prefetch_slots(block));
         let mut blocks = handles.chunks(BLOCK);
         let mut block = blocks.next().unwrap_or_default();
         let mut flows = self.prefetch_flows(block);
         while !block.is_empty() {
+            self.prefetch_slots(far.next().unwrap_or_default());
             let next = blocks.next().unwrap_or_default();
             let next_flows = self.prefetch_flows(next);
             self.prefetch_talks(block, &flows);
@@ -158,6 +161,16 @@ impl<'a> Worker<'a> {
                 self.count(handle, flow, beside, frames);
             }
             (block, flows) = (next, next_flows);
+        }
+    }
+
+    /// Asks for what leads to the flows of these packets, and to their copies.
+    #[inline(never)]
+    fn prefetch_slots(&self, block: &[Handle]) {
+        for handle in block {
+            if let Some(shard) = self.shards.get(usize::from(handle.shard)) {
+                shard.table.prefetch_slot(handle.trace, handle.hash);
+            }
         }
     }
 
