@@ -9,6 +9,8 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
 use nix::poll::PollFd;
 use nix::poll::PollFlags;
 use nix::poll::PollTimeout;
@@ -22,7 +24,7 @@ use crate::capture::batch::Frame;
 use crate::capture::batch::FrameBatch;
 use crate::capture::batch::LinkType;
 use crate::capture::error::CaptureError;
-use crate::capture::fanout;
+use crate::capture::socket;
 use crate::capture::walk::BATCH_FRAMES;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -144,6 +146,14 @@ impl LinkState {
     }
 }
 
+/// Which interface has a name now: another one of the same name has another number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Bound {
+    number: usize,
+    /// `ARPHRD_`: what its frames begin with.
+    kind: u16,
+}
+
 /// One handle on an interface.
 pub struct Ring {
     name: String,
@@ -153,6 +163,10 @@ pub struct Ring {
     input: u16,
     link: LinkType,
     handle: Option<Capture<Active>>,
+    /// The kernel's number and kind of the interface that the handle is bound to; nothing for the device of all.
+    bound: Option<Bound>,
+    /// The interface that it was bound to is there no more.
+    lost: bool,
     /// What libpcap counted when it was last asked; it counts in 32 bits.
     told: [u32; 3],
     counts: RingCounts,
@@ -174,12 +188,14 @@ impl Ring {
             input,
             link: LinkType(1),
             handle: None,
+            bound: None,
+            lost: false,
             told: [0; 3],
             counts: RingCounts::default(),
             newest: Timestamp::default(),
             carried: (0, 0),
         };
-        ring.reopen()?;
+        ring.open_handle()?;
         Ok(ring)
     }
 
@@ -211,15 +227,29 @@ impl Ring {
         self.input
     }
 
-    /// Opens the interface again after it was gone. Counting goes on.
+    /// Goes on with the interface that has the name now, after another one was gone. Counting goes on.
+    ///
+    /// The socket that is open already is bound to it, which takes no right. Where that cannot be, because it shares
+    /// its frames or frames begin otherwise now, the interface is opened anew, and that takes one.
     ///
     /// # Errors
     /// As [`Ring::open`].
     pub fn reopen(&mut self) -> Result<(), CaptureError> {
-        self.carried.0 = carried(&self.name).unwrap_or(0);
-        self.handle = None;
-        self.told = [0; 3];
-        let options = &self.options;
+        let (before, now) = (self.bound, interface(&self.name).map(|(_, bound)| bound));
+        if let (Some(handle), Some(before), Some(now)) = (&mut self.handle, before, now)
+            && before.kind == now.kind
+            && socket::bind_again(handle, now.number, self.options.promiscuous).is_ok()
+        {
+            self.carried.0 = carried(&self.name).unwrap_or(0);
+            (self.bound, self.lost) = (Some(now), false);
+            return Ok(());
+        }
+        self.open_handle()
+    }
+
+    fn open_handle(&mut self) -> Result<(), CaptureError> {
+        let bound = interface(&self.name).map(|(_, bound)| bound);
+        let options = self.options.clone();
         let bytes = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
         let opened = Capture::from_device(self.name.as_str()).and_then(|inactive| {
             inactive
@@ -244,12 +274,15 @@ impl Ring {
         }
         let mut handle = handle.setnonblock().map_err(|error| failed(&self.name, &error))?;
         if let Some(group) = self.group {
-            fanout::join(&handle, group).map_err(|error| CaptureError::Device {
+            socket::join(&handle, group).map_err(|error| CaptureError::Device {
                 name: self.name.clone(),
                 message: format!("its frames cannot be shared among threads: {error}"),
             })?;
         }
         self.link = LinkType::of_dlt(handle.get_datalink().0);
+        // What waits in the ring before goes with it.
+        self.counts.dropped_by_kernel += self.count().waiting();
+        self.told = [0; 3];
         // What the interface had dropped before is not ours, nor what came before there was a filter.
         if let Ok(stats) = handle.stats() {
             self.told[2] = stats.if_dropped;
@@ -257,6 +290,8 @@ impl Ring {
                 self.told = [stats.received, stats.dropped, stats.if_dropped];
             }
         }
+        self.carried.0 = carried(&self.name).unwrap_or(0);
+        (self.bound, self.lost) = (bound, false);
         self.handle = Some(handle);
         Ok(())
     }
@@ -264,7 +299,7 @@ impl Ring {
     /// Adds the frames that are there to a batch, at most so many, and at most [`READ_MAX`]; how many.
     ///
     /// # Errors
-    /// The interface is gone, with libpcap's words. The handle is closed then.
+    /// The interface is gone, with libpcap's words. What waits in the ring can be read all the same.
     pub fn read(&mut self, batch: &mut FrameBatch, most: usize) -> Result<usize, CaptureError> {
         let Some(handle) = &mut self.handle else { return Ok(0) };
         let (input, link, counts, newest) = (self.input, self.link, &mut self.counts, &mut self.newest);
@@ -284,17 +319,19 @@ impl Ring {
             frames.push(Frame { id, ts, at, captured, wire_len: header.len, link });
         });
         read.map_err(|error| {
-            let error = failed(&self.name, &error);
-            // What waits in the ring goes with it.
-            self.counts.dropped_by_kernel += self.count().waiting();
-            self.handle = None;
-            error
+            self.lost = true;
+            failed(&self.name, &error)
         })
     }
 
-    /// Whether it has a handle: the interface was there when last read.
+    /// Whether its interface was there when last read.
     pub fn is_open(&self) -> bool {
-        self.handle.is_some()
+        !self.lost
+    }
+
+    /// Whether its interface went away, and not merely down.
+    pub fn is_gone(&self) -> bool {
+        self.bound.is_some() && interface(&self.name).map(|(_, bound)| bound) != self.bound
     }
 
     /// What was counted until now.
@@ -303,8 +340,11 @@ impl Ring {
             && let Ok(stats) = handle.stats()
         {
             let now = [stats.received, stats.dropped, stats.if_dropped];
-            let [received, kernel, interface] =
-                [0, 1, 2].map(|place: usize| u64::from(now[place].wrapping_sub(self.told[place])));
+            // They count on from where 32 bits end. What the interface counts is lost where it is replaced.
+            let [received, kernel, interface] = [0, 1, 2].map(|place: usize| {
+                let more = now[place].wrapping_sub(self.told[place]);
+                if more > u32::MAX / 2 { 0 } else { u64::from(more) }
+            });
             self.told = now;
             self.counts.received += received;
             self.counts.dropped_by_kernel += kernel;
@@ -349,11 +389,20 @@ fn link_state(name: &str) -> LinkState {
     if name == ALL {
         return LinkState::Up;
     }
-    let Ok(flags) = fs::read_to_string(format!("/sys/class/net/{name}/flags")) else { return LinkState::Gone };
-    let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).unwrap_or(0);
-    let carrier = fs::read_to_string(format!("/sys/class/net/{name}/carrier"));
-    let carries = carrier.is_ok_and(|carrier| carrier.trim() == "1");
-    if flags & 1 == 1 && carries { LinkState::Up } else { LinkState::Down }
+    match interface(name) {
+        None => LinkState::Gone,
+        Some((flags, _)) if flags.contains(InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING) => LinkState::Up,
+        Some(_) => LinkState::Down,
+    }
+}
+
+/// The kernel's flags of an interface, and which one it is. Asked of the kernel itself: below /sys may be those of
+/// another network namespace.
+fn interface(name: &str) -> Option<(InterfaceFlags, Bound)> {
+    getifaddrs().ok()?.filter(|entry| entry.interface_name == name).find_map(|entry| {
+        let link = *entry.address?.as_link_addr()?;
+        Some((entry.flags, Bound { number: link.ifindex(), kind: link.hatype() }))
+    })
 }
 
 /// Frames in and out, by the interface's own count.

@@ -24,12 +24,12 @@ mod ahead;
 #[cfg(test)]
 mod craft;
 mod expand;
-#[cfg(target_os = "linux")]
-mod fanout;
 mod input;
 mod link_types;
 mod pcap;
 mod pcapng;
 mod sniff;
+#[cfg(target_os = "linux")]
+mod socket;
 mod stream;
 mod walk;

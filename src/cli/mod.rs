@@ -20,6 +20,8 @@ mod progress;
 pub mod record;
 pub mod rules;
 #[cfg(target_os = "linux")]
+mod tui;
+#[cfg(target_os = "linux")]
 pub mod watch;
 
 use std::ffi::OsString;

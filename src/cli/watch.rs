@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::io::IsTerminal;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,6 +42,7 @@ use crate::cli::exit;
 use crate::cli::exit::Stop;
 use crate::cli::face::Face;
 use crate::cli::face::Wish;
+use crate::cli::face::wants_screen;
 use crate::cli::metrics::Bound;
 use crate::cli::metrics::Metrics;
 use crate::cli::notify::Manager;
@@ -115,22 +115,29 @@ struct Plan<'a> {
 /// What signals ask for.
 struct Signals {
     stop: Arc<AtomicBool>,
+    /// Whether one more signal may end the program at once.
+    quit: Arc<AtomicBool>,
     report: Arc<AtomicBool>,
     reload: Arc<AtomicBool>,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, Stop> {
+    /// `screen`: a terminal must be given back first, and whoever does that sets `quit`.
+    fn listen(screen: bool) -> Result<Self, Stop> {
         use signal_hook::consts::SIGHUP;
         use signal_hook::consts::SIGINT;
         use signal_hook::consts::SIGTERM;
         use signal_hook::consts::SIGUSR1;
-        let signals = Self { stop: Arc::default(), report: Arc::default(), reload: Arc::default() };
+        let signals =
+            Self { stop: Arc::default(), quit: Arc::default(), report: Arc::default(), reload: Arc::default() };
         let listen = || {
             for (signal, code) in [(SIGINT, 130), (SIGTERM, 143)] {
                 // The first one ends the watch and prints the report; a second one quits at once.
-                signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&signals.stop))?;
+                signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&signals.quit))?;
                 signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
+                if !screen {
+                    signal_hook::flag::register(signal, Arc::clone(&signals.quit))?;
+                }
             }
             signal_hook::flag::register(SIGUSR1, Arc::clone(&signals.report))?;
             signal_hook::flag::register(SIGHUP, Arc::clone(&signals.reload))
@@ -151,7 +158,7 @@ pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
     let plan = decide(args)?;
     let readers = open(&plan)?;
     let interfaces = interfaces(&readers);
-    let signals = Signals::listen()?;
+    let signals = Signals::listen(wants_screen(plan.stdout))?;
     let metrics = args.metrics.as_deref().map(Bound::take).transpose()?;
     let manager = Manager::find();
     let given = give_up(args.user.as_deref(), &needs(&plan))?;
@@ -170,7 +177,7 @@ pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
     let record = |path: &PathBuf| Recorder::begin(path, &interfaces, args.file_size, args.file_count);
     let recorder = args.record.as_ref().map(record).transpose()?;
     let done = live::watch(readers, settings, &knowledge, |live| {
-        Watch::new(plan, live, &knowledge, &signals, Aside { metrics, manager, recorder }).run()
+        Watch::new(plan, live, &knowledge, &signals, Aside { metrics, manager, recorder })?.run()
     });
     done.map_err(Stop::io)?
 }
@@ -318,14 +325,20 @@ fn earlier(at: Timestamp, by: Duration) -> Timestamp {
 }
 
 impl<'w, 'l> Watch<'w, 'l> {
-    fn new(plan: Plan<'w>, live: &'w Live<'l>, knowledge: &'w Knowledge, signals: &'w Signals, aside: Aside) -> Self {
+    fn new(
+        plan: Plan<'w>,
+        live: &'w Live<'l>,
+        knowledge: &'w Knowledge,
+        signals: &'w Signals,
+        aside: Aside,
+    ) -> Result<Self, Stop> {
         let args = plan.args;
         let started = now();
         let catalogue = Arc::clone(&plan.catalogue);
-        Self {
+        Ok(Self {
             options: judge_options(&args.judge, &catalogue),
             catalogue,
-            face: Face::choose(plan.stdout, std::io::stdout().is_terminal(), coloured(args.color)),
+            face: Face::choose(plan.stdout, coloured(args.color), !plan.files.is_empty(), &signals.quit)?,
             plan,
             live,
             knowledge,
@@ -341,11 +354,12 @@ impl<'w, 'l> Watch<'w, 'l> {
             judged_in: Duration::ZERO,
             status: None,
             aside,
-        }
+        })
     }
 
     fn run(mut self) -> Result<u8, Stop> {
         let watched = self.go_on();
+        self.face.leave();
         self.aside.manager.stopping();
         self.live.stop();
         // Whatever ended it, what was seen is reported; the first error is the one that tells.
@@ -395,11 +409,11 @@ impl<'w, 'l> Watch<'w, 'l> {
     fn judge(&mut self, write: bool, rotate: bool) -> Result<(), Stop> {
         let began = Instant::now();
         let leaving = self.leaving(rotate);
-        let past = leaving.map_or(Vec::new(), |before| self.live.expire(before));
+        let past = leaving.map_or(live::Expired::default(), |before| self.live.expire(before));
         // What was counted, and until when, is asked for first: nothing that it speaks of is missing in the tables.
         let (until, rings) = (self.live.seen_until(), self.live.rings());
         let mut captured = self.live.snapshot();
-        captured.tables.extend(past);
+        captured.tables.extend(past.tables);
         self.sample_losses(&captured, &rings);
         let catalogue = Arc::clone(&self.catalogue);
         let (facts, run, health) = self.facts(&captured, &rings, Some(until));
@@ -410,8 +424,8 @@ impl<'w, 'l> Watch<'w, 'l> {
         let at = Moment(now());
         if write {
             let pages = Pages { report: &report, judge: &judge, catalogue: &catalogue, style: Style::default() };
-            let written = self.write(&pages, None);
-            let message = written.as_ref().err().map_or("report written", |stop| stop.message.as_str());
+            let written = self.write(&pages, None).and_then(|()| self.saved());
+            let message = written.as_ref().unwrap_or_else(|stop| &stop.message);
             self.face.note(at, "report", written.is_ok(), message)?;
         }
         if rotate {
@@ -430,6 +444,8 @@ impl<'w, 'l> Watch<'w, 'l> {
         self.status = Some(status);
         if let Some(before) = leaving {
             self.let_go(&judge, before);
+            // The judge had its own copy of what was learned.
+            past.ids.iter().for_each(|(id, last)| self.knowledge.forget(id, *last));
         }
         if rotate {
             self.archive = Archive::default();
@@ -519,6 +535,15 @@ impl<'w, 'l> Watch<'w, 'l> {
             done = done.and(to_file(&path, |out| (format.write)(pages, out)));
         }
         done
+    }
+
+    /// Where the report was saved to, in words.
+    fn saved(&self) -> Result<String, Stop> {
+        let paths: Vec<Shown> = self.plan.files.iter().map(|(path, _)| Shown::path(path)).collect();
+        if paths.is_empty() {
+            return Err(Stop::io("no file was named for the report (-o)"));
+        }
+        Ok(format!("report saved to {}", paths.iter().map(Shown::as_str).collect::<Vec<_>>().join(", ")))
     }
 
     /// What happened to the findings.
@@ -706,7 +731,7 @@ impl<'w, 'l> Watch<'w, 'l> {
 
     #[expect(clippy::print_stderr, reason = "the command speaks to the person")]
     fn complain(&self, message: &str) {
-        if !self.plan.args.quiet {
+        if !self.plan.args.quiet && !self.face.is_screen() {
             eprintln!("portolan: {message}");
         }
     }

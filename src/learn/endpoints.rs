@@ -314,6 +314,12 @@ impl RpcBook {
         }
     }
 
+    /// Forgets what a flow showed. What it said of servers stays.
+    pub fn forget(&self, id: &FlowId) {
+        self.flows.remove(id);
+        self.pipes.remove(id);
+    }
+
     /// How many flows asked the endpoint mapper or DCOM under encryption.
     pub fn sealed(&self) -> u64 {
         self.counted(&[Count::MapperSealed, Count::DcomSealed])

@@ -10,7 +10,7 @@ pub mod diff;
 pub mod diff_pages;
 mod exercised;
 pub mod facts;
-mod filter;
+pub(crate) mod filter;
 pub mod findings;
 pub mod firewall;
 pub mod flow_record;
@@ -26,12 +26,12 @@ pub mod ranges;
 pub mod readiness;
 pub mod rpc;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod sanitise;
 pub mod saved;
 mod sentence;
 pub mod status;
-mod words;
+pub(crate) mod words;
 
 use serde::Serialize;
 
