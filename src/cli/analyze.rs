@@ -32,6 +32,8 @@ use crate::cli::output::check_place;
 use crate::cli::output::to_file;
 use crate::cli::output::to_stdout;
 use crate::cli::progress::Bar;
+use crate::cli::vantage;
+use crate::cli::vantage::Beyond;
 use crate::learn::knowledge::Knowledge;
 use crate::model::time::Timestamp;
 use crate::pipeline::run::Captured;
@@ -92,7 +94,13 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let lost_share = whole.lost_share;
     let judge = Judge::new(&captured.tables, whole, &knowledge, &plan.catalogue, plan.judge);
     let health = health(&captured, &source, &knowledge);
-    let report = Report::build(run_facts(args, &plan, facts), health, &judge, &plan.catalogue, &captured.folds());
+    let mut report = Report::build(run_facts(args, &plan, facts), health, &judge, &plan.catalogue, &captured.folds());
+    let beyond = vantage::beyond(args, plan.filter.as_deref(), plan.settings, &stop)?;
+    if let Some(beyond) = &beyond {
+        let here = capture_facts(&captured, facts);
+        let here = vantage::point(&plan.inputs, plan.filter.as_deref(), here, &stop)?;
+        report.vantage = Some(beyond.compare(&here, &judge, report.findings.names()));
+    }
     let pages = |color| Pages { report: &report, judge: &judge, catalogue: &plan.catalogue, style: Style { color } };
     for (path, format) in &plan.files {
         to_file(path, |out| (format.write)(&pages(false), out))?;
@@ -105,7 +113,11 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
         say_speed(&newest, read_in, began.elapsed());
     }
     let blind = judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE;
-    let code = exit_code(args, &report, facts, blind);
+    let damaged = beyond.as_ref().is_some_and(Beyond::is_damaged);
+    let code = match exit_code(args, &report, facts, blind) {
+        exit::CLEAN if damaged => exit::DAMAGED,
+        code => code,
+    };
     // The program ends here. To give millions of small pieces back one by one would take longer than to judge them.
     std::mem::forget(report);
     std::mem::forget(judge);
@@ -114,7 +126,8 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
 }
 
 fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
-    let inputs: Vec<PathBuf> = args.read.iter().chain(&args.files).cloned().collect();
+    let inputs: Vec<PathBuf> = args.read.iter().chain(&args.files).chain(&args.client_side).cloned().collect();
+    vantage::check(args)?;
     if inputs.is_empty() {
         return Err(Stop::usage("no capture given: name a file, a folder, or - for standard input"));
     }

@@ -83,6 +83,12 @@ pub struct AnalyzeArgs {
     /// A capture, as with tcpdump and tshark; the same as a plain argument
     #[arg(short = 'r', long = "read", value_name = "FILE")]
     pub read: Vec<PathBuf>,
+    /// A capture from near the client; with --server-side, tells where between the two a flow was lost (repeatable)
+    #[arg(long, value_name = "FILE", requires = "server_side", conflicts_with_all = ["files", "read", "count"])]
+    pub client_side: Vec<PathBuf>,
+    /// A capture of the same time from near the server, behind the firewall in question (repeatable)
+    #[arg(long, value_name = "FILE", requires = "client_side")]
+    pub server_side: Vec<PathBuf>,
     /// Judge only frames that match this tcpdump expression
     #[arg(short, long, value_name = "EXPR")]
     pub filter: Option<String>,

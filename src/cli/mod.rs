@@ -19,6 +19,7 @@ mod progress;
 #[cfg(target_os = "linux")]
 pub mod record;
 pub mod rules;
+pub mod vantage;
 #[cfg(target_os = "linux")]
 pub mod watch;
 

@@ -10,4 +10,5 @@ pub mod live;
 pub mod observe;
 pub mod run;
 mod shard;
+pub mod trace;
 mod worker;
