@@ -26,6 +26,8 @@ use crate::classify::thresholds::LOSS_PROBABLE_SHARE;
 use crate::cli::args::AnalyzeArgs;
 use crate::cli::args::ColorWhen;
 use crate::cli::args::JudgeArgs;
+use crate::cli::evidence;
+use crate::cli::evidence::Again;
 use crate::cli::exit;
 use crate::cli::exit::Stop;
 use crate::cli::output::check_place;
@@ -63,6 +65,8 @@ struct Plan {
     settings: Settings,
     stdout: &'static Format,
     files: Vec<(PathBuf, &'static Format)>,
+    /// Where the packets of findings go.
+    records: Vec<PathBuf>,
     coloured: bool,
 }
 
@@ -105,6 +109,10 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     for (path, format) in &plan.files {
         to_file(path, |out| (format.write)(&pages(false), out))?;
     }
+    let again = Again { inputs: &plan.inputs, filter: plan.filter.as_deref(), count: args.count, facts };
+    for path in &plan.records {
+        evidence::write(path, again, &report, &judge, &stop)?;
+    }
     // A reader that has seen enough changes nothing of what was found.
     to_stdout(|out| (plan.stdout.write)(&pages(plan.coloured), out))
         .or_else(|stop| if stop.is_quiet() { Ok(()) } else { Err(stop) })?;
@@ -143,7 +151,14 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
         check_place(path)?;
         Ok((path.clone(), format_of_file(path)?))
     };
-    let files: Result<Vec<_>, Stop> = args.output.iter().map(place).collect();
+    // The extension says that packets are meant, as -w does.
+    let is_packets = |path: &&PathBuf| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("pcapng"));
+    let records: Vec<PathBuf> = args.record.iter().chain(args.output.iter().filter(is_packets)).cloned().collect();
+    if !records.is_empty() {
+        evidence::check(&inputs)?;
+        records.iter().try_for_each(|path| check_place(path))?;
+    }
+    let files: Result<Vec<_>, Stop> = args.output.iter().filter(|path| !is_packets(path)).map(place).collect();
     Ok(Plan {
         inputs,
         filter: filter_text(args.filter_file.as_deref(), &args.expression, args.filter.as_deref())?,
@@ -152,6 +167,7 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
         settings: Settings { threads, flows_max },
         stdout: format_by_name(&args.format)?,
         files: files?,
+        records,
         coloured: coloured(args.color),
     })
 }

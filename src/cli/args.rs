@@ -104,6 +104,9 @@ pub struct AnalyzeArgs {
     /// Write the report to a file too; its extension says how: .html .json .ndjson .csv .md .txt (repeatable)
     #[arg(short, long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
+    /// Write the packets of findings to a pcapng file, with a comment on each; captures are read a second time for it
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = format_names())]
     pub format: String,

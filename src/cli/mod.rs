@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod args;
 pub mod bench;
 pub mod diff;
+mod evidence;
 pub mod exit;
 pub mod export;
 #[cfg(target_os = "linux")]

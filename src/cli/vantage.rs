@@ -40,7 +40,9 @@ pub(super) struct Beyond {
 pub(super) fn check(args: &AnalyzeArgs) -> Result<(), Stop> {
     let mut all = args.client_side.iter().chain(&args.server_side);
     if all.any(|path| path == Path::new("-")) {
-        return Err(Stop::usage("--client-side and --server-side are read twice, so that neither can be standard input"));
+        return Err(Stop::usage(
+            "--client-side and --server-side are read twice, so that neither can be standard input",
+        ));
     }
     Ok(())
 }

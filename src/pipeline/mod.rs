@@ -5,6 +5,7 @@
 //! terminal.
 
 pub mod ears;
+pub mod evidence;
 #[cfg(target_os = "linux")]
 pub mod live;
 pub mod observe;

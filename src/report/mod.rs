@@ -8,6 +8,7 @@ pub mod community_id;
 pub mod counts;
 pub mod diff;
 pub mod diff_pages;
+pub mod evidence;
 mod exercised;
 pub mod facts;
 mod filter;

@@ -245,10 +245,13 @@ impl Vantage {
     pub fn facts(&self) -> Vec<String> {
         let mut all = Vec::new();
         all.extend(self.clock_words());
-        all.extend(self.hops.map(|hops| match hops {
-            0 => "nothing between the two points lowers the time to live: a switch, a bridge or a filter on a host".to_owned(),
-            1 => "one router or firewall lies between the two points, by the time to live".to_owned(),
-            hops => format!("{hops} routers or firewalls lie between the two points, by the time to live"),
+        all.extend(self.hops.map(|hops| {
+            match hops {
+                0 => "nothing between the two points lowers the time to live: a switch, a bridge or a filter on a host"
+                    .to_owned(),
+                1 => "one router or firewall lies between the two points, by the time to live".to_owned(),
+                hops => format!("{hops} routers or firewalls lie between the two points, by the time to live"),
+            }
         }));
         let flows = &self.flows;
         let mut words = format!("{} seen at both points", count(flows.aligned, "flow"));
@@ -322,7 +325,8 @@ fn group(story: &Story, judged: &Judged<'_>) -> Group {
 impl Gathered {
     fn new(story: Story, service: ServiceKey) -> Self {
         let none = CrossingRow { lost: Some(0), ..CrossingRow::default() };
-        let mut gathered = Self { first: story, service, flows: 0, crossings: [none; 2], frames: [Vec::new(), Vec::new()] };
+        let mut gathered =
+            Self { first: story, service, flows: 0, crossings: [none; 2], frames: [Vec::new(), Vec::new()] };
         gathered.add(&story);
         gathered
     }
@@ -370,7 +374,9 @@ impl Gathered {
 fn between(hops: Option<u8>) -> String {
     match hops {
         Some(1) => "between the two capture points, at the one router or firewall there".to_owned(),
-        Some(hops) if hops > 1 => format!("between the two capture points, at one of the {hops} routers or firewalls there"),
+        Some(hops) if hops > 1 => {
+            format!("between the two capture points, at one of the {hops} routers or firewalls there")
+        }
         Some(_) => "between the two capture points, where nothing routes: a switch, or a filter on a host".to_owned(),
         None => "between the two capture points".to_owned(),
     }
@@ -417,9 +423,11 @@ fn sentence(group: &Group, story: &Story, to_server: CrossingRow, to_client: Cro
             "Reached the server's side, and no refusal was seen to leave there; the one that arrived at the client came from \
              {place}."
         ),
-        Place::RefusedBeyond => "Reached the server's side, and the refusal came from there: from the server, or from what \
+        Place::RefusedBeyond => {
+            "Reached the server's side, and the refusal came from there: from the server, or from what \
                                  lies between it and that capture point."
-            .to_owned(),
+                .to_owned()
+        }
         Place::NoAnswer => format!(
             "Reached the server's side ({} of {}), and no answer was seen to leave there: look at the server, and at what \
              lies between it and that capture point.",
@@ -454,6 +462,7 @@ fn because(why: Option<&str>) -> &'static str {
         Some("pair_not_seen") => "the other capture shows the server with other hosts only",
         Some("way_not_seen") => "the other capture shows the server, but nothing that passed both points",
         Some("capture_lost_packets") => "the other capture is known to have lost packets",
+        Some("begun_before") => "it began before the client's side's capture",
         Some("to_many") => "it goes to many hosts",
         _ => "the request itself was not captured",
     }

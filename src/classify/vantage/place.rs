@@ -204,9 +204,15 @@ impl Comparison<'_> {
     /// Nothing of it was seen at the server's side.
     fn unseen(&self, place: usize, here: &Trace, orig: Side) -> Said {
         let (client, server) = (here.key.end(orig).addr, here.key.end(orig.other()).addr);
-        let (Some(requests), Some(answers)) = (here.way(orig), here.way(orig.other())) else { return Err("no_request") };
+        let (Some(requests), Some(answers)) = (here.way(orig), here.way(orig.other())) else {
+            return Err("no_request");
+        };
         if requests.packets == 0 {
             return Err("no_request");
+        }
+        // What began before the capture cannot be told from others behind a translator.
+        if here.is_tcp() && here.isn(orig).is_none() {
+            return Err("begun_before");
         }
         if server.is_multicast_or_broadcast() {
             return Err("to_many");
@@ -224,7 +230,8 @@ impl Comparison<'_> {
         if answers.packets > answers.resets || self.elsewhere.contains(&(client, server)) {
             return Err("passes_elsewhere");
         }
-        if self.alignment.is_unclear(place) || (!here.is_tcp() && requests.prints.iter().all(|print| print.digest == 0)) {
+        if self.alignment.is_unclear(place) || (!here.is_tcp() && requests.prints.iter().all(|print| print.digest == 0))
+        {
             return Err("unclear");
         }
         let (confidence, why) = if self.passed.contains(&(client, server)) {
@@ -261,7 +268,11 @@ impl Comparison<'_> {
         }
         if here.error.is_some() {
             let place = if there.error.is_some() { Place::RefusedBeyond } else { Place::RejectedBetween };
-            return Ok((place, if place == Place::RefusedBeyond { Confidence::Confirmed } else { Confidence::Probable }, None));
+            return Ok((
+                place,
+                if place == Place::RefusedBeyond { Confidence::Confirmed } else { Confidence::Probable },
+                None,
+            ));
         }
         if said.packets > 0 {
             return self.answer_lost(here, orig, said);
@@ -311,7 +322,13 @@ impl Comparison<'_> {
     }
 
     /// Whether bytes left for good after it was answered.
-    fn later(&self, here: &Trace, there: &Trace, orig: Side, flipped: bool) -> (Place, Confidence, Option<&'static str>) {
+    fn later(
+        &self,
+        here: &Trace,
+        there: &Trace,
+        orig: Side,
+        flipped: bool,
+    ) -> (Place, Confidence, Option<&'static str>) {
         let places = [(orig, true, Place::RequestLostLater), (orig.other(), false, Place::AnswerLostLater)];
         for (side, to_server, place) in places {
             let side_there = if flipped { side.other() } else { side };
