@@ -1,6 +1,6 @@
 //! `analyze -w`: the packets of findings, and the comments on them, as tshark reads them.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop, and says why it skips")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test may stop, and says why it skips")]
 
 mod common;
 

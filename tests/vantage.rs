@@ -1,7 +1,7 @@
 //! Two captures of one path: on recordings of both sides of the lab's firewall, against what the hosts' kernels and the
 //! firewall counted; on parts of them, where nothing may be invented; on crafted ones, for what the lab does not show.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop here")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop here")]
 
 mod common;
 

@@ -10,21 +10,20 @@
 //! This room must never know what the bytes mean, nor that flows and rules exist.
 
 pub mod batch;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 pub mod device;
 pub mod error;
 pub mod facts;
 pub mod filter;
 pub mod source;
 pub mod synthetic;
-#[cfg(target_os = "linux")]
 pub mod write;
 
 mod ahead;
 #[cfg(test)]
 mod craft;
 mod expand;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 mod fanout;
 mod input;
 mod link_types;

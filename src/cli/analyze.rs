@@ -51,7 +51,7 @@ use crate::report::format::FORMATS;
 use crate::report::format::Format;
 use crate::report::format::Pages;
 use crate::report::format::Style;
-use crate::report::format::by_extension;
+use crate::report::format::by_file_name;
 use crate::report::format::by_name;
 use crate::report::moment::Moment;
 use crate::report::sanitise::Shown;
@@ -243,8 +243,8 @@ pub(super) fn format_by_name(name: &str) -> Result<&'static Format, Stop> {
 
 /// The format that a file's extension means.
 pub(super) fn format_of_file(path: &Path) -> Result<&'static Format, Stop> {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    by_extension(&extension.to_ascii_lowercase()).ok_or_else(|| {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    by_file_name(name).ok_or_else(|| {
         let known: Vec<String> = FORMATS.iter().map(|format| format!(".{}", format.extension)).collect();
         Stop::usage(format!(
             "cannot tell from its extension how to write {}; these are known: {}",

@@ -6,7 +6,7 @@
 
 pub mod ears;
 pub mod evidence;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 pub mod live;
 pub mod observe;
 pub mod run;

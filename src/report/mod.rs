@@ -30,6 +30,7 @@ pub mod rpc;
 mod sample;
 pub mod sanitise;
 pub mod saved;
+pub mod schema;
 mod sentence;
 pub mod status;
 pub mod vantage;

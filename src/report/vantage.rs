@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::classify::judge::Judge;
 use crate::classify::judged::Judged;
 use crate::classify::vantage::Comparison;
+use crate::classify::vantage::align::By;
 use crate::classify::vantage::place::Crossing;
 use crate::classify::vantage::place::Place;
 use crate::classify::vantage::place::Story;
@@ -221,7 +222,7 @@ impl Vantage {
         let there = Names::new(names.catalogue(), Vec::new(), &[], &run);
         let hops = comparison.hops;
         Self {
-            rows: groups.into_iter().map(|(group, row)| row.told(group, hops, names, &there)).collect(),
+            rows: groups.into_iter().map(|(group, row)| row.told(&group, hops, names, &there)).collect(),
             clock: clock(comparison),
             translations: translations(comparison),
             notes: own_notes(comparison, notes),
@@ -261,7 +262,7 @@ impl Vantage {
             (flows.server_side_only, "at the server's side only"),
         ] {
             if number > 0 {
-                words.push_str(&format!(", {} {what}", thousands(number)));
+                words.extend([", ", &thousands(number), " ", what]);
             }
         }
         all.push(words);
@@ -346,7 +347,7 @@ impl Gathered {
         }
     }
 
-    fn told(self, group: Group, hops: Option<u8>, names: &Names<'_>, there: &Names<'_>) -> VantageRow {
+    fn told(self, group: &Group, hops: Option<u8>, names: &Names<'_>, there: &Names<'_>) -> VantageRow {
         let [to_server, to_client] = self.crossings;
         let outside = group.outside.map(|(client, server)| format!("{} -> {}", client.ip(), server.ip()));
         VantageRow {
@@ -362,7 +363,7 @@ impl Gathered {
             flows: self.flows,
             to_server,
             to_client,
-            text: sentence(&group, &self.first, to_server, to_client, hops),
+            text: sentence(group, &self.first, to_server, to_client, hops),
             outside,
             frames: self.frames[0].iter().map(|frame| names.frame(*frame)).collect(),
             server_frames: self.frames[1].iter().map(|frame| there.frame(*frame)).collect(),
@@ -444,7 +445,7 @@ fn sentence(group: &Group, story: &Story, to_server: CrossingRow, to_client: Cro
     if group.place != Place::Unknown
         && let Some(why) = group.why
     {
-        text.push_str(&format!(" Less sure, because {}.", because(Some(why))));
+        text.extend([" Less sure, because ", because(Some(why)), "."]);
     }
     text
 }
@@ -515,7 +516,7 @@ fn translations(comparison: &Comparison<'_>) -> Vec<Translation> {
         });
         row.flows += 1;
         row.ports |= client.port != outside.port || server.port != server_outside.port;
-        row.by_number_and_payload += u64::from(pair.by == crate::classify::vantage::align::By::IsnAndMore);
+        row.by_number_and_payload += u64::from(pair.by == By::IsnAndMore);
     }
     known.into_values().collect()
 }

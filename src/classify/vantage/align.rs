@@ -122,7 +122,9 @@ pub fn align(client: &Traces, server: &Traces) -> (Alignment, Clock) {
         clock
     } else {
         let mut guess = Alignment::default();
-        found.iter().for_each(|(place, pair)| guess.put(*place, *pair));
+        for (place, pair) in &found {
+            guess.put(*place, *pair);
+        }
         Clock::of(client, server, &guess)
     };
     found.retain(|(place, pair)| {
@@ -140,14 +142,16 @@ pub fn align(client: &Traces, server: &Traces) -> (Alignment, Clock) {
     (alignment, clock)
 }
 
+/// Whether two conversations with the same ends are one.
+type Test = fn(&Trace, &Trace) -> bool;
+
 /// Conversations with the same addresses and ports.
 fn same_ends(client: &Traces, server: &Traces, alignment: &mut Alignment) {
     let mut by_key: HashMap<FlowKey, Vec<usize>, RandomState> = HashMap::default();
     for (place, trace) in server.all().iter().enumerate() {
         by_key.entry(trace.key).or_default().push(place);
     }
-    let tests: [(By, fn(&Trace, &Trace) -> bool); 3] =
-        [(By::Tuple, same_number), (By::Tuple, alike), (By::TuplePayload, same_bytes)];
+    let tests: [(By, Test); 3] = [(By::Tuple, same_number), (By::Tuple, alike), (By::TuplePayload, same_bytes)];
     for (by, test) in tests {
         for (place, trace) in client.all().iter().enumerate() {
             if alignment.pair(place).is_some() {
