@@ -176,7 +176,7 @@ pub(crate) fn facts(report: &Report<'_>) -> Vec<String> {
     all
 }
 
-fn input(input: &InputRow) -> String {
+pub(crate) fn input(input: &InputRow) -> String {
     let mut words = vec![input.format.unwrap_or("unknown format").to_owned()];
     words.extend(input.compression.map(ToOwned::to_owned));
     words.extend(input.link_types.iter().cloned());
