@@ -25,8 +25,8 @@ const LONG: u64 = 150_000;
 /// A capture of which every frame is cut behind its headers: a tenth of its instructions at most may go to listening.
 const LISTENING_SHARE: u64 = 10;
 
-/// The door to all that listens to payload.
-const LISTENS: &str = "portolan::pipeline::worker::Worker::heed";
+/// The door to all that listens to payload of plain frames, which is not inlined.
+const LISTENS: &str = "portolan::pipeline::worker::Worker::heed_plain";
 
 /// Ethernet, IPv4 and TCP without options.
 const HEADERS_LEN: usize = 54;
