@@ -1,169 +1,155 @@
-//! What names on the wire must not become: recordings whose host, domain and realm names were made for terminals, web
-//! pages, spreadsheets and rule files. In every format of the program they are text and nothing else.
-//!
-//! The recordings are the shipped ones with their names overwritten by others of the same length, in ASCII and in UTF-16:
-//! whatever carries a name carries these. How a browser takes the page is in `tests/html`.
+//! Text from the wire that is made for terminals, browsers, spreadsheets and rule files is inert in every format.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop here")]
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
-use common::files_below;
-use common::root;
-use common::run;
+use common::command;
+use common::finish;
+use serde_json::Value;
 
-/// The names that the recordings have, each in the spelling of the wire.
-const NAMES: [&str; 8] = ["example", "EXAMPLE", "lab", "LAB", "test", "TEST", "corp", "CORP"];
+const CAPTURES: [&str; 2] = ["pcaps/hostile/names_to_escape.pcap", "pcaps/hostile/text_everywhere.pcap"];
 
-/// What is written over them, as long as needed: the rest is filled with `x`.
-const WICKED: [&str; 6] = ["<i x>", "=1+1", "\x1b[m", "\u{202e}a", "a\r\n#", "@A1"];
+const FORMATS: [&str; 10] = ["text", "json", "ndjson", "csv", "html", "md", "ecs", "eve", "zeek", "zeek-json"];
 
-/// These many characters, or bytes, of a wicked name.
-fn fit(wicked: &str, len: usize, length: fn(&str) -> usize) -> String {
-    let mut name = String::new();
-    for char in wicked.chars().chain(std::iter::repeat('x')) {
-        if length(&name) + length(&char.to_string()) > len {
-            break;
+/// The roles that make what fails in these captures a finding.
+const SITE: &str = "[hosts]\ndomain-controller = [\"10.0.0.10\"]\nclient = [\"10.0.1.0/24\"]\n";
+
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("site.toml"), SITE).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn printed(&self, capture: &str, format: &str) -> String {
+        let ran =
+            finish(command().args(["analyze", capture, "--format", format, "--site"]).arg(self.path("site.toml")));
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        ran.text()
+    }
+}
+
+/// What a terminal obeys, or what turns the direction of writing; tabs and line ends are the format's own.
+fn harmful(text: &str) -> Option<char> {
+    text.chars().find(|char| {
+        (char.is_control() && !"\r\n\t".contains(*char))
+            || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    })
+}
+
+#[test]
+fn nothing_drives_a_terminal_in_any_format() {
+    let place = Place::new();
+    for capture in CAPTURES {
+        for format in FORMATS {
+            let page = place.printed(capture, format);
+            assert_eq!(harmful(&page), None, "{capture} as {format}");
         }
-        name.push(char);
+        // The names are read, and told in another spelling: else this would prove nothing.
+        assert!(place.printed(capture, "text").contains("\\u{1b}"), "{capture}");
     }
-    while length(&name) < len {
-        name.push('x');
-    }
-    name
 }
 
-fn wide(text: &str) -> Vec<u8> {
-    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
-}
-
-/// A capture with every name overwritten; how many there were.
-fn poison(capture: &[u8], wicked: &str) -> (Vec<u8>, usize) {
-    let mut bytes = capture.to_vec();
-    let mut found = 0;
-    for name in NAMES {
-        let narrow = fit(wicked, name.len(), str::len).into_bytes();
-        let broad = wide(&fit(wicked, name.len(), |text| text.encode_utf16().count()));
-        for (old, new) in [(name.as_bytes().to_vec(), narrow), (wide(name), broad)] {
-            assert_eq!(old.len(), new.len());
-            for at in 0..bytes.len().saturating_sub(old.len()) {
-                if bytes[at..].starts_with(&old) {
-                    bytes[at..at + old.len()].copy_from_slice(&new);
-                    found += 1;
-                }
-            }
+#[test]
+fn nothing_is_run_by_a_browser() {
+    let place = Place::new();
+    for capture in CAPTURES {
+        for format in ["html", "md"] {
+            let page = place.printed(capture, format);
+            assert!(!page.contains("<script>alert"), "{capture} as {format}");
+            assert!(page.contains("alert(1)"), "{capture} as {format}: the name is told");
         }
     }
-    (bytes, found)
 }
 
-/// Characters that steer a terminal, or turn text around (Unicode's bidirectional controls).
-fn steers(char: char) -> bool {
-    (char.is_control() && char != '\n')
-        || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Each line of a format that has one record a line is a whole record, and no cell of a table is a formula.
+#[test]
+fn no_line_and_no_cell_is_made_up() {
+    let place = Place::new();
+    for capture in CAPTURES {
+        let flows = place.printed(capture, "ndjson").lines().count();
+        for format in ["ndjson", "ecs", "eve", "zeek-json"] {
+            let page = place.printed(capture, format);
+            assert_eq!(page.lines().count(), flows, "{capture} as {format}");
+            assert!(page.lines().all(|line| serde_json::from_str::<Value>(line).unwrap().is_object()));
+        }
+        let zeek = place.printed(capture, "zeek");
+        let columns = zeek.lines().find(|line| line.starts_with("#types")).unwrap().split('\t').count() - 1;
+        let told: Vec<&str> = zeek.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(told.len() == flows && told.iter().all(|line| line.split('\t').count() == columns), "{capture}");
+        let table = place.printed(capture, "csv");
+        let rows = cells(&table);
+        assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{capture}");
+        for cell in rows.iter().skip(1).flatten() {
+            assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{capture}: {cell}");
+        }
+    }
 }
 
-/// The cells of a CSV page (RFC 4180).
-fn cells(page: &str) -> Vec<String> {
-    let mut cells = vec![String::new()];
-    let mut quoted = false;
-    for char in page.chars() {
+/// CSV as RFC 4180 has it.
+fn cells(text: &str) -> Vec<Vec<String>> {
+    let (mut rows, mut row, mut cell, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
+    let mut rest = text.chars().peekable();
+    while let Some(char) = rest.next() {
         match char {
+            '"' if quoted && rest.peek() == Some(&'"') => cell.extend(rest.next()),
             '"' => quoted = !quoted,
-            ',' | '\r' | '\n' if !quoted => cells.push(String::new()),
-            other => cells.last_mut().unwrap().push(other),
+            ',' if !quoted => row.push(std::mem::take(&mut cell)),
+            '\n' if !quoted => {
+                row.push(std::mem::take(&mut cell));
+                rows.push(std::mem::take(&mut row));
+            }
+            '\r' if !quoted => {}
+            other => cell.push(other),
         }
     }
-    cells
+    rows
 }
 
-/// What is wrong with a page, if anything.
-fn fault(format: &str, page: &str) -> Option<String> {
-    let page = if format == "csv" { page.replace("\r\n", "\n") } else { page.to_owned() };
-    if let Some(bad) = page.chars().find(|char| steers(*char) && !(format.starts_with("zeek") && *char == '\t')) {
-        return Some(format!("{bad:?} is in it"));
-    }
-    let formula = |cell: &String| cell.starts_with(['=', '+', '@', '\t']);
-    match format {
-        "csv" => cells(&page).into_iter().find(formula).map(|cell| format!("{cell:?} is a formula")),
-        "md" | "html" => page.contains("<i x").then(|| "a tag is in it".to_owned()),
-        _ => None,
-    }
-}
-
-/// The formats that the program has, as it says itself.
-fn formats() -> Vec<String> {
-    let help = run(&["analyze", "--help"]).text();
-    let after = help.split("--format <FORMAT>").nth(1).unwrap();
-    let values = after.split("[possible values: ").nth(1).unwrap().split(']').next().unwrap();
-    values.split(',').map(|value| value.split_whitespace().collect()).collect()
-}
-
+/// Firewall rules, comparisons and the comments of packets as well.
 #[test]
-fn names_from_the_wire_are_text_in_every_format() {
-    let folder = tempfile::tempdir().unwrap();
-    let formats = formats();
-    assert!(formats.len() >= 6, "{formats:?}");
-    let mut captures: Vec<_> = files_below(&root().join("pcaps/ad"));
-    captures.extend(["clean", "unexpected"].map(|name| root().join(format!("pcaps/lab/{name}.pcap"))));
-    let mut overwritten = 0;
-    // In how many pages a name was shown, in whatever harmless form.
-    let mut shown: BTreeMap<String, usize> = BTreeMap::new();
-    for (number, capture) in captures.iter().enumerate() {
-        let bytes = fs::read(capture).unwrap();
-        for (which, wicked) in WICKED.iter().enumerate() {
-            // The large recordings get one name each.
-            if bytes.len() > 20_000 && which != number % WICKED.len() {
-                continue;
-            }
-            let (poisoned, found) = poison(&bytes, wicked);
-            if found == 0 {
-                continue;
-            }
-            overwritten += found;
-            let path = folder.path().join("capture.pcap");
-            fs::write(&path, poisoned).unwrap();
-            for format in &formats {
-                let ran = run(&["analyze", path.to_str().unwrap(), "--threads", "1", "--format", format]);
-                assert_eq!(ran.code, Some(0), "{} {format}: {}", capture.display(), ran.stderr);
-                let page = ran.text();
-                assert_eq!(fault(format, &page), None, "{} as {format}, {wicked:?}", capture.display());
-                let said = ran.stderr.chars().find(|char| steers(*char) && *char != '\r');
-                assert_eq!(said, None, "standard error of {}", capture.display());
-                *shown.entry(format.clone()).or_default() += usize::from(page.contains("i x") || page.contains("1+1"));
-            }
-            // What was seen becomes firewall rules: no name becomes one.
-            let report = folder.path().join("report.json");
-            let made = run(&["analyze", path.to_str().unwrap(), "-q", "-o", report.to_str().unwrap()]);
-            assert_eq!(made.code, Some(0), "{}", made.stderr);
-            for target in ["nft", "iptables", "windows", "asa", "csv"] {
-                let ran = run(&["rules", "export", "--to", target, "--from", report.to_str().unwrap()]);
-                let page = ran.text().replace("\r\n", "\n");
-                assert!(!page.chars().any(|char| steers(char) && char != '\t'), "{} for {target}", capture.display());
-                assert!(!page.contains("<i x") && !page.contains("=1+1"), "{} for {target}", capture.display());
+fn what_is_made_of_a_report_is_inert_too() {
+    const TARGETS: [&str; 7] = ["nft", "iptables", "ip6tables", "windows", "rpc-filter", "asa", "csv"];
+    let place = Place::new();
+    for capture in CAPTURES {
+        let report = place.path("report.json");
+        fs::write(&report, place.printed(capture, "json")).unwrap();
+        for target in TARGETS {
+            let mut command = command();
+            command.args(["rules", "export", "--to", target, "--from"]).arg(&report);
+            let rules = finish(command.arg("--site").arg(place.path("site.toml"))).text();
+            assert_eq!(harmful(&rules), None, "{capture} for {target}");
+            for line in ["flush ruleset\n", "add rule inet f c accept"] {
+                let made = rules.lines().any(|rule| rule.trim_start().starts_with(line.trim_end()));
+                assert!(!made, "{capture} for {target}: {rules}");
             }
         }
-    }
-    // A page that shows none of the names would prove nothing.
-    assert!(overwritten > 300, "{overwritten}");
-    for (format, least) in [("text", 5), ("json", 5), ("html", 5), ("csv", 5), ("md", 1)] {
-        assert!(shown.get(format).is_some_and(|pages| *pages >= least), "{shown:?}");
-    }
-}
-
-#[test]
-fn a_wicked_name_is_as_long_as_what_it_replaces() {
-    for wicked in WICKED {
-        for len in 3..9 {
-            assert_eq!(fit(wicked, len, str::len).len(), len);
+        for format in ["text", "json", "md"] {
+            let diff = finish(command().arg("diff").arg(&report).arg(&report).args(["--format", format])).text();
+            assert_eq!(harmful(&diff), None, "{capture}: diff as {format}");
+        }
+        let file = place.path("found.pcapng");
+        let mut command = command();
+        command.args(["analyze", "-q", capture, "-w"]).arg(&file).arg("--site").arg(place.path("site.toml"));
+        assert_eq!(finish(&mut command).code, Some(0));
+        // Packets keep their bytes; what is said of them is ours.
+        let bytes = fs::read(&file).unwrap();
+        let comments = String::from_utf8_lossy(&bytes);
+        for comment in comments.split("portolan: frame ").skip(1) {
+            let end = comment.find('\0').unwrap_or(comment.len());
+            assert_eq!(harmful(&comment[..end.min(200)]), None, "{capture}: {comment:?}");
         }
     }
-    assert_eq!(cells("a,\"b,\"\"=c\"\r\n=d").last().map(String::as_str), Some("=d"));
-    assert!(
-        fault("csv", "a,=1\r\n").is_some() && fault("text", "\u{1b}[m").is_some() && fault("md", "<i x>").is_some()
-    );
-    assert!(fault("json", "{\"a\": \"<i x>\"}").is_none());
 }

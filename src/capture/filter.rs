@@ -2,8 +2,11 @@
 //!
 //! It hands on yes or no per frame. It must never know which input a frame came from.
 
+#[cfg(feature = "live")]
 use pcap::BpfProgram;
+#[cfg(feature = "live")]
 use pcap::Capture;
+#[cfg(feature = "live")]
 use pcap::Linktype;
 
 use crate::capture::batch::LinkType;
@@ -93,6 +96,7 @@ impl Filter {
     }
 }
 
+#[cfg(feature = "live")]
 fn program(expression: &str, link: LinkType) -> Program {
     let compiled = Capture::dead(Linktype(link.dlt())).and_then(|capture| capture.compile(expression, true));
     let compiled = compiled.map_err(|error| match error {
@@ -100,6 +104,23 @@ fn program(expression: &str, link: LinkType) -> Program {
         other => other.to_string(),
     });
     Program { link, compiled, unjudged: 0 }
+}
+
+/// A program of libpcap, which was left out: there is none.
+#[cfg(not(feature = "live"))]
+enum BpfProgram {}
+
+#[cfg(not(feature = "live"))]
+impl BpfProgram {
+    fn filter(&self, _: &[u8]) -> bool {
+        match *self {}
+    }
+}
+
+#[cfg(not(feature = "live"))]
+fn program(_: &str, link: LinkType) -> Program {
+    let why = "this program was built without libpcap, which reads filter expressions".to_owned();
+    Program { link, compiled: Err(why), unjudged: 0 }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ impl LinkType {
     }
 
     /// The link type that libpcap calls so.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "live"))]
     pub(crate) fn of_dlt(dlt: i32) -> Self {
         let own = u16::try_from(dlt).unwrap_or(u16::MAX);
         // What OpenBSD calls raw IP is some other system's, and the registry's number is the highest of its names.
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(LinkType(101).dlt(), 12);
         assert_eq!(LinkType(276).dlt(), 276);
         assert_eq!(LinkType(40_000).dlt(), 40_000);
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", feature = "live"))]
         for (dlt, number) in [(12, 101), (1, 1), (276, 276), (113, 113), (9, 9), (50_000, 50_000)] {
             assert_eq!(LinkType::of_dlt(dlt), LinkType(number));
         }

@@ -10,14 +10,13 @@
 //! This room must never know what the bytes mean, nor that flows and rules exist.
 
 pub mod batch;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 pub mod device;
 pub mod error;
 pub mod facts;
 pub mod filter;
 pub mod source;
 pub mod synthetic;
-#[cfg(target_os = "linux")]
 pub mod write;
 
 mod ahead;
@@ -29,7 +28,7 @@ mod link_types;
 mod pcap;
 mod pcapng;
 mod sniff;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 mod socket;
 mod stream;
 mod walk;

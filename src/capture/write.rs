@@ -54,18 +54,23 @@ pub fn section(interfaces: &[Interface]) -> Vec<u8> {
         option(body, OPTION_USER_APPLICATION, concat!("portolan ", env!("CARGO_PKG_VERSION")).as_bytes());
         option(body, OPTION_END, &[]);
     });
-    for interface in interfaces {
-        block(&mut out, INTERFACE, |body| {
-            body.extend(interface.link.0.to_le_bytes());
-            body.extend([0, 0]);
-            body.extend(interface.snaplen.to_le_bytes());
-            option(body, OPTION_INTERFACE_NAME, interface.name.as_bytes());
-            // Ten to the power of minus nine: nanoseconds.
-            option(body, OPTION_TIME_RESOLUTION, &[9]);
-            option(body, OPTION_END, &[]);
-        });
+    for described in interfaces {
+        interface(&mut out, described);
     }
     out
+}
+
+/// Adds an interface; its place is the number of those before it.
+pub fn interface(out: &mut Vec<u8>, interface: &Interface) {
+    block(out, INTERFACE, |body| {
+        body.extend(interface.link.0.to_le_bytes());
+        body.extend([0, 0]);
+        body.extend(interface.snaplen.to_le_bytes());
+        option(body, OPTION_INTERFACE_NAME, interface.name.as_bytes());
+        // Ten to the power of minus nine: nanoseconds.
+        option(body, OPTION_TIME_RESOLUTION, &[9]);
+        option(body, OPTION_END, &[]);
+    });
 }
 
 /// Adds a packet.

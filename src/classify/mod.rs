@@ -16,4 +16,5 @@ mod roles;
 mod ruling;
 mod standing;
 pub mod thresholds;
+pub mod vantage;
 pub mod verdict;

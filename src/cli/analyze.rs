@@ -26,12 +26,16 @@ use crate::classify::thresholds::LOSS_PROBABLE_SHARE;
 use crate::cli::args::AnalyzeArgs;
 use crate::cli::args::ColorWhen;
 use crate::cli::args::JudgeArgs;
+use crate::cli::evidence;
+use crate::cli::evidence::Again;
 use crate::cli::exit;
 use crate::cli::exit::Stop;
 use crate::cli::output::check_place;
 use crate::cli::output::to_file;
 use crate::cli::output::to_stdout;
 use crate::cli::progress::Bar;
+use crate::cli::vantage;
+use crate::cli::vantage::Beyond;
 use crate::learn::knowledge::Knowledge;
 use crate::model::time::Timestamp;
 use crate::pipeline::run::Captured;
@@ -47,7 +51,7 @@ use crate::report::format::FORMATS;
 use crate::report::format::Format;
 use crate::report::format::Pages;
 use crate::report::format::Style;
-use crate::report::format::by_extension;
+use crate::report::format::by_file_name;
 use crate::report::format::by_name;
 use crate::report::moment::Moment;
 use crate::report::sanitise::Shown;
@@ -61,6 +65,8 @@ struct Plan {
     settings: Settings,
     stdout: &'static Format,
     files: Vec<(PathBuf, &'static Format)>,
+    /// Where the packets of findings go.
+    records: Vec<PathBuf>,
     coloured: bool,
 }
 
@@ -92,10 +98,20 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let lost_share = whole.lost_share;
     let judge = Judge::new(&captured.tables, whole, &knowledge, &plan.catalogue, plan.judge);
     let health = health(&captured, &source, &knowledge);
-    let report = Report::build(run_facts(args, &plan, facts), health, &judge, &plan.catalogue, &captured.folds());
+    let mut report = Report::build(run_facts(args, &plan, facts), health, &judge, &plan.catalogue, &captured.folds());
+    let beyond = vantage::beyond(args, plan.filter.as_deref(), plan.settings, &stop)?;
+    if let Some(beyond) = &beyond {
+        let here = capture_facts(&captured, facts);
+        let here = vantage::point(&plan.inputs, plan.filter.as_deref(), here, &stop)?;
+        report.vantage = Some(beyond.compare(&here, &judge, report.findings.names()));
+    }
     let pages = |color| Pages { report: &report, judge: &judge, catalogue: &plan.catalogue, style: Style { color } };
     for (path, format) in &plan.files {
         to_file(path, |out| (format.write)(&pages(false), out))?;
+    }
+    let again = Again { inputs: &plan.inputs, filter: plan.filter.as_deref(), count: args.count, facts };
+    for path in &plan.records {
+        evidence::write(path, again, &report, &judge, &stop)?;
     }
     // A reader that has seen enough changes nothing of what was found.
     to_stdout(|out| (plan.stdout.write)(&pages(plan.coloured), out))
@@ -105,7 +121,11 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
         say_speed(&newest, read_in, began.elapsed());
     }
     let blind = judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE;
-    let code = exit_code(args, &report, facts, blind);
+    let damaged = beyond.as_ref().is_some_and(Beyond::is_damaged);
+    let code = match exit_code(args, &report, facts, blind) {
+        exit::CLEAN if damaged => exit::DAMAGED,
+        code => code,
+    };
     // The program ends here. To give millions of small pieces back one by one would take longer than to judge them.
     std::mem::forget(report);
     std::mem::forget(judge);
@@ -114,7 +134,8 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
 }
 
 fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
-    let inputs: Vec<PathBuf> = args.read.iter().chain(&args.files).cloned().collect();
+    let inputs: Vec<PathBuf> = args.read.iter().chain(&args.files).chain(&args.client_side).cloned().collect();
+    vantage::check(args)?;
     if inputs.is_empty() {
         return Err(Stop::usage("no capture given: name a file, a folder, or - for standard input"));
     }
@@ -130,7 +151,14 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
         check_place(path)?;
         Ok((path.clone(), format_of_file(path)?))
     };
-    let files: Result<Vec<_>, Stop> = args.output.iter().map(place).collect();
+    // The extension says that packets are meant, as -w does.
+    let is_packets = |path: &&PathBuf| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("pcapng"));
+    let records: Vec<PathBuf> = args.record.iter().chain(args.output.iter().filter(is_packets)).cloned().collect();
+    if !records.is_empty() {
+        evidence::check(&inputs)?;
+        records.iter().try_for_each(|path| check_place(path))?;
+    }
+    let files: Result<Vec<_>, Stop> = args.output.iter().filter(|path| !is_packets(path)).map(place).collect();
     Ok(Plan {
         inputs,
         filter: filter_text(args.filter_file.as_deref(), &args.expression, args.filter.as_deref())?,
@@ -139,6 +167,7 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
         settings: Settings { threads, flows_max },
         stdout: format_by_name(&args.format)?,
         files: files?,
+        records,
         coloured: coloured(args.color),
     })
 }
@@ -214,8 +243,8 @@ pub(super) fn format_by_name(name: &str) -> Result<&'static Format, Stop> {
 
 /// The format that a file's extension means.
 pub(super) fn format_of_file(path: &Path) -> Result<&'static Format, Stop> {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    by_extension(&extension.to_ascii_lowercase()).ok_or_else(|| {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    by_file_name(name).ok_or_else(|| {
         let known: Vec<String> = FORMATS.iter().map(|format| format!(".{}", format.extension)).collect();
         Stop::usage(format!(
             "cannot tell from its extension how to write {}; these are known: {}",
@@ -297,6 +326,8 @@ pub(super) fn health_of(captured: &Captured, facts: &[InputFacts], knowledge: &K
         payloads_given_up: captured.ears.given_up,
         payload_holes: captured.ears.holes,
         rpc_sealed: knowledge.rpc().sealed(),
+        smb_sealed: knowledge.rpc().smb_sealed(),
+        smb_left: knowledge.rpc().smb_left(),
         rpc_not_kept: knowledge.rpc().not_kept(),
         ..Health::default()
     }

@@ -1,7 +1,7 @@
 //! The words of the command line, as typed. What they mean is decided by each command.
 
 use std::path::PathBuf;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 use std::time::Duration;
 
 use clap::Args;
@@ -23,7 +23,7 @@ Exit codes:
   3  report made, but the input was damaged, or cannot be judged (with --fail-on)
   4  cannot read or write: no such file, no permission, disk full";
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 const WATCH_HELP: &str = "\
 Signals:
   INT, TERM  end: read what waits, print the report; a second one quits at once
@@ -45,9 +45,72 @@ Exit codes:
   3  compared, but AFTER saw one direction only and cannot be judged (with --fail-on)
   4  cannot read or write: no such file, no permission, disk full";
 
+const ABOUT: &str = "\
+Tells from a capture which Active Directory, Exchange and Windows flows are blocked or unexpected, per host pair.
+
+Every flow gets three words. Outcome is what the wire shows, such as open, dropped, refused. Standing is what the vendors' \
+port documents say, such as expected or unexpected. Confidence is how sure the outcome is. What a person should look at is a \
+finding, with the frames that prove it by Wireshark's numbers. No answer is never called a block: the report says that no \
+answer was seen at this capture point.";
+
+/// What to type first.
+pub const EXAMPLES: &str = "\
+Examples:
+  portolan analyze capture.pcapng                          a report per host pair
+  portolan analyze --site site.toml capture.pcapng         with what you know of the hosts
+  portolan analyze capture.pcapng -o report.html           a page for those who were not there
+  portolan diff before.json after.json                     whether a change helped
+  portolan rules explain client domain-controller 445/tcp  what the documents say of a flow
+  portolan analyze --help                                  everything that a command can do";
+
+const LONG: &str = "\
+Examples:
+  portolan analyze capture.pcapng                          a report per host pair
+  portolan analyze --site site.toml capture.pcapng         with what you know of the hosts
+  portolan analyze capture.pcapng -o report.html           a page for those who were not there
+  portolan diff before.json after.json                     whether a change helped
+  portolan rules explain client domain-controller 445/tcp  what the documents say of a flow
+  portolan rules export --to nft --from report.json        what a firewall has to let through
+  portolan completions bash > /etc/bash_completion.d/portolan
+
+Exit codes:
+  0  ran; no finding of a kind that --fail-on names
+  1  findings of a kind that --fail-on names
+  2  could not start: a bad argument, filter, rule or site file
+  3  report made, but the input was damaged, or cannot be judged (with --fail-on)
+  4  cannot read or write: no such file, no permission, disk full";
+
+const ANALYZE_LONG: &str = "\
+Examples:
+  portolan analyze capture.pcapng
+  portolan analyze *.pcapng                                    several files, merged by time
+  zcat old.pcap.gz | portolan analyze -                        a pipe
+  portolan analyze big.pcap.zst -- net 10.1.0.0/16 or icmp     tcpdump's filter language, after --
+  portolan analyze --site site.toml --readiness netwrix-group-policy capture.pcapng
+  portolan analyze --client-side a.pcap --server-side b.pcap   where between the two it is lost
+  portolan analyze capture.pcap -w findings.pcapng             the packets of findings, for Wireshark
+  portolan analyze --fail-on blocked -q capture.pcap           in a pipeline
+
+Formats of -o, by the end of the name:
+  .txt .html .md .csv      for people
+  .json                    the report
+  .ndjson                  one flow a line, Zeek's names
+  .ecs.ndjson .eve.ndjson  Elastic Common Schema, Suricata's EVE
+  .log .zeek.ndjson        Zeek's conn.log, tab-separated or JSON
+  .parquet                 flows as columns; those of host pairs if the name ends in pairs.parquet
+  .pcapng                  the packets of findings, as with -w
+
+Exit codes:
+  0  ran; no finding of a kind that --fail-on names
+  1  findings of a kind that --fail-on names
+  2  could not start: a bad argument, filter, rule or site file
+  3  report made, but the input was damaged, or cannot be judged (with --fail-on)
+  4  cannot read or write: no such file, no permission, disk full";
+
 /// Tells from a capture which Active Directory, Exchange and Windows flows are blocked or unexpected, per host pair
 #[derive(Debug, Parser)]
-#[command(name = "portolan", version, max_term_width = 100, after_help = EXIT_CODES, arg_required_else_help = true)]
+#[command(name = "portolan", version, max_term_width = 100, after_help = EXAMPLES, after_long_help = LONG)]
+#[command(long_about = ABOUT, subcommand_required = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -58,10 +121,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Read captures and report per host pair what was blocked, what was unexpected, and why
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = "Try --help for examples and exit codes.", after_long_help = ANALYZE_LONG)]
     Analyze(AnalyzeArgs),
     /// Watch interfaces, such as a span port, and tell at once what is blocked or unexpected
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "live"))]
     #[command(after_help = WATCH_HELP)]
     Watch(WatchArgs),
     /// Measure how fast this machine reads, decodes, tracks and judges, stage by stage
@@ -72,6 +135,24 @@ pub enum Command {
     /// Compare two reports: what is newly blocked, what works now, what is new, what is gone
     #[command(after_help = DIFF_EXIT_CODES)]
     Diff(DiffArgs),
+    /// Print what a shell needs to complete the words of this program
+    Completions {
+        /// bash, zsh, fish, powershell or elvish
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write the pages of all commands into a folder
+    Man {
+        /// The folder, which must be there
+        #[arg(value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Print the JSON Schema of what this program writes
+    Schema {
+        /// report (.json), flow (a line of .ndjson) or rules (rules list --format json)
+        #[arg(value_name = "NAME", value_parser = crate::cli::help::schema_names())]
+        name: String,
+    },
 }
 
 /// `portolan analyze`.
@@ -83,6 +164,12 @@ pub struct AnalyzeArgs {
     /// A capture, as with tcpdump and tshark; the same as a plain argument
     #[arg(short = 'r', long = "read", value_name = "FILE")]
     pub read: Vec<PathBuf>,
+    /// A capture from near the client; with --server-side, tells where between the two a flow was lost (repeatable)
+    #[arg(long, value_name = "FILE", requires = "server_side", conflicts_with_all = ["files", "read", "count"])]
+    pub client_side: Vec<PathBuf>,
+    /// A capture of the same time from near the server, behind the firewall in question (repeatable)
+    #[arg(long, value_name = "FILE", requires = "client_side")]
+    pub server_side: Vec<PathBuf>,
     /// Judge only frames that match this tcpdump expression
     #[arg(short, long, value_name = "EXPR")]
     pub filter: Option<String>,
@@ -95,9 +182,12 @@ pub struct AnalyzeArgs {
     /// What to judge by
     #[command(flatten)]
     pub judge: JudgeArgs,
-    /// Write the report to a file too; its extension says how: .html .json .ndjson .csv .md .txt (repeatable)
+    /// Write the report to a file too; its extension says how, see --help: .html .json .csv .md … (repeatable)
     #[arg(short, long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
+    /// Write the packets of findings to a pcapng file, with a comment on each; captures are read a second time for it
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = format_names())]
     pub format: String,
@@ -131,7 +221,7 @@ pub struct AnalyzeArgs {
 }
 
 /// `portolan watch`.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct WatchArgs {
@@ -446,28 +536,28 @@ fn bytes(text: &str) -> Result<u64, String> {
 const MEMORY_MIN: u64 = 16 << 20;
 
 /// A size of a kernel buffer: 64 KiB to 2 GiB.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 fn buffer(text: &str) -> Result<u32, String> {
     let bytes = bytes(text)?;
     let fits = u32::try_from(bytes).ok().filter(|bytes| (BUFFER_MIN..1 << 31).contains(bytes));
     fits.ok_or_else(|| format!("\"{text}\" is no size of a buffer; it may be 64K to 2047M"))
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 const BUFFER_MIN: u32 = 64 << 10;
 
 /// No flow may be let go before it is judged: Windows tries for 21 s.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 fn keep(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
     if time < KEEP_MIN { Err(format!("\"{text}\" is too short; the least is 1m")) } else { Ok(time) }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 const KEEP_MIN: Duration = Duration::from_secs(60);
 
 /// A time, with s, m, h or d; seconds without.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
@@ -502,7 +592,7 @@ mod tests {
         assert!(size("5X").is_err());
         assert!(size("1K").is_err());
         assert!(size("99999999999T").is_err());
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", feature = "live"))]
         {
             assert_eq!(buffer("64M"), Ok(64 << 20));
             assert!(buffer("1K").is_err() && buffer("2G").is_err());

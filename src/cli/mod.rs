@@ -4,24 +4,27 @@ pub mod analyze;
 pub mod args;
 pub mod bench;
 pub mod diff;
+mod evidence;
 pub mod exit;
 pub mod export;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 pub mod face;
-#[cfg(target_os = "linux")]
+pub mod help;
+#[cfg(all(target_os = "linux", feature = "live"))]
 pub mod metrics;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 pub mod notify;
 pub mod output;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 pub mod privilege;
 mod progress;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 pub mod record;
 pub mod rules;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "live"))]
 mod tui;
-#[cfg(target_os = "linux")]
+pub mod vantage;
+#[cfg(all(target_os = "linux", feature = "live"))]
 pub mod watch;
 
 use std::ffi::OsString;
@@ -67,6 +70,11 @@ fn rules(args: &RulesArgs) -> Result<u8, Stop> {
 /// Runs the program with these words and gives its exit code.
 #[expect(clippy::print_stderr, reason = "the program speaks to the person here")]
 pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
+    let words: Vec<OsString> = words.into_iter().collect();
+    if words.len() < 2 {
+        help::say_what_to_type();
+        return exit::USAGE;
+    }
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => {
@@ -77,11 +85,14 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let done = match &cli.command {
         Command::Analyze(args) => analyze::analyze(args),
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", feature = "live"))]
         Command::Watch(args) => watch::watch(args),
         Command::Bench(args) => bench::bench(args),
         Command::Rules(args) => rules(args),
         Command::Diff(args) => diff::diff(args),
+        Command::Completions { shell } => help::completions(*shell),
+        Command::Man { dir } => help::man(dir.as_deref()),
+        Command::Schema { name } => help::schema(name),
     };
     match done {
         Ok(code) => code,

@@ -18,11 +18,10 @@ use crate::cli::exit::Stop;
 use crate::model::addr::Addr;
 use crate::model::addr::FlowKey;
 use crate::pipeline::live::Live;
+use crate::report::evidence::PACKETS_MAX;
+use crate::report::evidence::comment;
 use crate::report::ledger::Item;
 use crate::report::names::Party;
-
-/// Packets of one finding that are written; who needs more knows by then what to capture.
-const PACKETS_MAX: u32 = 1000;
 
 /// Findings whose packets are counted; then counting begins anew.
 const COUNTED_MAX: usize = 1 << 16;
@@ -84,7 +83,7 @@ impl Recorder {
             let count = self.written.entry(item.id).or_default();
             *count += 1;
             if *count <= PACKETS_MAX {
-                write::packet(&mut out, &kept, &comment(item, frame));
+                write::packet(&mut out, &kept, &comment(&item.finding, item.id, &frame.to_string()));
             }
         }
         self.append(&out).map_err(|error| failed(&self.path, &error))
@@ -145,20 +144,4 @@ fn service(item: &Item) -> Option<Service> {
         (Party::One(client), Party::One(server), Some(port)) => Some((client, server, finding.transport, port)),
         _ => None,
     }
-}
-
-/// What is said of a packet.
-fn comment(item: &Item, frame: u64) -> String {
-    let finding = &item.finding;
-    format!(
-        "portolan: frame {frame}, finding {} {}: {} -> {} {} {} ({}, {})",
-        item.id,
-        finding.kind.name(),
-        finding.client,
-        finding.server,
-        finding.service.as_str(),
-        finding.outcome,
-        finding.confidence,
-        finding.reason
-    )
 }

@@ -32,18 +32,17 @@ struct Place {
     ts: u64,
 }
 
-/// What leads to the copies of a packet, known before the packet is made.
+/// Where packets like one are remembered, known before the packet is made.
+///
+/// It has no seed, so that every run of the same capture forgets the same packets.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Trace {
-    /// Where such packets are remembered. It has no seed, so that every run of the same capture forgets the same packets.
-    place: u16,
-}
+pub struct CopyPlace(u16);
 
-impl Trace {
+impl CopyPlace {
     /// Of a packet's key, mixed without a seed, its numbers ([`Packet::numbers`]).
     #[inline(always)]
     pub fn of(mix: u64, numbers: u64) -> Self {
-        Self { place: ((mix ^ numbers).wrapping_mul(0xd6e8_feb8_6659_fd93) >> (64 - PLACES_BITS)) as u16 }
+        Self(((mix ^ numbers).wrapping_mul(0xd6e8_feb8_6659_fd93) >> (64 - PLACES_BITS)) as u16)
     }
 }
 
@@ -54,17 +53,17 @@ impl Default for Recent {
 }
 
 impl Recent {
-    /// Asks for the cache line where packets of a trace are remembered.
+    /// Asks for the cache line where such packets are remembered.
     #[inline]
-    pub fn prefetch(&self, trace: Trace) {
-        prefetch_index(self.places.as_slice(), trace.place.into());
+    pub fn prefetch(&self, copy_place: CopyPlace) {
+        prefetch_index(self.places.as_slice(), copy_place.0.into());
     }
 
     /// Whether a packet is a copy of one seen just before. Remembers it if not. `hash` is the seeded one of its key: nobody
     /// can aim at what it is compared with.
     #[inline(always)]
-    pub fn is_copy(&mut self, packet: &Packet, trace: Trace, hash: u64) -> bool {
-        let place = &mut self.places[usize::from(trace.place) % PLACES];
+    pub fn is_copy(&mut self, packet: &Packet, copy_place: CopyPlace, hash: u64) -> bool {
+        let place = &mut self.places[usize::from(copy_place.0) % PLACES];
         let signature = signature(packet, hash) | 1;
         let window = if packet.ip_id == 0 { WINDOW_NS } else { WINDOW_NUMBERED_NS };
         if place.signature == signature && packet.ts.0.abs_diff(place.ts) <= window {

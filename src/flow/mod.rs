@@ -17,4 +17,5 @@ pub mod state;
 pub mod stream;
 pub mod table;
 mod tcp;
+pub mod trace;
 mod vast;

@@ -6,8 +6,8 @@ use crate::decode::packet::IcmpError;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::flow::arena::Arena;
+use crate::flow::duplicate::CopyPlace;
 use crate::flow::duplicate::Recent;
-use crate::flow::duplicate::Trace;
 use crate::flow::entry::Beside;
 use crate::flow::entry::Entry;
 use crate::flow::fold::Folds;
@@ -120,8 +120,8 @@ impl Table {
 
     /// Asks for the cache lines that lead to the flow of a packet: its slot, and what is remembered of packets like it.
     #[inline]
-    pub fn prefetch_slot(&self, trace: Trace, hash: u64) {
-        self.recent.prefetch(trace);
+    pub fn prefetch_slot(&self, copy_place: CopyPlace, hash: u64) {
+        self.recent.prefetch(copy_place);
         self.slots.prefetch(tag_of(hash));
     }
 
@@ -144,10 +144,10 @@ impl Table {
         entry.is_held()
     }
 
-    /// Counts a packet into its flow. `hash` is the seeded hash of `packet.key`; `trace` leads to its copies.
-    pub fn update(&mut self, packet: &Packet, trace: Trace, hash: u64) -> Event {
+    /// Counts a packet into its flow. `hash` is the seeded hash of `packet.key`; `copy_place` leads to its copies.
+    pub fn update(&mut self, packet: &Packet, copy_place: CopyPlace, hash: u64) -> Event {
         let likely = FlowIndex(self.slots.find(tag_of(hash), |_| true).unwrap_or_default());
-        match self.advance(packet, trace, hash, likely) {
+        match self.advance(packet, copy_place, hash, likely) {
             Advance::Silent => Event { flow: likely, ..Event::QUIET },
             Advance::Speaks { held } => Event { flow: likely, answered: false, speaks: true, held },
             Advance::Unusual { copy } => self.update_unusual(packet, hash, copy),
@@ -158,9 +158,9 @@ impl Table {
     /// such. Another is counted by [`Table::update_unusual`], which must follow.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "most fields of the packet are looked at nowhere else")]
-    pub fn advance(&mut self, packet: &Packet, trace: Trace, hash: u64, likely: FlowIndex) -> Advance {
+    pub fn advance(&mut self, packet: &Packet, copy_place: CopyPlace, hash: u64, likely: FlowIndex) -> Advance {
         self.counters.packets += 1;
-        if self.recent.is_copy(packet, trace, hash) {
+        if self.recent.is_copy(packet, copy_place, hash) {
             return Advance::Unusual { copy: true };
         }
         let Some(entry) = self.entries.get_mut(likely.0) else { return Advance::Unusual { copy: false } };
@@ -772,15 +772,15 @@ mod tests {
     /// Flows are looked for before the packets ahead are counted: one of these may begin another flow of the same key.
     #[test]
     fn a_packet_is_not_counted_into_a_flow_that_was_followed_meanwhile() {
-        let (mut table, trace) = (Table::new(Limits::default()), Trace::default());
+        let (mut table, copy_place) = (Table::new(Limits::default()), CopyPlace::default());
         let mut datagram = packet(&mut Draw(1), false, Transport::Udp, 0);
         (datagram.payload_captured, datagram.link_group) = (0, false);
-        table.update(&datagram, trace, 5);
+        table.update(&datagram, copy_place, 5);
         let likely = table.prefetch_flow(5);
         let mut next = |table: &mut Table, hash: u64, flow: FlowIndex| {
             datagram.ts.0 += 1;
             datagram.ip_id += 1;
-            (table.advance(&datagram, trace, hash, flow), table.advance(&datagram, trace, hash, flow))
+            (table.advance(&datagram, copy_place, hash, flow), table.advance(&datagram, copy_place, hash, flow))
         };
         assert_eq!(next(&mut table, 5, likely), (Advance::Silent, Advance::Unusual { copy: true }));
         assert_eq!(next(&mut table, 6, FlowIndex::default()).0, Advance::Unusual { copy: false });
@@ -805,7 +805,7 @@ mod tests {
                 (packet.payload_len, packet.link_group) = (0, false);
                 let tcp = Tcp { seq: 7, ack: if client { 0 } else { 8 }, flags, window: 3, checksum: 0 };
                 packet.layer = if transport == Transport::Tcp { Layer::Tcp(tcp) } else { Layer::Udp { checksum: 0 } };
-                table.update(&packet, Trace::of(number << 32, packet.numbers()), 5);
+                table.update(&packet, CopyPlace::of(number << 32, packet.numbers()), 5);
             }
             let flow = table.flows().next().unwrap().flow();
             assert_eq!((table.flows().count(), table.beside.details()), (1, 0));

@@ -22,8 +22,8 @@ use crate::learn::listen::Attention;
 use crate::learn::listen::Heard;
 use crate::learn::listen::listen;
 use crate::learn::listen::tells;
-use crate::learn::rpc::RpcSession;
 use crate::learn::rpc_flow::FlowId;
+use crate::learn::session::Session;
 use crate::model::addr::Side;
 use crate::model::app::AppProto;
 use crate::model::app::ProtoSet;
@@ -97,8 +97,8 @@ pub(crate) struct Ears {
 struct Talk {
     id: FlowId,
     ears: [Ear; 2],
-    /// Once either end spoke DCE/RPC: it is listened to as long as it lasts.
-    rpc: Option<Box<RpcSession>>,
+    /// Once either end spoke what is followed: it is listened to as long as that may teach.
+    session: Option<Box<Session>>,
     /// Bytes that all of this holds, as last told.
     held: usize,
 }
@@ -168,12 +168,12 @@ impl Ears {
             }
             let Some(speech) = table.speech_mut(index) else { return };
             let mut said = Utterance { packet, payload, speech, counts: &mut self.counts, knowledge };
-            let is_rpc = datagram(&mut said);
+            let followed = datagram(&mut said);
             let speech = *said.speech;
-            if is_rpc {
+            if let Some(proto) = followed {
                 let Some(talk) = self.talk(table, index) else { return };
-                let rpc = talk.rpc.get_or_insert_with(|| session(talk.id));
-                rpc.datagram(packet.from, payload, packet.ts, packet.frame, knowledge);
+                let session = talk.session.get_or_insert_with(|| Box::new(Session::new(proto, talk.id)));
+                session.datagram(packet.from, payload, packet.ts, packet.frame, knowledge);
             } else if is_exhausted(&speech, packets) {
                 self.end(table, index);
             }
@@ -192,7 +192,7 @@ impl Ears {
         let mut counts = EarCounts::default();
         let over = talk.hear(Utterance { packet, payload, speech, counts: &mut counts, knowledge });
         let (before, after) = talk.weigh();
-        let done = talk.rpc.is_none() && talk.ear(packet.from).state == State::Done;
+        let done = talk.is_over() && talk.ear(packet.from).state == State::Done;
         self.held = (self.held + after).saturating_sub(before);
         self.counts.add(counts);
         if over {
@@ -215,7 +215,7 @@ impl Ears {
         let Layer::Tcp(tcp) = packet.layer else { return None };
         let first_byte = table.first_byte(index, packet.from);
         let (mut heard, more) = recognise(packet.key.transport, payload.get(..OPENING_MAX).unwrap_or(payload));
-        if is_rpc(heard) {
+        if followed(heard).is_some() {
             return None;
         }
         let Some(first_byte) = first_byte else {
@@ -260,7 +260,7 @@ impl Ears {
             prefetch_index(std::slice::from_ref(&talk.id), 0);
             prefetch_index(talk.ears.as_slice(), 0);
             prefetch_index(talk.ears.as_slice(), 1);
-            prefetch_index(std::slice::from_ref(&talk.rpc), 0);
+            prefetch_index(std::slice::from_ref(&talk.session), 0);
         }
     }
 
@@ -342,8 +342,8 @@ impl Ears {
     }
 }
 
-/// A datagram stands for itself. Whether it is DCE/RPC.
-fn datagram(said: &mut Utterance<'_>) -> bool {
+/// A datagram stands for itself. What it is, if that is followed.
+fn datagram(said: &mut Utterance<'_>) -> Option<AppProto> {
     let (side, payload) = (said.packet.from, said.payload);
     let mut heard = *said.speech.of(side);
     if !heard.certain {
@@ -358,7 +358,7 @@ fn datagram(said: &mut Utterance<'_>) -> bool {
         }
     }
     said.tell(heard, payload);
-    is_rpc(heard)
+    followed(heard)
 }
 
 /// Whether further datagrams of a flow will tell nothing: none of the first was anything for certain, or all is known of
@@ -368,15 +368,12 @@ fn is_exhausted(speech: &Speech, packets: u64) -> bool {
     if ends.iter().all(|said| !said.certain) {
         return packets >= DATAGRAMS_UNKNOWN_MAX;
     }
-    ends.iter().all(|said| said.certain && !is_rpc(**said) && said.proto.is_some_and(|proto| !tells(proto)))
+    ends.iter().all(|said| said.certain && followed(**said).is_none() && said.proto.is_some_and(|proto| !tells(proto)))
 }
 
-fn session(id: FlowId) -> Box<RpcSession> {
-    Box::new(RpcSession::new(id.key, id.first_frame))
-}
-
-fn is_rpc(said: Said) -> bool {
-    matches!(said.proto, Some(AppProto::DceRpc | AppProto::NcacnHttp))
+/// What somebody speaks, if it is followed.
+fn followed(said: Said) -> Option<AppProto> {
+    said.proto.filter(|proto| Session::follows(*proto))
 }
 
 impl Talk {
@@ -390,13 +387,13 @@ impl Talk {
             }
         };
         let id = FlowId { key: flow.key, first_frame: flow.first_frame };
-        Self { id, ears: [ear(Side::Low), ear(Side::High)], rpc: None, held: 0 }
+        Self { id, ears: [ear(Side::Low), ear(Side::High)], session: None, held: 0 }
     }
 
     /// How many bytes were held when this was last asked, and how many are now.
     fn weigh(&mut self) -> (usize, usize) {
         let ears: usize = self.ears.iter().map(|ear| ear.opening.capacity() + ear.stream.held()).sum();
-        let now = ears + self.rpc.as_ref().map_or(0, |rpc| rpc.held());
+        let now = ears + self.session.as_ref().map_or(0, |session| session.held());
         (std::mem::replace(&mut self.held, now), now)
     }
 
@@ -422,11 +419,17 @@ impl Talk {
             self.piece(&bytes, &mut said);
         }
         let in_crumbs = self.ear(side).crumbs >= CRUMBS_MAX;
-        if self.rpc.is_some() && in_crumbs {
+        // Either end of SMB keeps a connection alive by messages of four bytes.
+        if in_crumbs && self.session.as_ref().is_some_and(|session| session.is_rpc()) {
             said.knowledge.rpc().count(Count::LostPlace, 1);
             return true;
         }
-        self.rpc.as_ref().is_none_or(|rpc| rpc.is_lost()) && self.ears.iter().all(|ear| ear.state == State::Done)
+        self.is_over() && self.ears.iter().all(|ear| ear.state == State::Done)
+    }
+
+    /// Whether there is nothing to follow.
+    fn is_over(&self) -> bool {
+        self.session.as_ref().is_none_or(|session| session.is_lost())
     }
 
     fn ear(&mut self, side: Side) -> &mut Ear {
@@ -446,16 +449,16 @@ impl Talk {
             ear.state = State::Done;
             ear.opening = Vec::new();
         }
-        if let Some(rpc) = &mut self.rpc {
-            rpc.gap(side);
+        if let Some(session) = &mut self.session {
+            session.gap(side);
         }
     }
 
     /// The next bytes of a stream.
     fn piece(&mut self, bytes: &[u8], said: &mut Utterance<'_>) {
         let (side, ts, frame) = (said.packet.from, said.packet.ts, said.packet.frame);
-        if let Some(rpc) = &mut self.rpc {
-            rpc.stream(side, bytes, ts, frame, said.knowledge);
+        if let Some(session) = &mut self.session {
+            session.stream(side, bytes, ts, frame, said.knowledge);
         }
         let ear = self.ear(side);
         ear.crumbs = if bytes.len() < CRUMB_LEN { ear.crumbs.saturating_add(1) } else { 0 };
@@ -468,14 +471,16 @@ impl Talk {
         }
         let view = if opening.is_empty() { bytes } else { &opening };
         ear.listen(view, said);
-        if self.rpc.is_none() && is_rpc(*said.speech.of(side)) {
-            let mut rpc = session(self.id);
+        if self.session.is_none()
+            && let Some(proto) = followed(*said.speech.of(side))
+        {
+            let mut session = Session::new(proto, self.id);
             let earlier = &self.ear(side.other()).opening;
             if !earlier.is_empty() {
-                rpc.stream(side.other(), earlier, ts, frame, said.knowledge);
+                session.stream(side.other(), earlier, ts, frame, said.knowledge);
             }
-            rpc.stream(side, view, ts, frame, said.knowledge);
-            self.rpc = Some(rpc);
+            session.stream(side, view, ts, frame, said.knowledge);
+            self.session = Some(Box::new(session));
         }
         let ear = self.ear(side);
         if ear.state != State::Done && ear.from_start {

@@ -5,9 +5,11 @@
 //! terminal.
 
 pub mod ears;
-#[cfg(target_os = "linux")]
+pub mod evidence;
+#[cfg(all(target_os = "linux", feature = "live"))]
 pub mod live;
 pub mod observe;
 pub mod run;
 mod shard;
+pub mod trace;
 mod worker;

@@ -22,7 +22,7 @@ use crate::decode::decoder::Decoder;
 use crate::decode::packet::Decoded;
 use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
-use crate::flow::duplicate::Trace;
+use crate::flow::duplicate::CopyPlace;
 use crate::flow::fold::Folds;
 use crate::flow::limits::Counters;
 use crate::flow::limits::Limits;
@@ -415,8 +415,8 @@ impl<'a> Reader<'a> {
         let bytes = batch.bytes(frame);
         let outline = self.decoder.outline(frame, bytes)?;
         let mix = mix_of_v4(outline.ends());
-        let (hash, trace) = (self.hash.of_v4(outline.ends()), Trace::of(mix, outline.numbers(bytes)));
-        Some(Handle { hash, trace, outline, beside: IN_FRAME, frame: number, shard: shard_of(mix) })
+        let (hash, copy_place) = (self.hash.of_v4(outline.ends()), CopyPlace::of(mix, outline.numbers(bytes)));
+        Some(Handle { hash, copy_place, outline, beside: IN_FRAME, frame: number, shard: shard_of(mix) })
     }
 
     /// The packet of a frame that is not plain, if it has one, and what finds its flow.

@@ -4,7 +4,7 @@ use crate::capture::batch::Frame;
 use crate::capture::batch::FrameBatch;
 use crate::decode::packet::Packet;
 use crate::decode::plain::Outline;
-use crate::flow::duplicate::Trace;
+use crate::flow::duplicate::CopyPlace;
 use crate::flow::limits::Limits;
 use crate::flow::record::Flow;
 use crate::flow::table::Advance;
@@ -27,7 +27,7 @@ pub(crate) struct Handle {
     /// The seeded hash of its key.
     pub(crate) hash: u64,
     /// What leads to its copies.
-    pub(crate) trace: Trace,
+    pub(crate) copy_place: CopyPlace,
     /// What makes the packet of its frame.
     pub(crate) outline: Outline,
     /// If nothing does, its place among the packets that lie beside the handles; else [`IN_FRAME`].
@@ -42,8 +42,8 @@ impl Handle {
     /// Of a packet that lies by itself.
     pub(crate) fn of(packet: &Packet, hash: &KeyHash) -> Self {
         let mix = mix_of(&packet.key);
-        let (hash, trace) = (hash.of(&packet.key), Trace::of(mix, packet.numbers()));
-        Self { hash, trace, outline: Outline::default(), beside: 0, frame: 0, shard: shard_of(mix) }
+        let (hash, copy_place) = (hash.of(&packet.key), CopyPlace::of(mix, packet.numbers()));
+        Self { hash, copy_place, outline: Outline::default(), beside: 0, frame: 0, shard: shard_of(mix) }
     }
 }
 
@@ -177,7 +177,7 @@ impl<'a> Worker<'a> {
     fn prefetch_slots(&self, block: &[Handle]) {
         for handle in block {
             if let Some(shard) = self.shards.get(usize::from(handle.shard)) {
-                shard.table.prefetch_slot(handle.trace, handle.hash);
+                shard.table.prefetch_slot(handle.copy_place, handle.hash);
             }
         }
     }
@@ -233,7 +233,7 @@ impl<'a> Worker<'a> {
         }
         let Some(bytes) = frames.arena.get(frame.at as usize..) else { return };
         let Some(packet) = handle.outline.packet(frame, bytes) else { return };
-        match self.shard(handle).table.advance(&packet, handle.trace, handle.hash, flow) {
+        match self.shard(handle).table.advance(&packet, handle.copy_place, handle.hash, flow) {
             Advance::Silent => {}
             // The packet is made again, so that above nothing of it but what was asked for is ever written down.
             Advance::Speaks { held } => {
@@ -252,7 +252,7 @@ impl<'a> Worker<'a> {
 
     /// Counts a packet by itself; `bytes` are those of its frame.
     pub(crate) fn count_one(&mut self, handle: &Handle, packet: &Packet, bytes: &[u8]) {
-        let event = self.shard(handle).table.update(packet, handle.trace, handle.hash);
+        let event = self.shard(handle).table.update(packet, handle.copy_place, handle.hash);
         self.heed(handle, packet, bytes, event);
     }
 

@@ -8,6 +8,7 @@ pub mod community_id;
 pub mod counts;
 pub mod diff;
 pub mod diff_pages;
+pub mod evidence;
 mod exercised;
 pub mod facts;
 pub(crate) mod filter;
@@ -29,8 +30,10 @@ pub mod rpc;
 pub(crate) mod sample;
 pub mod sanitise;
 pub mod saved;
+pub mod schema;
 mod sentence;
 pub mod status;
+pub mod vantage;
 pub(crate) mod words;
 
 use serde::Serialize;
@@ -65,6 +68,7 @@ use crate::report::readiness::Untold;
 use crate::report::rpc::EndpointRow;
 use crate::report::rpc::Stale;
 use crate::report::sanitise::Shown;
+use crate::report::vantage::Vantage;
 
 /// Everything that is told of a run. Serialises as schema `portolan/report/1`.
 #[derive(Debug, Serialize)]
@@ -93,6 +97,9 @@ pub struct Report<'a> {
     pub readiness_cut: u64,
     /// Which dynamic ports of each server were really used, in order of server.
     pub ranges: Vec<ServerRange>,
+    /// What a second capture, from the server's side, says of where flows were lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vantage: Option<Vantage>,
 }
 
 /// The program.
@@ -224,6 +231,7 @@ impl<'a> Report<'a> {
             readiness_pairs: readiness.pairs,
             readiness_cut: readiness.cut,
             ranges,
+            vantage: None,
         }
     }
 

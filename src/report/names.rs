@@ -207,10 +207,9 @@ impl<'a> Names<'a> {
     }
 
     /// The endpoint mapper and its port over TCP.
-    pub(crate) fn mapper(&self) -> Option<(ServiceId, u16)> {
-        let mappers = (0..).zip(self.catalogue.services()).filter(|(_, service)| service.mapper);
-        let mut ports = mappers.flat_map(|(id, service)| service.ports.iter().map(move |ports| (ServiceId(id), ports)));
-        ports.find(|(_, ports)| ports.transport == Transport::Tcp).map(|(id, ports)| (id, ports.low))
+    pub(crate) fn mapper(&self) -> Option<ServiceId> {
+        let mut services = (0..).zip(self.catalogue.services());
+        services.find(|(_, service)| service.mapper).map(|(id, _)| ServiceId(id))
     }
 
     /// The roles of a host and why it has them.

@@ -354,6 +354,12 @@ pub(crate) const FOLDER: Folder = Folder {
             packets::escape_names,
         ),
         Capture::bytes(
+            "text_everywhere.pcap",
+            "terminal codes, HTML, a formula, line breaks and right-to-left marks in DNS, Netlogon, TLS, HTTP and LDAP",
+            "tcp/88 dropped, the rest open; no output holds the bytes as they are",
+            packets::escape_everywhere,
+        ),
+        Capture::bytes(
             "payload_lengths.pcap",
             "LDAP, Kerberos, SMB, RPC and mapper messages that lie about their length",
             "all flows open; payloads are not read yet",

@@ -24,6 +24,7 @@ use crate::craft::scene::Scene;
 use crate::craft::scene::Shot;
 use crate::craft::tcp::Tcp;
 use crate::craft::tcp::connect;
+use crate::craft::tcp::dropped;
 
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
@@ -381,6 +382,42 @@ pub(crate) fn escape_names() -> Vec<u8> {
     {
         scene.udp_exchange(&CLIENT, &DC1, 53, &payload::dns_query(9, name, 1), &payload::dns_a(9, name, &DC1));
     }
+    play::ldap(&mut scene, &CLIENT, &DC1);
+    Pcap::ETHERNET.file(&scene.ethernet())
+}
+
+/// The same text in every place where a protocol of this domain has text: names in DNS and Netlogon, a server's name in
+/// TLS, lines of HTTP, names and explanations in LDAP. A connection that is dropped gives a finding with the names.
+pub(crate) fn escape_everywhere() -> Vec<u8> {
+    const EVIL: [&str; 5] = [
+        "\x1b]0;owned\x07\x1b[2J",
+        "<script>alert(1)</script>",
+        "=cmd|' /C calc'!A0",
+        "x\r\nadd rule inet f c accept\n# \"; }",
+        "\u{202e}gpj.exe\u{2066}",
+    ];
+    let mut scene = Scene::new();
+    play::ldap(&mut scene, &CLIENT, &DC1);
+    for (id, evil) in (1..).zip(EVIL) {
+        let label = evil.replace('.', "-");
+        let pong = payload::cldap_pong_named(
+            id.into(),
+            &label,
+            &format!("{label}.corp.example"),
+            &label[..8.min(label.len())],
+        );
+        scene.udp_exchange(&CLIENT, &DC1, 389, &payload::cldap_ping(id.into()), &pong);
+        let name = format!("{label}.corp.example");
+        scene.udp_exchange(&CLIENT, &DC1, 53, &payload::dns_query(id, &name, 1), &payload::dns_a(id, &name, &DC1));
+        let (search, refused) = payload::ldap_refused(id.into(), evil, evil);
+        connect(&mut scene, &CLIENT, &DC1, 389, &[(&search, &refused)]);
+        connect(&mut scene, &CLIENT, &DC1, 443, &[(&payload::tls_hello(evil), &[21, 3, 3, 0, 2, 2, 112])]);
+        let get = format!("GET /{evil} HTTP/1.1\r\nHost: {evil}\r\nUser-Agent: {evil}\r\n\r\n");
+        let answer = format!("HTTP/1.1 404 {evil}\r\nServer: {evil}\r\nContent-Length: 0\r\n\r\n");
+        connect(&mut scene, &CLIENT, &DC1, 80, &[(get.as_bytes(), answer.as_bytes())]);
+    }
+    dropped(&mut scene, &CLIENT, &DC1, 88, &[0, 1000, 3000]);
+    scene.wait_ms(8000);
     play::ldap(&mut scene, &CLIENT, &DC1);
     Pcap::ETHERNET.file(&scene.ethernet())
 }

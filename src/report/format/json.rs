@@ -40,6 +40,9 @@ pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     page.field("readiness_pairs", &report.readiness_pairs)?;
     page.field("readiness_cut", &report.readiness_cut)?;
     page.field("ranges", &report.ranges)?;
+    if let Some(vantage) = &report.vantage {
+        page.field("vantage", vantage)?;
+    }
     page.gathered.extend_from_slice(b"\n}\n");
     page.out.write_all(&page.gathered)
 }

@@ -10,6 +10,7 @@ use crate::report::findings::KINDS;
 use crate::report::format::answers;
 use crate::report::format::summary;
 use crate::report::format::summary::ROWS_MAX;
+use crate::report::format::text::frames_of_both;
 use crate::report::format::text::ports;
 use crate::report::moment::span;
 use crate::report::pairs::Pair;
@@ -26,6 +27,7 @@ pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     let notes: Vec<String> = report.health.notes.iter().map(ToString::to_string).collect();
     list(out, "Beware", &notes)?;
     list(out, "Capture", &summary::facts(report))?;
+    vantage(report, out)?;
     for kind in KINDS {
         let total = summary::of_kind(report, kind);
         if total == 0 {
@@ -57,6 +59,33 @@ pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
         row(out, &pair_cells(pair, &service))?;
     }
     remainder(out, report.pairs.rows_len())
+}
+
+fn vantage(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let Some(vantage) = &report.vantage else { return Ok(()) };
+    let mut facts: Vec<String> = vantage.notes.iter().map(ToString::to_string).collect();
+    facts.extend(vantage.server_side.iter().map(|input| format!("server's side: {}", summary::input(input))));
+    facts.extend(vantage.facts());
+    list(out, "Two capture points", &facts)?;
+    if vantage.rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    table(out, &["Client", "Server", "Service", "Port", "Place", "Confidence", "Flows", "What to know"])?;
+    for told in vantage.rows.iter().take(ROWS_MAX) {
+        let cells = [
+            told.client.to_string(),
+            told.server.to_string(),
+            told.service.to_string(),
+            format!("{}/{}", told.transport, told.port),
+            told.place.replace('_', " "),
+            told.confidence.to_owned(),
+            thousands(told.flows),
+            format!("{}{}", told.text, frames_of_both(told)),
+        ];
+        row(out, &cells)?;
+    }
+    remainder(out, vantage.rows.len())
 }
 
 fn readiness(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {

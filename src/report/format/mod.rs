@@ -2,13 +2,18 @@
 
 mod answers;
 pub mod csv;
+pub mod ecs;
+pub mod eve;
 pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod ndjson;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 mod pen;
 pub(crate) mod summary;
 pub mod text;
+pub mod zeek;
 
 use std::io;
 use std::io::Write;
@@ -42,7 +47,7 @@ pub struct Style {
 pub struct Format {
     /// Its name on the command line.
     pub name: &'static str,
-    /// The ending of its files.
+    /// The ending of its files, behind a dot or alone.
     pub extension: &'static str,
     /// Writes it, in many small pieces: the writer should have a buffer. Fails only if the writer does.
     pub write: fn(&Pages<'_>, &mut dyn Write) -> io::Result<()>,
@@ -56,6 +61,14 @@ pub const FORMATS: &[Format] = &[
     Format { name: "csv", extension: "csv", write: |pages, out| csv::write(pages.report, out) },
     Format { name: "html", extension: "html", write: |pages, out| html::write(pages.report, out) },
     Format { name: "md", extension: "md", write: |pages, out| markdown::write(pages.report, out) },
+    Format { name: "ecs", extension: "ecs.ndjson", write: ecs::write },
+    Format { name: "eve", extension: "eve.ndjson", write: eve::write },
+    Format { name: "zeek", extension: "log", write: zeek::write },
+    Format { name: "zeek-json", extension: "zeek.ndjson", write: zeek::write_json },
+    #[cfg(feature = "parquet")]
+    Format { name: "parquet", extension: "parquet", write: parquet::write_flows },
+    #[cfg(feature = "parquet")]
+    Format { name: "parquet-pairs", extension: "pairs.parquet", write: parquet::write_pairs },
 ];
 
 /// The format of that name.
@@ -63,7 +76,34 @@ pub fn by_name(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
 }
 
-/// The format of files that end so, without the dot.
-pub fn by_extension(extension: &str) -> Option<&'static Format> {
-    FORMATS.iter().find(|format| format.extension == extension)
+/// The format of a file of that name: the longest extension that it ends with.
+pub fn by_file_name(name: &str) -> Option<&'static Format> {
+    let name = name.to_ascii_lowercase();
+    let ends = |format: &&Format| {
+        let double = format.extension.contains('.');
+        name.strip_suffix(format.extension)
+            .is_some_and(|rest| rest.ends_with('.') || (double && (rest.is_empty() || rest.ends_with(['-', '_']))))
+    };
+    FORMATS.iter().filter(ends).max_by_key(|format| format.extension.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_ending_counts() {
+        let name = |file: &str| by_file_name(file).map(|format| format.name);
+        assert_eq!(name("report.json"), Some("json"));
+        assert_eq!(name("a.b.NDJSON"), Some("ndjson"));
+        assert_eq!(name("sensor1.ecs.ndjson"), Some("ecs"));
+        assert_eq!(name("conn.log"), Some("zeek"));
+        #[cfg(feature = "parquet")]
+        assert_eq!(
+            ["flows.parquet", "pairs.parquet", "dc1-pairs.parquet"].map(name),
+            [Some("parquet"), Some("parquet-pairs"), Some("parquet-pairs")]
+        );
+        assert_eq!(name("report.xjson"), None);
+        assert_eq!([name("report"), name("json")], [None, None]);
+    }
 }

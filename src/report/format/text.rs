@@ -14,10 +14,13 @@ use crate::report::format::answers;
 use crate::report::format::summary;
 use crate::report::format::summary::ROWS_MAX;
 use crate::report::moment::span;
+use crate::report::names::FrameName;
 use crate::report::names::Party;
 use crate::report::pairs::PairService;
 use crate::report::readiness::ReadinessRow;
 use crate::report::sentence;
+use crate::report::vantage::Vantage;
+use crate::report::vantage::VantageRow;
 use crate::report::words::count;
 use crate::report::words::shares;
 use crate::report::words::some;
@@ -46,6 +49,7 @@ pub fn write(report: &Report<'_>, style: Style, out: &mut dyn Write) -> io::Resu
     let mut page = Page { out, style };
     page.paragraph("", "", &format!("{} {}: {}", report.tool.name, report.tool.version, summary::tally(report)))?;
     page.capture(report)?;
+    page.vantage(report)?;
     for kind in KINDS {
         page.findings(report, kind)?;
     }
@@ -102,6 +106,36 @@ impl Page<'_> {
         summary::facts(report).iter().try_for_each(|fact| self.paragraph("  ", "    ", fact))
     }
 
+    /// The second capture, and what was lost that no finding tells.
+    fn vantage(&mut self, report: &Report<'_>) -> io::Result<()> {
+        let Some(vantage) = &report.vantage else { return Ok(()) };
+        self.heading("TWO CAPTURE POINTS", BOLD)?;
+        for note in &vantage.notes {
+            self.paragraph("  - ", "    ", note.as_str())?;
+        }
+        for input in &vantage.server_side {
+            self.paragraph("  ", "    ", &format!("server's side: {}", summary::input(input)))?;
+        }
+        vantage.facts().iter().try_for_each(|fact| self.paragraph("  ", "    ", fact))?;
+        for row in vantage.rows.iter().take(ROWS_MAX) {
+            let outside = row.outside.as_ref().map(|ends| format!(" ({ends} there)")).unwrap_or_default();
+            let line = format!(
+                "{} -> {}{outside} {}, {}/{}: {}, {}, {}",
+                row.client,
+                row.server,
+                row.service,
+                row.transport,
+                row.port,
+                row.place.replace('_', " "),
+                row.confidence,
+                count(row.flows, "flow")
+            );
+            self.paragraph("  ", "      ", &line)?;
+            self.paragraph("      ", "      ", &format!("{}{}", row.text, frames_of_both(row)))?;
+        }
+        self.remainder(vantage.rows.len())
+    }
+
     fn rpc_ports(&mut self, report: &Report<'_>) -> io::Result<()> {
         let rows = summary::rpc_ports(report);
         if rows.is_empty() {
@@ -135,7 +169,7 @@ impl Page<'_> {
             if brief {
                 self.brief(&finding)?;
             } else {
-                self.whole(number, &finding)?;
+                self.whole(number, &finding, report.vantage.as_ref())?;
             }
         }
         self.remainder(total)
@@ -170,13 +204,16 @@ impl Page<'_> {
         self.paragraph("  ", "      ", &line)
     }
 
-    fn whole(&mut self, number: usize, finding: &Finding) -> io::Result<()> {
+    fn whole(&mut self, number: usize, finding: &Finding, vantage: Option<&Vantage>) -> io::Result<()> {
         let line = format!("{}, {} ({})", headline(finding), finding.confidence, finding.reason);
         if number > 1 {
             writeln!(self.out)?;
         }
         self.paragraph(&format!("{number:>3}. "), "     ", &line)?;
         self.paragraph("     ", "     ", &finding.text)?;
+        for row in vantage.into_iter().flat_map(|vantage| vantage.of_finding(finding)) {
+            self.paragraph("     ", "     ", &format!("With the server's side: {}", row.text))?;
+        }
         let frames: Vec<String> = finding.frames.iter().map(ToString::to_string).collect();
         if !frames.is_empty() {
             self.paragraph("     ", "       ", &format!("Frames: {}", frames.join(", ")))?;
@@ -278,6 +315,16 @@ impl Page<'_> {
             row(&service).iter().try_for_each(|line| writeln!(self.out, "{line}"))?;
         }
         self.remainder(report.pairs.rows_len())
+    }
+}
+
+/// ` Frames: 4, 9; server's side 7`, or nothing.
+pub(crate) fn frames_of_both(row: &VantageRow) -> String {
+    let list = |frames: &[FrameName]| frames.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match (row.frames.as_slice(), row.server_frames.as_slice()) {
+        ([], []) => String::new(),
+        (here, []) => format!(" Frames: {}", list(here)),
+        (here, there) => format!(" Frames: {}; server's side {}", list(here), list(there)),
     }
 }
 

@@ -119,10 +119,15 @@ pub(crate) fn cldap_ping(id: u32) -> Vec<u8> {
 
 /// The answer of the controller DC1: a `NETLOGON_SAM_LOGON_RESPONSE_EX` (MS-ADTS 6.3.1.9).
 pub(crate) fn cldap_pong(id: u32) -> Vec<u8> {
+    cldap_pong_named(id, "corp.example", "dc1.corp.example", "DC1")
+}
+
+/// The same by a controller that goes by these names.
+pub(crate) fn cldap_pong_named(id: u32, domain: &str, host: &str, short: &str) -> Vec<u8> {
     let mut value = vec![23, 0, 0, 0];
     value.extend(0x0000_f3fd_u32.to_le_bytes());
     value.extend([0x51; 16]);
-    for name in ["corp.example", "corp.example", "dc1.corp.example", "CORP", "DC1", "", "HQ", "HQ"] {
+    for name in [domain, domain, host, "CORP", short, "", "HQ", "HQ"] {
         if name.is_empty() {
             value.push(0);
         } else {
@@ -131,6 +136,28 @@ pub(crate) fn cldap_pong(id: u32) -> Vec<u8> {
     }
     value.extend([5, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
     ldap_answer(id, "Netlogon", &value)
+}
+
+/// A search below this name, and the server's refusal with this explanation.
+pub(crate) fn ldap_refused(id: u32, base: &str, explanation: &str) -> (Vec<u8>, Vec<u8>) {
+    let (zero, no, scope) = (int(0), tlv(0x01, &[&[0]]), enumerated(0));
+    let filter = tlv(0x87, &[base.as_bytes()]);
+    let base = octets(base.as_bytes());
+    let wanted = seq(&[&octets(b"cn")]);
+    let search = seq(&[&int(id), &tlv(0x63, &[&base, &scope, &scope, &zero, &zero, &no, &filter, &wanted])]);
+    let done = tlv(0x65, &[&enumerated(32), &base, &octets(explanation.as_bytes())]);
+    (search, seq(&[&int(id), &done]))
+}
+
+/// A `ClientHello` of TLS 1.2 (RFC 5246 section 7.4.1.2) for a server of this name (RFC 6066 section 3).
+pub(crate) fn tls_hello(name: &str) -> Vec<u8> {
+    let long = |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat();
+    let names = long(&[&[0][..], &long(name.as_bytes())].concat());
+    let extensions = long(&[&[0, 0][..], &long(&names)].concat());
+    let body = [&[3, 3][..], &[0x33; 32], &[0], &[0, 2, 0xc0, 0x2f], &[1, 0], &extensions].concat();
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    let handshake = [&[1][..], &length[1..], &body].concat();
+    [&[22, 3, 1][..], &long(&handshake)].concat()
 }
 
 fn ldap_query(id: u32, filter: &[u8], attribute: &str) -> Vec<u8> {

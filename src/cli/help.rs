@@ -1,0 +1,85 @@
+//! Help where people look: what to type, manual pages, completions, schemas. All but the schemas come from the words of
+//! the command line itself.
+
+use std::io;
+use std::io::Write;
+use std::path::Path;
+
+use clap::Command;
+use clap::CommandFactory;
+use clap::builder::PossibleValuesParser;
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use crate::cli::args::Cli;
+use crate::cli::args::EXAMPLES;
+use crate::cli::exit;
+use crate::cli::exit::Stop;
+use crate::cli::output::to_file;
+use crate::cli::output::to_stdout;
+use crate::report::schema::SCHEMAS;
+
+/// Says what to type to somebody who typed nothing but the name.
+#[expect(clippy::print_stderr, reason = "the program speaks to the person here")]
+pub(super) fn say_what_to_type() {
+    eprintln!("portolan reads network captures and tells which Active Directory, Exchange and Windows flows");
+    eprintln!("are blocked or unexpected, per host pair, with evidence.\n\n{EXAMPLES}\n\nMore: portolan --help");
+}
+
+/// Prints the completions for a shell.
+///
+/// # Errors
+/// [`Stop`] if standard output cannot be written.
+pub(super) fn completions(shell: Shell) -> Result<u8, Stop> {
+    let mut made = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "portolan", &mut made);
+    to_stdout(|out| out.write_all(&made))?;
+    Ok(exit::CLEAN)
+}
+
+/// Prints the manual page, or writes those of all commands into `dir`.
+///
+/// # Errors
+/// [`Stop`] if they cannot be written.
+pub(super) fn man(dir: Option<&Path>) -> Result<u8, Stop> {
+    let mut whole = Cli::command();
+    whole.build();
+    let Some(dir) = dir else {
+        to_stdout(|out| page(&whole, out))?;
+        return Ok(exit::CLEAN);
+    };
+    if !dir.is_dir() {
+        return Err(Stop::io(format!("there is no folder {}", dir.display())));
+    }
+    pages(&whole, dir)?;
+    Ok(exit::CLEAN)
+}
+
+fn page(command: &Command, out: &mut dyn Write) -> io::Result<()> {
+    // Without a date, so that the same program gives the same page.
+    let mut buffer = Vec::new();
+    Man::new(command.clone()).date("").manual("portolan").render(&mut buffer)?;
+    out.write_all(&buffer)
+}
+
+fn pages(command: &Command, dir: &Path) -> Result<(), Stop> {
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
+    to_file(&dir.join(format!("{name}.1")), |out| page(command, out))?;
+    let own = command.get_subcommands().filter(|command| command.get_name() != "help");
+    own.filter(|command| !command.is_hide_set()).try_for_each(|command| pages(command, dir))
+}
+
+/// Prints a schema.
+///
+/// # Errors
+/// [`Stop`] if standard output cannot be written.
+pub(super) fn schema(name: &str) -> Result<u8, Stop> {
+    let text = SCHEMAS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text).unwrap_or_default();
+    to_stdout(|out| out.write_all(text.as_bytes()))?;
+    Ok(exit::CLEAN)
+}
+
+/// The names of the schemas.
+pub(crate) fn schema_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(SCHEMAS.iter().map(|(name, _)| *name))
+}
