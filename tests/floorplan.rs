@@ -46,6 +46,7 @@ const MAY_NAME: &[(&str, &str, &str)] = &[
         "the hint beside a UUID that is none shows how one is written",
     ),
     ("report/format/csv.rs", "client", "the head of a column: who began the flow"),
+    ("report/format/parquet.rs", "client", "the name of a column: who began the flow"),
 ];
 
 #[test]

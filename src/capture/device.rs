@@ -9,8 +9,6 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::ifaddrs::getifaddrs;
-use nix::net::if_::InterfaceFlags;
 use nix::poll::PollFd;
 use nix::poll::PollFlags;
 use nix::poll::PollTimeout;
@@ -25,6 +23,7 @@ use crate::capture::batch::FrameBatch;
 use crate::capture::batch::LinkType;
 use crate::capture::error::CaptureError;
 use crate::capture::socket;
+use crate::capture::socket::Identity;
 use crate::capture::walk::BATCH_FRAMES;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -146,14 +145,6 @@ impl LinkState {
     }
 }
 
-/// Which interface has a name now: another one of the same name has another number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Bound {
-    number: usize,
-    /// `ARPHRD_`: what its frames begin with.
-    kind: u16,
-}
-
 /// One handle on an interface.
 pub struct Ring {
     name: String,
@@ -163,8 +154,8 @@ pub struct Ring {
     input: u16,
     link: LinkType,
     handle: Option<Capture<Active>>,
-    /// The kernel's number and kind of the interface that the handle is bound to; nothing for the device of all.
-    bound: Option<Bound>,
+    /// The interface that the handle is bound to; nothing for the device of all.
+    bound: Option<Identity>,
     /// The interface that it was bound to is there no more.
     lost: bool,
     /// What libpcap counted when it was last asked; it counts in 32 bits.
@@ -235,10 +226,10 @@ impl Ring {
     /// # Errors
     /// As [`Ring::open`].
     pub fn reopen(&mut self) -> Result<(), CaptureError> {
-        let (before, now) = (self.bound, interface(&self.name).map(|(_, bound)| bound));
+        let (before, now) = (self.bound, self.now_bound());
         if let (Some(handle), Some(before), Some(now)) = (&mut self.handle, before, now)
-            && before.kind == now.kind
-            && socket::bind_again(handle, now.number, self.options.promiscuous).is_ok()
+            && before.is_like(now)
+            && socket::bind_again(handle, now, self.options.promiscuous).is_ok()
         {
             self.carried.0 = carried(&self.name).unwrap_or(0);
             (self.bound, self.lost) = (Some(now), false);
@@ -248,7 +239,6 @@ impl Ring {
     }
 
     fn open_handle(&mut self) -> Result<(), CaptureError> {
-        let bound = interface(&self.name).map(|(_, bound)| bound);
         let options = self.options.clone();
         let bytes = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
         let opened = Capture::from_device(self.name.as_str()).and_then(|inactive| {
@@ -291,8 +281,8 @@ impl Ring {
             }
         }
         self.carried.0 = carried(&self.name).unwrap_or(0);
-        (self.bound, self.lost) = (bound, false);
         self.handle = Some(handle);
+        (self.bound, self.lost) = (self.now_bound(), false);
         Ok(())
     }
 
@@ -331,7 +321,12 @@ impl Ring {
 
     /// Whether its interface went away, and not merely down.
     pub fn is_gone(&self) -> bool {
-        self.bound.is_some() && interface(&self.name).map(|(_, bound)| bound) != self.bound
+        self.bound.is_some() && self.now_bound() != self.bound
+    }
+
+    /// Which interface has the name now.
+    fn now_bound(&self) -> Option<Identity> {
+        socket::identity(self.handle.as_ref()?, &self.name)
     }
 
     /// What was counted until now.
@@ -365,7 +360,15 @@ impl Ring {
 
     /// What the system says of the interface now.
     pub fn link_state(&self) -> LinkState {
-        link_state(&self.name)
+        // Some devices of libpcap are no interfaces of the kernel, and always there.
+        if self.name == ALL {
+            return LinkState::Up;
+        }
+        match self.handle.as_ref().and_then(|handle| socket::carries(handle, &self.name)) {
+            None => LinkState::Gone,
+            Some(true) => LinkState::Up,
+            Some(false) => LinkState::Down,
+        }
     }
 }
 
@@ -381,28 +384,6 @@ pub fn wait<'r>(rings: impl Iterator<Item = &'r Ring>, at_most: Duration) -> boo
     }
     let erred = |events: PollFlags| events.intersects(PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL);
     !waiting.iter().any(|one| one.revents().is_some_and(erred))
-}
-
-/// What the system says of an interface now.
-fn link_state(name: &str) -> LinkState {
-    // Some devices of libpcap are no interfaces of the kernel, and always there.
-    if name == ALL {
-        return LinkState::Up;
-    }
-    match interface(name) {
-        None => LinkState::Gone,
-        Some((flags, _)) if flags.contains(InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING) => LinkState::Up,
-        Some(_) => LinkState::Down,
-    }
-}
-
-/// The kernel's flags of an interface, and which one it is. Asked of the kernel itself: below /sys may be those of
-/// another network namespace.
-fn interface(name: &str) -> Option<(InterfaceFlags, Bound)> {
-    getifaddrs().ok()?.filter(|entry| entry.interface_name == name).find_map(|entry| {
-        let link = *entry.address?.as_link_addr()?;
-        Some((entry.flags, Bound { number: link.ifindex(), kind: link.hatype() }))
-    })
 }
 
 /// Frames in and out, by the interface's own count.

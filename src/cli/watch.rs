@@ -14,6 +14,9 @@ use std::time::Duration;
 use std::time::Instant;
 use std::time::SystemTime;
 
+use nix::time::ClockId;
+use nix::time::clock_gettime;
+
 use crate::capture::device;
 use crate::capture::device::LinkState;
 use crate::capture::device::Ring;
@@ -82,7 +85,8 @@ use crate::report::status::Status;
 /// Time between two judgements, if the last one did not take long.
 const JUDGE_EVERY: Duration = Duration::from_secs(1);
 
-/// At most this part of the time is spent judging.
+/// At most this part of a processor's time is spent judging. Time that others took from it is not counted, or one long
+/// halt of the machine would be followed by a longer silence.
 const JUDGE_SHARE: u32 = 10;
 
 /// How soon a signal is obeyed.
@@ -303,6 +307,8 @@ struct Watch<'w, 'l> {
     /// How each interface was when last told.
     links: Vec<(String, LinkState)>,
     judged_in: Duration,
+    /// The same in processor time.
+    judging_took: Duration,
     status: Option<Status>,
     aside: Aside,
 }
@@ -318,6 +324,11 @@ struct Aside {
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::default().plus(since)
+}
+
+/// What this thread has used of a processor.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 fn earlier(at: Timestamp, by: Duration) -> Timestamp {
@@ -352,6 +363,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             rated: (started, 0, 0),
             links: Vec::new(),
             judged_in: Duration::ZERO,
+            judging_took: Duration::ZERO,
             status: None,
             aside,
         })
@@ -391,7 +403,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             }
             let write = wish == Wish::Report || self.signals.report.swap(false, Ordering::Relaxed);
             let rotate = self.plan.args.rotate.is_some_and(|every| now().since(self.rotated) >= every);
-            if write || rotate || judged.elapsed() >= JUDGE_EVERY.max(self.judged_in * JUDGE_SHARE) {
+            if write || rotate || judged.elapsed() >= JUDGE_EVERY.max(self.judging_took * JUDGE_SHARE) {
                 self.judge(write, rotate)?;
                 judged = Instant::now();
             }
@@ -407,7 +419,7 @@ impl<'w, 'l> Watch<'w, 'l> {
     /// Judges what is known by now and tells what changed; writes the report files if wanted, under dated names if the
     /// report begins anew.
     fn judge(&mut self, write: bool, rotate: bool) -> Result<(), Stop> {
-        let began = Instant::now();
+        let (began, began_cpu) = (Instant::now(), processor_time());
         let leaving = self.leaving(rotate);
         let past = leaving.map_or(live::Expired::default(), |before| self.live.expire(before));
         // What was counted, and until when, is asked for first: nothing that it speaks of is missing in the tables.
@@ -452,6 +464,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             self.rotated = at.0;
         }
         self.judged_in = began.elapsed();
+        self.judging_took = processor_time().saturating_sub(began_cpu);
         Ok(())
     }
 

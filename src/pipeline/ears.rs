@@ -310,8 +310,19 @@ impl Ears {
         self.over.push(number);
     }
 
+    /// Forgets the flows that the table has no more.
+    pub(crate) fn forget_gone(&mut self, table: &Table) {
+        for (index, first_frame) in std::mem::take(&mut self.order) {
+            if table.first_frame(index) == Some(first_frame) {
+                self.order.push_back((index, first_frame));
+            } else if self.talks.get(self.number(index)).is_some_and(|talk| talk.id.first_frame == first_frame) {
+                self.forget(index);
+            }
+        }
+    }
+
     /// How many flows are listened to.
-    fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.talks.len().saturating_sub(self.over.len() + 1)
     }
 

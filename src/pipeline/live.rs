@@ -307,7 +307,7 @@ impl Live<'_> {
         let mut past = Vec::with_capacity(SHARDS);
         for number in 0..SHARDS {
             let Some(worker) = self.workers.get(number % self.workers.len()) else { continue };
-            past.extend(lock(worker).shards_mut().get_mut(number).map(|shard| shard.table.expire(before)));
+            past.extend(lock(worker).shards_mut().get_mut(number).map(|shard| shard.expire(before)));
         }
         lock(&self.gaps).retain(|(_, to)| *to >= before);
         let id = |flow: Flow| (FlowId { key: flow.key, first_frame: flow.first_frame }, flow.last_seen());

@@ -13,6 +13,7 @@ use crate::flow::table::FlowIndex;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::learn::knowledge::Listener;
+use crate::model::time::Timestamp;
 use crate::pipeline::ears::EarCounts;
 use crate::pipeline::ears::Ears;
 use crate::pipeline::shard::KeyHash;
@@ -120,6 +121,13 @@ impl Shard {
     /// What listening cost.
     pub(crate) fn ear_counts(&self) -> EarCounts {
         self.ears.counts
+    }
+
+    /// Takes out the flows that were last seen before a time.
+    pub(crate) fn expire(&mut self, before: Timestamp) -> Table {
+        let past = self.table.expire(before);
+        self.ears.forget_gone(&self.table);
+        past
     }
 }
 
@@ -285,4 +293,56 @@ fn tell(knowledge: &Knowledge, flow: &Flow, packet: &Packet) {
     let port = if flow.key.transport.has_ports() { answerer.port } else { 0 };
     let listener = Listener { addr: answerer.addr, transport: flow.key.transport, port };
     knowledge.answered(listener, packet.ts, packet.frame);
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
+    use super::*;
+    use crate::decode::packet::Layer;
+    use crate::decode::packet::Tcp;
+    use crate::flow::record::SYN;
+    use crate::model::addr::Addr;
+    use crate::model::addr::FlowKey;
+    use crate::model::ids::FrameId;
+    use crate::model::transport::Transport;
+
+    #[test]
+    fn flows_that_leave_take_what_was_heard_of_them_along() {
+        let knowledge = Knowledge::new();
+        let mut worker = Worker::new(Limits::default(), &knowledge);
+        let hash = KeyHash::default();
+        let (client, server) = (Addr::v4([10, 0, 0, 2]), Addr::v4([10, 0, 0, 1]));
+        let (key, from) = FlowKey::of(client, 50_000, server, 80, Transport::Tcp);
+        // A handshake that begins, and bytes that may still be anything of several.
+        for (frame, flags, seq, bytes) in [(1, SYN, 100, &b""[..]), (2, 0x18, 101, b"P")] {
+            let length = u32::try_from(bytes.len()).unwrap();
+            let packet = Packet {
+                frame: FrameId::new(0, frame),
+                ts: Timestamp(frame),
+                key,
+                from,
+                ttl: 64,
+                ip_id: 1,
+                ip_len: 40,
+                payload_len: length,
+                payload_at: 0,
+                payload_captured: length,
+                lead: 0,
+                layer: Layer::Tcp(Tcp { seq, ack: 0, flags, window: 1, checksum: 0 }),
+                link_group: false,
+                tunnels: 0,
+            };
+            worker.count_one(&Handle::of(&packet, &hash), &packet, bytes);
+        }
+        let listened = |worker: &Worker<'_>| worker.shards.iter().map(|shard| shard.ears.count()).sum::<usize>();
+        let expire = |worker: &mut Worker<'_>, before| {
+            let past = worker.shards.iter_mut().map(|shard| shard.expire(Timestamp(before)).flows().count());
+            past.sum::<usize>()
+        };
+        assert_eq!((expire(&mut worker, 2), listened(&worker)), (0, 1));
+        assert_eq!((expire(&mut worker, 3), listened(&worker)), (1, 0));
+        assert_eq!(worker.shards.iter().map(|shard| shard.ear_counts().given_up).sum::<u64>(), 0);
+    }
 }
