@@ -34,11 +34,6 @@ impl Session {
         }
     }
 
-    /// Whether it is RPC right above its transport.
-    pub fn is_rpc(&self) -> bool {
-        matches!(self, Self::Rpc(_))
-    }
-
     /// How many bytes it holds.
     pub fn held(&self) -> usize {
         match self {

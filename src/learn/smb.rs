@@ -34,8 +34,8 @@ pub const PIPES_MAX: usize = 16;
 pub const ASKED_MAX: usize = 64;
 /// Shares of one connection of which it is known whether they are that of pipes; of more, the oldest is forgotten.
 pub const TREES_MAX: usize = 64;
-/// So many pieces in a row with nothing for a pipe, and a connection is given up: about 12 MB of a file.
-pub const IDLE_MAX: u32 = 8192;
+/// So many pieces in a row with nothing for a pipe, and a connection is given up: about 3 MB of a file.
+pub const IDLE_MAX: u32 = 2048;
 /// So many gaps in a row with no command between them, and a connection is given up.
 pub const GAPS_MAX: u32 = 8;
 

@@ -117,10 +117,13 @@ impl Framer {
         }
         let taken = left.get(..most.saturating_sub(self.kept.len())).unwrap_or(left);
         self.kept.extend_from_slice(taken);
-        let kept = std::mem::take(&mut self.kept);
+        let mut kept = std::mem::take(&mut self.kept);
         if self.head(&kept, declared, most, tell) {
             self.go_on(&kept, tell);
-        } else {
+            kept.clear();
+        }
+        if self.kept.is_empty() {
+            // Its room is used again.
             self.kept = kept;
         }
         taken.len()

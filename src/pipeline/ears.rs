@@ -46,11 +46,14 @@ const PIECES_MAX: u8 = 3;
 /// So many bytes from the beginning of a stream are looked at in however many pieces they come.
 const PIECES_LEN: usize = 24;
 
-/// So many pieces in a row, each shorter than [`CRUMB_LEN`], and DCE/RPC is followed no longer: nobody writes it so.
+/// So many pieces in a row, each shorter than [`CRUMB_LEN`], and DCE/RPC or SMB is followed no longer: nobody writes it so.
 const CRUMBS_MAX: u8 = 4;
 
 /// The header of a PDU ([C706] section 12.6.3.1).
 const CRUMB_LEN: usize = 16;
+
+/// The length of a message by which an end of SMB keeps its connection alive, which is no crumb.
+const KEEP_ALIVE_LEN: usize = 4;
 
 /// Datagrams of a flow that are listened to.
 const DATAGRAMS_MAX: u64 = 32;
@@ -419,8 +422,7 @@ impl Talk {
             self.piece(&bytes, &mut said);
         }
         let in_crumbs = self.ear(side).crumbs >= CRUMBS_MAX;
-        // Either end of SMB keeps a connection alive by messages of four bytes.
-        if in_crumbs && self.session.as_ref().is_some_and(|session| session.is_rpc()) {
+        if self.session.is_some() && in_crumbs {
             said.knowledge.rpc().count(Count::LostPlace, 1);
             return true;
         }
@@ -461,7 +463,11 @@ impl Talk {
             session.stream(side, bytes, ts, frame, said.knowledge);
         }
         let ear = self.ear(side);
-        ear.crumbs = if bytes.len() < CRUMB_LEN { ear.crumbs.saturating_add(1) } else { 0 };
+        ear.crumbs = match bytes.len() {
+            KEEP_ALIVE_LEN => ear.crumbs,
+            ..CRUMB_LEN => ear.crumbs.saturating_add(1),
+            _ => 0,
+        };
         if ear.state == State::Done {
             return;
         }
