@@ -1,6 +1,6 @@
 //! The files of many sensors, added up by others' engines with the queries of FLEET.md, against one report of everything.
 //!
-//! `tests/readers.sh` installs DuckDB and the embedded ClickHouse; where they are absent the tests skip with a notice.
+//! `tests/readers.sh` installs `DuckDB` and the embedded `ClickHouse`; where they are absent the tests skip with a notice.
 
 #![cfg(feature = "parquet")]
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop, and says why it skips")]

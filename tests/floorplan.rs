@@ -46,6 +46,7 @@ const MAY_NAME: &[(&str, &str, &str)] = &[
         "the hint beside a UUID that is none shows how one is written",
     ),
     ("report/format/csv.rs", "client", "the head of a column: who began the flow"),
+    ("report/format/parquet.rs", "client", "the name of a column: who began the flow"),
 ];
 
 #[test]
@@ -173,6 +174,8 @@ fn comments_strings_and_tests_are_told_from_code() {
     assert_eq!(without_strings("r#\"a \" b\"# c"), "r#\"\"# c");
     assert_eq!(product_code("a\n#[cfg(test)]\nmod tests {\nb\n}\n").trim_end(), "a");
     assert_eq!(product_code("#[cfg(test)]\nuse x;\nb").lines().count(), 3);
+    assert_eq!(product_code("#[cfg(test)]\nmod sample;\nb").lines().count(), 3);
+    assert_eq!(test_files("report/mod.rs", "#[cfg(test)]\npub(crate) mod sample;\n"), ["report/sample.rs"]);
 }
 
 /// Every source file: its path below `src` with forward slashes, and its text.
@@ -196,7 +199,10 @@ fn sources() -> Vec<(String, String)> {
 fn test_files(path: &str, text: &str) -> Vec<String> {
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let after = text.split("#[cfg(test)]\n").skip(1);
-    let names = after.filter_map(|rest| rest.strip_prefix("mod ")?.split_once(';').map(|(name, _)| name));
+    let names = after.filter_map(|rest| {
+        let rest = rest.strip_prefix("pub(crate) ").unwrap_or(rest);
+        rest.strip_prefix("mod ")?.split_once(';').map(|(name, _)| name)
+    });
     names
         .filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
         .map(|name| format!("{folder}/{name}.rs"))
@@ -297,7 +303,8 @@ fn product_code(text: &str) -> &str {
         let start = from + place;
         let rest = &text[start + "#[cfg(test)]".len()..];
         let item = rest.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("#[")).unwrap_or("");
-        if item.starts_with("mod ") || item.starts_with("pub(crate) mod ") {
+        // What only takes in another file leaves the rest of this one to be looked at.
+        if item.trim_start_matches("pub(crate) ").starts_with("mod ") && item.ends_with('{') {
             return &text[..start];
         }
         from = start + 1;

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 
 use common::command;
 use common::finish;
-use common::root;
 use serde_json::Value;
 
 const CAPTURES: [&str; 2] = ["pcaps/hostile/names_to_escape.pcap", "pcaps/hostile/text_everywhere.pcap"];
@@ -70,8 +69,9 @@ fn nothing_is_run_by_a_browser() {
         for format in ["html", "md"] {
             let page = place.printed(capture, format);
             assert!(!page.contains("<script>alert"), "{capture} as {format}");
-            assert!(page.contains("alert(1)"), "{capture} as {format}: the name is told");
         }
+        // The page for people without findings names no hosts; that for browsers does, else this would prove nothing.
+        assert!(place.printed(capture, "html").contains("alert(1)"), "{capture}: the name is told");
     }
 }
 

@@ -22,6 +22,15 @@ const BOUNDS: [(Workload, u32, u64); 4] =
 const SHORT: u64 = 50_000;
 const LONG: u64 = 150_000;
 
+/// A capture of which every frame is cut behind its headers: a tenth of its instructions at most may go to listening.
+const LISTENING_SHARE: u64 = 10;
+
+/// The door to all that listens to payload of plain frames, which is not inlined.
+const LISTENS: &str = "portolan::pipeline::worker::Worker::heed_plain";
+
+/// Ethernet, IPv4 and TCP without options.
+const HEADERS_LEN: usize = 54;
+
 /// Instructions of an analysis, by the line `I refs: 1,234` that cachegrind ends with.
 fn instructions(capture: &Path) -> u64 {
     let ran = Command::new("valgrind")
@@ -35,6 +44,63 @@ fn instructions(capture: &Path) -> u64 {
     assert!(ran.status.success(), "{said}");
     let count = said.lines().find_map(|line| line.split_once("refs:")).unwrap().1;
     count.trim().replace(',', "").parse().unwrap()
+}
+
+/// The same within one function and whatever it calls.
+fn instructions_within(function: &str, capture: &Path) -> u64 {
+    let ran = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(format!("--toggle-collect={function}"))
+        .arg(env!("CARGO_BIN_EXE_portolan"))
+        .args(["analyze", "--threads=1", "--format=json", "-q"])
+        .arg(capture)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.success(), "{said}");
+    let count = said.lines().find_map(|line| line.split_once("Collected :")).unwrap().1;
+    count.trim().parse().unwrap()
+}
+
+/// A pcap file of little-endian headers with every frame cut to its headers.
+fn cut_behind_headers(whole: &[u8]) -> Vec<u8> {
+    let (header, mut records) = whole.split_at(24);
+    let mut cut = header.to_vec();
+    while let Some((record, rest)) = records.split_first_chunk::<16>() {
+        let captured = u32::from_le_bytes([record[8], record[9], record[10], record[11]]) as usize;
+        let (frame, following) = rest.split_at(captured);
+        records = following;
+        let kept = frame.get(..HEADERS_LEN).unwrap_or(frame);
+        cut.extend_from_slice(&record[..8]);
+        cut.extend_from_slice(&u32::try_from(kept.len()).unwrap().to_le_bytes());
+        cut.extend_from_slice(&record[12..]);
+        cut.extend_from_slice(kept);
+    }
+    cut
+}
+
+/// Where no payload was captured, looking for it must cost next to nothing.
+#[test]
+fn headers_alone_pay_little_for_listening() {
+    if cfg!(debug_assertions) {
+        return println!("skipped: only a release build tells what the program costs");
+    }
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        return println!("skipped: there is no valgrind");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let whole = image(&Recipe { workload: Workload::Ad, frames: SHORT, flows: 900, seed: 1 }, u64::MAX).unwrap();
+    for (name, capture, is_whole) in
+        [("with payload", whole.clone(), true), ("headers", cut_behind_headers(&whole), false)]
+    {
+        let path = folder.path().join("capture.pcap");
+        std::fs::write(&path, capture).unwrap();
+        let (all, listening) = (instructions(&path), instructions_within(LISTENS, &path));
+        println!("{name}: {listening} of {all} instructions are listening");
+        // There is a function of that name, and it was called.
+        assert!(!is_whole || listening > 0, "{name}: {listening} of {all}");
+        assert!(is_whole || listening * LISTENING_SHARE < all, "{name}: {listening} of {all}");
+    }
 }
 
 #[test]

@@ -261,10 +261,10 @@ fn a_part_of_a_capture_invents_no_loss() {
     for scenario in SCENARIOS {
         let whole = [side(scenario, "client"), side(scenario, "server")];
         for cut in 0..2 {
+            type Part = (String, Box<dyn Fn(usize, &Record) -> bool>);
             let (head, all) = records(&whole[cut]);
             let count = all.len();
             let from_servers = |record: &Record| ends(record).is_none_or(|(from, _)| from[2] == 1 && from[3] != 1);
-            type Part = (String, Box<dyn Fn(usize, &Record) -> bool>);
             let mut parts: Vec<Part> = vec![
                 ("to-server".into(), Box::new(move |_, record| !from_servers(record))),
                 ("to-client".into(), Box::new(move |_, record| from_servers(record))),

@@ -22,7 +22,8 @@ use crate::capture::batch::Frame;
 use crate::capture::batch::FrameBatch;
 use crate::capture::batch::LinkType;
 use crate::capture::error::CaptureError;
-use crate::capture::fanout;
+use crate::capture::socket;
+use crate::capture::socket::Identity;
 use crate::capture::walk::BATCH_FRAMES;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -153,6 +154,10 @@ pub struct Ring {
     input: u16,
     link: LinkType,
     handle: Option<Capture<Active>>,
+    /// The interface that the handle is bound to; nothing for the device of all.
+    bound: Option<Identity>,
+    /// The interface that it was bound to is there no more.
+    lost: bool,
     /// What libpcap counted when it was last asked; it counts in 32 bits.
     told: [u32; 3],
     counts: RingCounts,
@@ -174,12 +179,14 @@ impl Ring {
             input,
             link: LinkType(1),
             handle: None,
+            bound: None,
+            lost: false,
             told: [0; 3],
             counts: RingCounts::default(),
             newest: Timestamp::default(),
             carried: (0, 0),
         };
-        ring.reopen()?;
+        ring.open_handle()?;
         Ok(ring)
     }
 
@@ -211,15 +218,28 @@ impl Ring {
         self.input
     }
 
-    /// Opens the interface again after it was gone. Counting goes on.
+    /// Goes on with the interface that has the name now, after another one was gone. Counting goes on.
+    ///
+    /// The socket that is open already is bound to it, which takes no right. Where that cannot be, because it shares
+    /// its frames or frames begin otherwise now, the interface is opened anew, and that takes one.
     ///
     /// # Errors
     /// As [`Ring::open`].
     pub fn reopen(&mut self) -> Result<(), CaptureError> {
-        self.carried.0 = carried(&self.name).unwrap_or(0);
-        self.handle = None;
-        self.told = [0; 3];
-        let options = &self.options;
+        let (before, now) = (self.bound, self.now_bound());
+        if let (Some(handle), Some(before), Some(now)) = (&mut self.handle, before, now)
+            && before.is_like(now)
+            && socket::bind_again(handle, now, self.options.promiscuous).is_ok()
+        {
+            self.carried.0 = carried(&self.name).unwrap_or(0);
+            (self.bound, self.lost) = (Some(now), false);
+            return Ok(());
+        }
+        self.open_handle()
+    }
+
+    fn open_handle(&mut self) -> Result<(), CaptureError> {
+        let options = self.options.clone();
         let bytes = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
         let opened = Capture::from_device(self.name.as_str()).and_then(|inactive| {
             inactive
@@ -244,12 +264,15 @@ impl Ring {
         }
         let mut handle = handle.setnonblock().map_err(|error| failed(&self.name, &error))?;
         if let Some(group) = self.group {
-            fanout::join(&handle, group).map_err(|error| CaptureError::Device {
+            socket::join(&handle, group).map_err(|error| CaptureError::Device {
                 name: self.name.clone(),
                 message: format!("its frames cannot be shared among threads: {error}"),
             })?;
         }
         self.link = LinkType::of_dlt(handle.get_datalink().0);
+        // What waits in the ring before goes with it.
+        self.counts.dropped_by_kernel += self.count().waiting();
+        self.told = [0; 3];
         // What the interface had dropped before is not ours, nor what came before there was a filter.
         if let Ok(stats) = handle.stats() {
             self.told[2] = stats.if_dropped;
@@ -257,14 +280,16 @@ impl Ring {
                 self.told = [stats.received, stats.dropped, stats.if_dropped];
             }
         }
+        self.carried.0 = carried(&self.name).unwrap_or(0);
         self.handle = Some(handle);
+        (self.bound, self.lost) = (self.now_bound(), false);
         Ok(())
     }
 
     /// Adds the frames that are there to a batch, at most so many, and at most [`READ_MAX`]; how many.
     ///
     /// # Errors
-    /// The interface is gone, with libpcap's words. The handle is closed then.
+    /// The interface is gone, with libpcap's words. What waits in the ring can be read all the same.
     pub fn read(&mut self, batch: &mut FrameBatch, most: usize) -> Result<usize, CaptureError> {
         let Some(handle) = &mut self.handle else { return Ok(0) };
         let (input, link, counts, newest) = (self.input, self.link, &mut self.counts, &mut self.newest);
@@ -284,17 +309,24 @@ impl Ring {
             frames.push(Frame { id, ts, at, captured, wire_len: header.len, link });
         });
         read.map_err(|error| {
-            let error = failed(&self.name, &error);
-            // What waits in the ring goes with it.
-            self.counts.dropped_by_kernel += self.count().waiting();
-            self.handle = None;
-            error
+            self.lost = true;
+            failed(&self.name, &error)
         })
     }
 
-    /// Whether it has a handle: the interface was there when last read.
+    /// Whether its interface was there when last read.
     pub fn is_open(&self) -> bool {
-        self.handle.is_some()
+        !self.lost
+    }
+
+    /// Whether its interface went away, and not merely down.
+    pub fn is_gone(&self) -> bool {
+        self.bound.is_some() && self.now_bound() != self.bound
+    }
+
+    /// Which interface has the name now.
+    fn now_bound(&self) -> Option<Identity> {
+        socket::identity(self.handle.as_ref()?, &self.name)
     }
 
     /// What was counted until now.
@@ -303,8 +335,11 @@ impl Ring {
             && let Ok(stats) = handle.stats()
         {
             let now = [stats.received, stats.dropped, stats.if_dropped];
-            let [received, kernel, interface] =
-                [0, 1, 2].map(|place: usize| u64::from(now[place].wrapping_sub(self.told[place])));
+            // They count on from where 32 bits end. What the interface counts is lost where it is replaced.
+            let [received, kernel, interface] = [0, 1, 2].map(|place: usize| {
+                let more = now[place].wrapping_sub(self.told[place]);
+                if more > u32::MAX / 2 { 0 } else { u64::from(more) }
+            });
             self.told = now;
             self.counts.received += received;
             self.counts.dropped_by_kernel += kernel;
@@ -325,7 +360,15 @@ impl Ring {
 
     /// What the system says of the interface now.
     pub fn link_state(&self) -> LinkState {
-        link_state(&self.name)
+        // Some devices of libpcap are no interfaces of the kernel, and always there.
+        if self.name == ALL {
+            return LinkState::Up;
+        }
+        match self.handle.as_ref().and_then(|handle| socket::carries(handle, &self.name)) {
+            None => LinkState::Gone,
+            Some(true) => LinkState::Up,
+            Some(false) => LinkState::Down,
+        }
     }
 }
 
@@ -341,19 +384,6 @@ pub fn wait<'r>(rings: impl Iterator<Item = &'r Ring>, at_most: Duration) -> boo
     }
     let erred = |events: PollFlags| events.intersects(PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL);
     !waiting.iter().any(|one| one.revents().is_some_and(erred))
-}
-
-/// What the system says of an interface now.
-fn link_state(name: &str) -> LinkState {
-    // Some devices of libpcap are no interfaces of the kernel, and always there.
-    if name == ALL {
-        return LinkState::Up;
-    }
-    let Ok(flags) = fs::read_to_string(format!("/sys/class/net/{name}/flags")) else { return LinkState::Gone };
-    let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).unwrap_or(0);
-    let carrier = fs::read_to_string(format!("/sys/class/net/{name}/carrier"));
-    let carries = carrier.is_ok_and(|carrier| carrier.trim() == "1");
-    if flags & 1 == 1 && carries { LinkState::Up } else { LinkState::Down }
 }
 
 /// Frames in and out, by the interface's own count.

@@ -23,12 +23,12 @@ mod ahead;
 #[cfg(test)]
 mod craft;
 mod expand;
-#[cfg(all(target_os = "linux", feature = "live"))]
-mod fanout;
 mod input;
 mod link_types;
 mod pcap;
 mod pcapng;
 mod sniff;
+#[cfg(all(target_os = "linux", feature = "live"))]
+mod socket;
 mod stream;
 mod walk;

@@ -264,6 +264,7 @@ fn dense(attempts: Attempts<'_>, members: &[u32], distinct: usize) -> bool {
     false
 }
 
+/// What members have in common, and their sums. They are in order of time.
 fn summary(kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) -> Collapse {
     let chosen = || attempts.of(members).map(|(seen, _)| seen);
     let clients = distinct(chosen().map(|seen| seen.client));
@@ -281,7 +282,7 @@ fn summary(kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) -> Collap
     for seen in chosen().take(5).chain(members.last().and_then(|last| attempts.at(*last)).map(|(seen, _)| seen)) {
         frames.add(seen.stored.order().1);
     }
-    let times = || chosen().map(|seen| seen.stored.first());
+    let at = |number: Option<&u32>| number.and_then(|number| attempts.at(*number)).map(|(seen, _)| seen.stored.first());
     Collapse {
         kind,
         client: only(&clients).map(|host| attempts.hosts.addr(host)),
@@ -296,8 +297,8 @@ fn summary(kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) -> Collap
         sources: clients.len() as u64,
         targets: servers.len() as u64,
         ports: ports.len() as u64,
-        first: times().min().unwrap_or_default(),
-        last: times().max().unwrap_or_default(),
+        first: at(members.first()).unwrap_or_default(),
+        last: at(members.last()).unwrap_or_default(),
         frames,
     }
 }

@@ -126,7 +126,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Every flow with everything that is to be said of it, in the order they began.
-    pub fn flows(&self) -> impl Iterator<Item = Judged<'a>> + '_ {
+    pub fn flows(&self) -> impl Iterator<Item = Judged<'_>> {
         self.rulings().filter_map(|ruled| self.judged(&ruled))
     }
 
@@ -173,7 +173,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Everything that is to be said of a flow of this judge.
-    pub fn judged(&self, ruled: &Ruled<'_>) -> Option<Judged<'a>> {
+    pub fn judged(&self, ruled: &Ruled<'_>) -> Option<Judged<'_>> {
         let seen = self.flows.get(ruled.number)?;
         let Seen { stored, orig, dir_basis, .. } = *seen;
         let (flow, icmp) = (stored.flow(), seen.icmp());
@@ -194,6 +194,7 @@ impl<'a> Judge<'a> {
             roles_inferred: self.answers.get(self.rulings.get(ruled.number)?.answer)?.roles_inferred,
             app: stored.speech().and_then(recognised),
             rpc: self.rpc.guess(seen, &flow, &self.hosts),
+            pipes: self.rpc.pipes(&flow),
             flow,
         })
     }

@@ -18,6 +18,7 @@ use crate::flow::record::Flow;
 use crate::flow::record::Totals;
 use crate::learn::grade::Guess;
 use crate::learn::names::AppError;
+use crate::learn::pipe_flow::PipeFlow;
 use crate::model::addr::Addr;
 use crate::model::addr::FiveTuple;
 use crate::model::addr::Side;
@@ -86,6 +87,8 @@ pub struct Judged<'a> {
     pub app: Option<AppProto>,
     /// For which RPC interface it is.
     pub rpc: Option<Guess>,
+    /// What it showed in named pipes. It changes no verdict: rows speak of ports.
+    pub pipes: Option<&'a PipeFlow>,
 }
 
 impl Judged<'_> {

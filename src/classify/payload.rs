@@ -12,6 +12,7 @@ use crate::learn::grade::Attempt;
 use crate::learn::grade::Endpoints;
 use crate::learn::grade::Grade;
 use crate::learn::grade::Guess;
+use crate::learn::pipe_flow::PipeFlow;
 use crate::learn::rpc_flow::FlowId;
 use crate::model::addr::Side;
 use crate::model::app::AppProto;
@@ -91,6 +92,11 @@ impl Rpc {
         let id = FlowId { key: flow.key, first_frame: flow.first_frame };
         let server = flow.key.end(seen.orig.other());
         self.endpoints.grade(&Attempt { flow: id, server, client: hosts.addr(seen.client), began: flow.first })
+    }
+
+    /// What a flow showed in named pipes.
+    pub(crate) fn pipes(&self, flow: &Flow) -> Option<&PipeFlow> {
+        self.endpoints.pipes_of(FlowId { key: flow.key, first_frame: flow.first_frame })
     }
 
     /// The same, as far as the documents ask.

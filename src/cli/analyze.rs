@@ -326,6 +326,8 @@ pub(super) fn health_of(captured: &Captured, facts: &[InputFacts], knowledge: &K
         payloads_given_up: captured.ears.given_up,
         payload_holes: captured.ears.holes,
         rpc_sealed: knowledge.rpc().sealed(),
+        smb_sealed: knowledge.rpc().smb_sealed(),
+        smb_left: knowledge.rpc().smb_left(),
         rpc_not_kept: knowledge.rpc().not_kept(),
         ..Health::default()
     }

@@ -281,7 +281,7 @@ pub struct WatchArgs {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub file_count: u32,
     /// What goes to standard output: events as they come (ndjson), lines and the report (text), or the report alone
-    /// [default: text on a terminal, else ndjson]
+    /// [default: a screen on a terminal, else ndjson]
     #[arg(long, value_name = "FORMAT", value_parser = format_names())]
     pub format: Option<String>,
     /// Serve numbers for Prometheus at this address, or at this port of 127.0.0.1

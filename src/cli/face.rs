@@ -1,15 +1,21 @@
-//! How `watch` shows itself: lines for people, events for programs, or the report alone.
+//! How `watch` shows itself: a screen or lines for people, events for programs, or the report alone.
 //!
 //! Events are schema `portolan/event/1`, one JSON object a line; each line is written at once, whole.
 
+use std::env;
 use std::io;
+use std::io::IsTerminal;
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::cli::exit::Stop;
+use crate::cli::tui::Screen;
+use crate::cli::tui::Want;
 use crate::report::format::Format;
 use crate::report::format::by_name;
 use crate::report::ledger::Change;
@@ -35,8 +41,10 @@ pub enum Wish {
 }
 
 /// Who is spoken to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum To {
+    /// A person, on a screen; then the report.
+    Screen { screen: Screen, color: bool },
     /// A person, in lines; then the report.
     Person { color: bool },
     /// A program, in events.
@@ -90,27 +98,55 @@ struct Changed<'a> {
     item: &'a Item,
 }
 
+/// Whether a person sits there who chose nothing else, with a terminal that can show a screen.
+pub fn wants_screen(format: Option<&'static Format>) -> bool {
+    let able = env::var_os("TERM").is_some_and(|name| !name.is_empty() && name != "dumb");
+    format.is_none() && able && io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
 impl Face {
-    /// The face for a format, or for a terminal or none where the person chose nothing.
+    /// The face for a format, or for a terminal or none where the person chose nothing. `can_save`: there are files for
+    /// the report; `back` is set when a screen was left.
     ///
-    /// A screen of its own (`crate::tui`) would be one more [`To`]: it draws the [`Snapshot`]s that [`Face::show`] gets,
-    /// and reads keys in [`Face::attend`].
-    pub fn choose(format: Option<&'static Format>, terminal: bool, color: bool) -> Self {
+    /// # Errors
+    /// [`Stop`] if the terminal cannot be used.
+    pub fn choose(
+        format: Option<&'static Format>,
+        color: bool,
+        can_save: bool,
+        back: &Arc<AtomicBool>,
+    ) -> Result<Self, Stop> {
         let to = match format {
-            None if terminal => To::Person { color },
+            None if wants_screen(format) => {
+                To::Screen { screen: Screen::open(color, can_save, Arc::clone(back))?, color }
+            }
+            None if io::stdout().is_terminal() => To::Person { color },
             None => To::Program,
             Some(format) if format.name == "ndjson" => To::Program,
             Some(format) if format.name == "text" => To::Person { color },
             Some(format) => To::Reader(format),
         };
-        Self { to, left: false }
+        Ok(Self { to, left: false })
+    }
+
+    /// Leaves the screen, if there is one; the rest is told in lines.
+    pub fn leave(&mut self) {
+        if let To::Screen { screen, color } = &self.to {
+            screen.leave();
+            self.to = To::Person { color: *color };
+        }
+    }
+
+    /// Whether standard error would be written over a screen.
+    pub fn is_screen(&self) -> bool {
+        matches!(self.to, To::Screen { .. })
     }
 
     /// The format of the report that follows on standard output at the end.
     pub fn report_format(&self) -> Option<&'static Format> {
         match self.to {
             _ if self.left => None,
-            To::Person { .. } => by_name("text"),
+            To::Screen { .. } | To::Person { .. } => by_name("text"),
             To::Program => None,
             To::Reader(format) => Some(format),
         }
@@ -130,12 +166,23 @@ impl Face {
         if self.left {
             return Wish::End;
         }
+        if let To::Screen { screen, .. } = &self.to {
+            return match screen.attend(at_most) {
+                Want::Nothing => Wish::GoOn,
+                Want::Report => Wish::Report,
+                Want::End => Wish::End,
+            };
+        }
         thread::sleep(at_most);
         Wish::GoOn
     }
 
     /// Shows everything as it is now.
-    pub fn show(&mut self, _snapshot: &Snapshot<'_>) {}
+    pub fn show(&self, snapshot: &Snapshot<'_>) {
+        if let To::Screen { screen, .. } = &self.to {
+            screen.show(snapshot);
+        }
+    }
 
     /// Tells what happened to findings.
     ///
@@ -171,6 +218,11 @@ impl Face {
     /// # Errors
     /// See [`Face::start`].
     pub fn note(&mut self, at: Moment, event: &'static str, ok: bool, message: &str) -> Result<(), Stop> {
+        if let To::Screen { screen, .. } = &self.to {
+            // A fault is told over several lines, with its place in the file.
+            screen.say(format!("{} {}", at.clock(false), message.replace('\n', " / ")), Some(ok));
+            return Ok(());
+        }
         self.say(at, event, &Note { ok, message }, || message.to_owned())
     }
 
@@ -190,16 +242,22 @@ impl Face {
         what: &T,
         words: impl FnOnce() -> String,
     ) -> Result<(), Stop> {
-        let mut line = match self.to {
+        let mut line = match &self.to {
             _ if self.left => return Ok(()),
             To::Reader(_) => return Ok(()),
+            // A screen always shows how it goes.
+            To::Screen { .. } if event == "status" => return Ok(()),
+            To::Screen { screen, .. } => {
+                screen.say(format!("{} {}", at.clock(false), words()), None);
+                return Ok(());
+            }
             To::Program => {
                 let line = Line { schema: EVENT_SCHEMA, event, at, what };
                 serde_json::to_vec(&line).map_err(Stop::io)?
             }
             To::Person { color } => {
                 let words = words();
-                let (on, off) = if color && event == "finding" { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
+                let (on, off) = if *color && event == "finding" { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
                 format!("{} {on}{words}{off}", at.clock(false)).into_bytes()
             }
         };

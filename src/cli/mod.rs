@@ -21,6 +21,8 @@ mod progress;
 #[cfg(all(target_os = "linux", feature = "live"))]
 pub mod record;
 pub mod rules;
+#[cfg(all(target_os = "linux", feature = "live"))]
+mod tui;
 pub mod vantage;
 #[cfg(all(target_os = "linux", feature = "live"))]
 pub mod watch;

@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::io::IsTerminal;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +13,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 use std::time::SystemTime;
+
+use nix::time::ClockId;
+use nix::time::clock_gettime;
 
 use crate::capture::device;
 use crate::capture::device::LinkState;
@@ -43,6 +45,7 @@ use crate::cli::exit;
 use crate::cli::exit::Stop;
 use crate::cli::face::Face;
 use crate::cli::face::Wish;
+use crate::cli::face::wants_screen;
 use crate::cli::metrics::Bound;
 use crate::cli::metrics::Metrics;
 use crate::cli::notify::Manager;
@@ -82,7 +85,8 @@ use crate::report::status::Status;
 /// Time between two judgements, if the last one did not take long.
 const JUDGE_EVERY: Duration = Duration::from_secs(1);
 
-/// At most this part of the time is spent judging.
+/// At most this part of a processor's time is spent judging. Time that others took from it is not counted, or one long
+/// halt of the machine would be followed by a longer silence.
 const JUDGE_SHARE: u32 = 10;
 
 /// How soon a signal is obeyed.
@@ -115,22 +119,29 @@ struct Plan<'a> {
 /// What signals ask for.
 struct Signals {
     stop: Arc<AtomicBool>,
+    /// Whether one more signal may end the program at once.
+    quit: Arc<AtomicBool>,
     report: Arc<AtomicBool>,
     reload: Arc<AtomicBool>,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, Stop> {
+    /// `screen`: a terminal must be given back first, and whoever does that sets `quit`.
+    fn listen(screen: bool) -> Result<Self, Stop> {
         use signal_hook::consts::SIGHUP;
         use signal_hook::consts::SIGINT;
         use signal_hook::consts::SIGTERM;
         use signal_hook::consts::SIGUSR1;
-        let signals = Self { stop: Arc::default(), report: Arc::default(), reload: Arc::default() };
+        let signals =
+            Self { stop: Arc::default(), quit: Arc::default(), report: Arc::default(), reload: Arc::default() };
         let listen = || {
             for (signal, code) in [(SIGINT, 130), (SIGTERM, 143)] {
                 // The first one ends the watch and prints the report; a second one quits at once.
-                signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&signals.stop))?;
+                signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&signals.quit))?;
                 signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
+                if !screen {
+                    signal_hook::flag::register(signal, Arc::clone(&signals.quit))?;
+                }
             }
             signal_hook::flag::register(SIGUSR1, Arc::clone(&signals.report))?;
             signal_hook::flag::register(SIGHUP, Arc::clone(&signals.reload))
@@ -151,7 +162,7 @@ pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
     let plan = decide(args)?;
     let readers = open(&plan)?;
     let interfaces = interfaces(&readers);
-    let signals = Signals::listen()?;
+    let signals = Signals::listen(wants_screen(plan.stdout))?;
     let metrics = args.metrics.as_deref().map(Bound::take).transpose()?;
     let manager = Manager::find();
     let given = give_up(args.user.as_deref(), &needs(&plan))?;
@@ -170,7 +181,7 @@ pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
     let record = |path: &PathBuf| Recorder::begin(path, &interfaces, args.file_size, args.file_count);
     let recorder = args.record.as_ref().map(record).transpose()?;
     let done = live::watch(readers, settings, &knowledge, |live| {
-        Watch::new(plan, live, &knowledge, &signals, Aside { metrics, manager, recorder }).run()
+        Watch::new(plan, live, &knowledge, &signals, Aside { metrics, manager, recorder })?.run()
     });
     done.map_err(Stop::io)?
 }
@@ -296,6 +307,8 @@ struct Watch<'w, 'l> {
     /// How each interface was when last told.
     links: Vec<(String, LinkState)>,
     judged_in: Duration,
+    /// The same in processor time.
+    judging_took: Duration,
     status: Option<Status>,
     aside: Aside,
 }
@@ -313,19 +326,30 @@ fn now() -> Timestamp {
     Timestamp::default().plus(since)
 }
 
+/// What this thread has used of a processor.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
 fn earlier(at: Timestamp, by: Duration) -> Timestamp {
     Timestamp(at.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 impl<'w, 'l> Watch<'w, 'l> {
-    fn new(plan: Plan<'w>, live: &'w Live<'l>, knowledge: &'w Knowledge, signals: &'w Signals, aside: Aside) -> Self {
+    fn new(
+        plan: Plan<'w>,
+        live: &'w Live<'l>,
+        knowledge: &'w Knowledge,
+        signals: &'w Signals,
+        aside: Aside,
+    ) -> Result<Self, Stop> {
         let args = plan.args;
         let started = now();
         let catalogue = Arc::clone(&plan.catalogue);
-        Self {
+        Ok(Self {
             options: judge_options(&args.judge, &catalogue),
             catalogue,
-            face: Face::choose(plan.stdout, std::io::stdout().is_terminal(), coloured(args.color)),
+            face: Face::choose(plan.stdout, coloured(args.color), !plan.files.is_empty(), &signals.quit)?,
             plan,
             live,
             knowledge,
@@ -339,13 +363,15 @@ impl<'w, 'l> Watch<'w, 'l> {
             rated: (started, 0, 0),
             links: Vec::new(),
             judged_in: Duration::ZERO,
+            judging_took: Duration::ZERO,
             status: None,
             aside,
-        }
+        })
     }
 
     fn run(mut self) -> Result<u8, Stop> {
         let watched = self.go_on();
+        self.face.leave();
         self.aside.manager.stopping();
         self.live.stop();
         // Whatever ended it, what was seen is reported; the first error is the one that tells.
@@ -377,7 +403,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             }
             let write = wish == Wish::Report || self.signals.report.swap(false, Ordering::Relaxed);
             let rotate = self.plan.args.rotate.is_some_and(|every| now().since(self.rotated) >= every);
-            if write || rotate || judged.elapsed() >= JUDGE_EVERY.max(self.judged_in * JUDGE_SHARE) {
+            if write || rotate || judged.elapsed() >= JUDGE_EVERY.max(self.judging_took * JUDGE_SHARE) {
                 self.judge(write, rotate)?;
                 judged = Instant::now();
             }
@@ -393,13 +419,13 @@ impl<'w, 'l> Watch<'w, 'l> {
     /// Judges what is known by now and tells what changed; writes the report files if wanted, under dated names if the
     /// report begins anew.
     fn judge(&mut self, write: bool, rotate: bool) -> Result<(), Stop> {
-        let began = Instant::now();
+        let (began, began_cpu) = (Instant::now(), processor_time());
         let leaving = self.leaving(rotate);
-        let past = leaving.map_or(Vec::new(), |before| self.live.expire(before));
+        let past = leaving.map_or(live::Expired::default(), |before| self.live.expire(before));
         // What was counted, and until when, is asked for first: nothing that it speaks of is missing in the tables.
         let (until, rings) = (self.live.seen_until(), self.live.rings());
         let mut captured = self.live.snapshot();
-        captured.tables.extend(past);
+        captured.tables.extend(past.tables);
         self.sample_losses(&captured, &rings);
         let catalogue = Arc::clone(&self.catalogue);
         let (facts, run, health) = self.facts(&captured, &rings, Some(until));
@@ -410,8 +436,8 @@ impl<'w, 'l> Watch<'w, 'l> {
         let at = Moment(now());
         if write {
             let pages = Pages { report: &report, judge: &judge, catalogue: &catalogue, style: Style::default() };
-            let written = self.write(&pages, None);
-            let message = written.as_ref().err().map_or("report written", |stop| stop.message.as_str());
+            let written = self.write(&pages, None).and_then(|()| self.saved());
+            let message = written.as_ref().unwrap_or_else(|stop| &stop.message);
             self.face.note(at, "report", written.is_ok(), message)?;
         }
         if rotate {
@@ -430,12 +456,15 @@ impl<'w, 'l> Watch<'w, 'l> {
         self.status = Some(status);
         if let Some(before) = leaving {
             self.let_go(&judge, before);
+            // The judge had its own copy of what was learned.
+            past.ids.iter().for_each(|(id, last)| self.knowledge.forget(id, *last));
         }
         if rotate {
             self.archive = Archive::default();
             self.rotated = at.0;
         }
         self.judged_in = began.elapsed();
+        self.judging_took = processor_time().saturating_sub(began_cpu);
         Ok(())
     }
 
@@ -519,6 +548,15 @@ impl<'w, 'l> Watch<'w, 'l> {
             done = done.and(to_file(&path, |out| (format.write)(pages, out)));
         }
         done
+    }
+
+    /// Where the report was saved to, in words.
+    fn saved(&self) -> Result<String, Stop> {
+        let paths: Vec<Shown> = self.plan.files.iter().map(|(path, _)| Shown::path(path)).collect();
+        if paths.is_empty() {
+            return Err(Stop::io("no file was named for the report (-o)"));
+        }
+        Ok(format!("report saved to {}", paths.iter().map(Shown::as_str).collect::<Vec<_>>().join(", ")))
     }
 
     /// What happened to the findings.
@@ -706,7 +744,7 @@ impl<'w, 'l> Watch<'w, 'l> {
 
     #[expect(clippy::print_stderr, reason = "the command speaks to the person")]
     fn complain(&self, message: &str) {
-        if !self.plan.args.quiet {
+        if !self.plan.args.quiet && !self.face.is_screen() {
             eprintln!("portolan: {message}");
         }
     }

@@ -93,6 +93,25 @@ impl Outline {
         self.ends
     }
 
+    /// The same as [`Packet::numbers`], from the same bytes.
+    #[inline(always)]
+    pub fn numbers(&self, bytes: &[u8]) -> u64 {
+        let Some(head) = head(bytes, self.ip_at.into()) else { return 0 };
+        // The low half of a sequence number, or the checksum of a datagram.
+        (u64::from(be32::<2>(head)) << 16) | u64::from(be16::<26, HEADERS_LEN>(head))
+    }
+
+    /// Whether there is captured payload, and which end sent it.
+    #[inline(always)]
+    pub fn speaker(&self) -> Option<Side> {
+        (self.payload_captured > 0).then(|| self.from())
+    }
+
+    #[inline(always)]
+    fn from(&self) -> Side {
+        if self.from_high == 0 { Side::Low } else { Side::High }
+    }
+
     /// Whether the capture cut the payload.
     #[inline(always)]
     pub(super) fn is_cut(&self) -> bool {
@@ -123,7 +142,7 @@ impl Outline {
             frame: frame.id,
             ts: frame.ts,
             key: FlowKey { low: addr(low), high: addr(high), low_port: port(low), high_port: port(high), transport },
-            from: if self.from_high == 0 { Side::Low } else { Side::High },
+            from: self.from(),
             ttl: head[8],
             ip_id: (first >> 16) as u16,
             ip_len: (first >> 32) as u32 & 0xffff,
@@ -209,6 +228,7 @@ mod tests {
                             let Some(outline) = Outline::of(&frame, bytes) else { continue };
                             let packet = outline.packet(&frame, bytes).unwrap();
                             assert_eq!(packet.key.v4_ends(), Some(outline.ends()));
+                            assert_eq!(packet.numbers(), outline.numbers(bytes));
                             assert_eq!(outline.is_cut(), packet.payload_captured < packet.payload_len);
                             let general = Decoder::new().decode_any(&frame, bytes);
                             assert_eq!(format!("Packet({packet:?})"), format!("{general:?}"), "{at} {flip:#x} {cut}");

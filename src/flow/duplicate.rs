@@ -17,7 +17,8 @@ pub const WINDOW_NS: u64 = 5_000_000;
 /// How far apart two copies may be that have an IP-ID: 50 ms. A system that sends a packet again numbers it anew.
 pub const WINDOW_NUMBERED_NS: u64 = 50_000_000;
 
-const PLACES: usize = 1 << 10;
+const PLACES_BITS: u32 = 10;
+const PLACES: usize = 1 << PLACES_BITS;
 
 /// The recent packets of one table, by signature. Fixed memory: 16 KiB.
 #[derive(Debug)]
@@ -31,6 +32,20 @@ struct Place {
     ts: u64,
 }
 
+/// Where packets like one are remembered, known before the packet is made.
+///
+/// It has no seed, so that every run of the same capture forgets the same packets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CopyPlace(u16);
+
+impl CopyPlace {
+    /// Of a packet's key, mixed without a seed, its numbers ([`Packet::numbers`]).
+    #[inline(always)]
+    pub fn of(mix: u64, numbers: u64) -> Self {
+        Self(((mix ^ numbers).wrapping_mul(0xd6e8_feb8_6659_fd93) >> (64 - PLACES_BITS)) as u16)
+    }
+}
+
 impl Default for Recent {
     fn default() -> Self {
         Self { places: Box::new([Place::default(); PLACES]) }
@@ -38,20 +53,18 @@ impl Default for Recent {
 }
 
 impl Recent {
-    /// Asks for the cache line of a signature's place.
+    /// Asks for the cache line where such packets are remembered.
     #[inline]
-    pub fn prefetch(&self, signature: u64) {
-        prefetch_index(self.places.as_slice(), place_of(signature));
+    pub fn prefetch(&self, copy_place: CopyPlace) {
+        prefetch_index(self.places.as_slice(), copy_place.0.into());
     }
 
-    /// Whether a packet of this signature is a copy of one seen just before. Remembers it if not.
-    ///
-    /// Its place comes from the signature, which has no seed, so that every run of the same capture forgets the same
-    /// packets; equality rests on the seeded `hash` of its key too, which nobody can aim at.
+    /// Whether a packet is a copy of one seen just before. Remembers it if not. `hash` is the seeded one of its key: nobody
+    /// can aim at what it is compared with.
     #[inline(always)]
-    pub fn is_copy(&mut self, packet: &Packet, signature: u64, hash: u64) -> bool {
-        let place = &mut self.places[place_of(signature)];
-        let signature = (signature ^ hash) | 1;
+    pub fn is_copy(&mut self, packet: &Packet, copy_place: CopyPlace, hash: u64) -> bool {
+        let place = &mut self.places[usize::from(copy_place.0) % PLACES];
+        let signature = signature(packet, hash) | 1;
         let window = if packet.ip_id == 0 { WINDOW_NS } else { WINDOW_NUMBERED_NS };
         if place.signature == signature && packet.ts.0.abs_diff(place.ts) <= window {
             return true;
@@ -61,15 +74,9 @@ impl Recent {
     }
 }
 
-#[inline]
-fn place_of(signature: u64) -> usize {
-    (signature >> 32) as usize & (PLACES - 1)
-}
-
-/// Everything that a copy shares with its original: not the MAC addresses, VLAN or TTL. `mix` stands for its key and
-/// has no seed.
+/// Everything that a copy shares with its original: not the MAC addresses, VLAN or TTL.
 #[inline(always)]
-pub fn signature(packet: &Packet, mix: u64) -> u64 {
+fn signature(packet: &Packet, hash: u64) -> u64 {
     let (a, b) = match packet.layer {
         Layer::Tcp(tcp) => (
             (u64::from(tcp.seq) << 32) | u64::from(tcp.ack),
@@ -87,7 +94,7 @@ pub fn signature(packet: &Packet, mix: u64) -> u64 {
     let c = (u64::from(packet.ip_len) << 17) | (u64::from(packet.ip_id) << 1) | packet.from.index() as u64;
     // A multiply of each word with its own odd constant, folded: a window or flags must not make up for an IP-ID, since
     // where checksums are left to hardware nothing else tells such packets apart.
-    let folded = (a ^ mix).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    let folded = (a ^ hash).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
         ^ b.wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
         ^ c.wrapping_mul(0x1656_67b1_9e37_79f9).rotate_left(41);
     folded ^ (folded >> 29)

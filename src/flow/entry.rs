@@ -692,26 +692,28 @@ impl Entry {
         self.flags[me] |= tcp.flags;
         self.unheard[other] = 0;
         if self.marks & USUAL[me] != USUAL[me] || tcp.flags & FIN != 0 {
-            self.say(packet, tcp);
+            self.say(packet.from, tcp.ack, packet.payload_len > 0, tcp.flags & FIN != 0);
         }
         true
     }
 
     /// Notes what an end does for the first time: acknowledge, send data, close.
+    ///
+    /// It is told no more than it needs: a packet that is handed to somebody has to be written down first.
     #[inline(never)]
-    fn say(&mut self, packet: &Packet, tcp: &Tcp) {
-        let me = packet.from.index();
+    fn say(&mut self, from: Side, ack: u32, data: bool, fin: bool) {
+        let me = from.index();
         if self.marks & ACKED[me] == 0 {
-            self.max_ack[me] = tcp.ack;
+            self.max_ack[me] = ack;
         }
-        self.history.add(b'a', packet.from);
+        self.history.add(b'a', from);
         self.marks |= ACKED[me] | SAID_ACK[me];
-        if packet.payload_len > 0 {
-            self.history.add(b'd', packet.from);
+        if data {
+            self.history.add(b'd', from);
             self.marks |= SAID_DATA[me];
         }
-        if tcp.flags & FIN != 0 {
-            self.history.add(b'f', packet.from);
+        if fin {
+            self.history.add(b'f', from);
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::decode::packet::IcmpError;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::flow::arena::Arena;
+use crate::flow::duplicate::CopyPlace;
 use crate::flow::duplicate::Recent;
 use crate::flow::entry::Beside;
 use crate::flow::entry::Entry;
@@ -89,6 +90,14 @@ pub enum Advance {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct FlowIndex(u32);
 
+impl FlowIndex {
+    /// The same for a list with an item for each place.
+    #[inline]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl Table {
     /// The most bytes that one flow takes, what was recognised in it included, its slot and an ICMP error left out.
     pub const FLOW_BYTES_MAX: usize = Entry::BYTES_MAX + size_of::<Speech>();
@@ -111,27 +120,34 @@ impl Table {
 
     /// Asks for the cache lines that lead to the flow of a packet: its slot, and what is remembered of packets like it.
     #[inline]
-    pub fn prefetch_slot(&self, signature: u64, hash: u64) {
-        self.recent.prefetch(signature);
+    pub fn prefetch_slot(&self, copy_place: CopyPlace, hash: u64) {
+        self.recent.prefetch(copy_place);
         self.slots.prefetch(tag_of(hash));
     }
 
-    /// The flow that a hash seems to lead to, if any; asks for its two cache lines.
+    /// The flow that a hash seems to lead to, if any; asks for its entry.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "once for each packet")]
     pub fn prefetch_flow(&self, hash: u64) -> FlowIndex {
         let likely = self.slots.find(tag_of(hash), |_| true).unwrap_or_default();
-        if let Some(entry) = self.entries.get(likely) {
-            entry.prefetch();
-        }
+        self.entries.prefetch(likely);
         FlowIndex(likely)
     }
 
-    /// Counts a packet into its flow. `hash` is the seeded hash of `packet.key`; `signature` tells its copies
-    /// ([`signature`](crate::flow::duplicate::signature)).
-    pub fn update(&mut self, packet: &Packet, signature: u64, hash: u64) -> Event {
+    /// Asks for what is looked at if an end of the `likely` flow, which [`Table::prefetch_flow`] gave some time ago, is still
+    /// listened to. Whether something of it is held.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "once for each packet with payload")]
+    pub fn prefetch_speech(&self, likely: FlowIndex, side: Side) -> bool {
+        let Some(entry) = self.entries.get(likely.0).filter(|entry| !entry.has(heard(side))) else { return false };
+        entry.prefetch_detail(&self.beside);
+        entry.is_held()
+    }
+
+    /// Counts a packet into its flow. `hash` is the seeded hash of `packet.key`; `copy_place` leads to its copies.
+    pub fn update(&mut self, packet: &Packet, copy_place: CopyPlace, hash: u64) -> Event {
         let likely = FlowIndex(self.slots.find(tag_of(hash), |_| true).unwrap_or_default());
-        match self.advance(packet, signature, hash, likely) {
+        match self.advance(packet, copy_place, hash, likely) {
             Advance::Silent => Event { flow: likely, ..Event::QUIET },
             Advance::Speaks { held } => Event { flow: likely, answered: false, speaks: true, held },
             Advance::Unusual { copy } => self.update_unusual(packet, hash, copy),
@@ -142,9 +158,9 @@ impl Table {
     /// such. Another is counted by [`Table::update_unusual`], which must follow.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "most fields of the packet are looked at nowhere else")]
-    pub fn advance(&mut self, packet: &Packet, signature: u64, hash: u64, likely: FlowIndex) -> Advance {
+    pub fn advance(&mut self, packet: &Packet, copy_place: CopyPlace, hash: u64, likely: FlowIndex) -> Advance {
         self.counters.packets += 1;
-        if self.recent.is_copy(packet, signature, hash) {
+        if self.recent.is_copy(packet, copy_place, hash) {
             return Advance::Unusual { copy: true };
         }
         let Some(entry) = self.entries.get_mut(likely.0) else { return Advance::Unusual { copy: false } };
@@ -756,17 +772,20 @@ mod tests {
     /// Flows are looked for before the packets ahead are counted: one of these may begin another flow of the same key.
     #[test]
     fn a_packet_is_not_counted_into_a_flow_that_was_followed_meanwhile() {
-        let mut table = Table::new(Limits::default());
+        let (mut table, copy_place) = (Table::new(Limits::default()), CopyPlace::default());
         let mut datagram = packet(&mut Draw(1), false, Transport::Udp, 0);
         (datagram.payload_captured, datagram.link_group) = (0, false);
-        table.update(&datagram, 1 << 32, 5);
+        table.update(&datagram, copy_place, 5);
         let likely = table.prefetch_flow(5);
-        datagram.ts.0 += 1;
-        assert_eq!(table.advance(&datagram, 2 << 32, 5, likely), Advance::Silent);
-        assert_eq!(table.advance(&datagram, 2 << 32, 5, likely), Advance::Unusual { copy: true });
-        assert_eq!(table.advance(&datagram, 3 << 32, 6, FlowIndex::default()), Advance::Unusual { copy: false });
+        let mut next = |table: &mut Table, hash: u64, flow: FlowIndex| {
+            datagram.ts.0 += 1;
+            datagram.ip_id += 1;
+            (table.advance(&datagram, copy_place, hash, flow), table.advance(&datagram, copy_place, hash, flow))
+        };
+        assert_eq!(next(&mut table, 5, likely), (Advance::Silent, Advance::Unusual { copy: true }));
+        assert_eq!(next(&mut table, 6, FlowIndex::default()).0, Advance::Unusual { copy: false });
         table.entries.get_mut(likely.0).unwrap().set(Mark::Superseded);
-        assert_eq!(table.advance(&datagram, 4 << 32, 5, likely), Advance::Unusual { copy: false });
+        assert_eq!(next(&mut table, 5, likely).0, Advance::Unusual { copy: false });
         assert_eq!(table.packets(likely), Some(2));
     }
 
@@ -786,7 +805,7 @@ mod tests {
                 (packet.payload_len, packet.link_group) = (0, false);
                 let tcp = Tcp { seq: 7, ack: if client { 0 } else { 8 }, flags, window: 3, checksum: 0 };
                 packet.layer = if transport == Transport::Tcp { Layer::Tcp(tcp) } else { Layer::Udp { checksum: 0 } };
-                table.update(&packet, number << 32, 5);
+                table.update(&packet, CopyPlace::of(number << 32, packet.numbers()), 5);
             }
             let flow = table.flows().next().unwrap().flow();
             assert_eq!((table.flows().count(), table.beside.details()), (1, 0));

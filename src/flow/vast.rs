@@ -12,6 +12,9 @@ use prefetch_index::prefetch_index;
 /// So many values need no large page: small captures have fewer.
 const FEW: usize = 512;
 
+/// Bytes that a processor fetches at a time.
+const CACHE_LINE: usize = 64;
+
 /// What is asked of the system at a time: one large page.
 const CHUNK_BYTES: usize = 2 << 20;
 
@@ -118,11 +121,19 @@ impl<T: Pod> Vast<T> {
         self.chunks.get_mut(place / Chunk::<T>::VALUES)?.get_mut(place % Chunk::<T>::VALUES)
     }
 
-    /// Asks for the first cache line of a value.
+    /// Asks for the cache lines of a value.
     #[inline]
     pub(crate) fn prefetch(&self, number: u32) {
-        if let Some(value) = self.get(number) {
-            prefetch_index(std::slice::from_ref(value), 0);
+        let place = (number as usize).wrapping_sub(1);
+        let at = place % Chunk::<T>::VALUES;
+        match self.chunks.get(place / Chunk::<T>::VALUES) {
+            Some(Chunk::Mapped(map)) => {
+                for line in (0..size_of::<T>()).step_by(CACHE_LINE) {
+                    prefetch_index(map, at * size_of::<T>() + line);
+                }
+            }
+            // So few are at hand anyway.
+            Some(Chunk::Plain(_)) | None => {}
         }
     }
 

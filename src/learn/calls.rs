@@ -146,6 +146,7 @@ impl OpenCall {
                 client: client.addr,
                 at,
                 own: tower.addr.is_none_or(|named| is_own(named, server.addr)),
+                pipe: None,
             });
         }
         if answer.promised == 0
@@ -154,7 +155,10 @@ impl OpenCall {
             && let Some(over) = carrier(question.tower.place)
         {
             let interface = question.tower.interface;
-            book.unregistered(Unregistered { server: server.addr, client: client.addr, interface, over }, at);
+            book.unregistered(
+                Unregistered { server: server.addr, mapper: server.port, client: client.addr, interface, over },
+                at,
+            );
         }
     }
 
@@ -185,6 +189,7 @@ impl OpenCall {
                     Ok(ip) => server.addr == Addr::from(std::net::IpAddr::V4(ip)) || !server.addr.is_v4(),
                     Err(_) => true,
                 },
+                pipe: None,
             });
         }
     }

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use dashmap::DashMap;
 use foldhash::quality::RandomState;
 
+use crate::learn::pipe_flow::PipeFlow;
 use crate::learn::rpc_flow::FlowId;
 use crate::learn::rpc_flow::Moment;
 use crate::learn::rpc_flow::RpcFlow;
@@ -26,6 +27,8 @@ pub const PORTS_MAX: usize = 4096;
 pub const STATEMENTS_MAX: usize = 256;
 /// Clients of one statement. The smallest addresses are kept.
 pub const CLIENTS_MAX: usize = 64;
+/// Pipes that one interface was bound on. The first by name are kept.
+pub const PIPES_MAX: usize = 16;
 /// Times that one client was told the same. The earliest are kept.
 pub const MOMENTS_MAX: usize = 32;
 /// Flows with facts; what comes after is counted.
@@ -42,6 +45,8 @@ pub enum Over {
     Http,
     /// UDP.
     Udp,
+    /// Named pipes, in SMB on TCP.
+    Pipe,
 }
 
 /// How it became known that an interface listens on a port.
@@ -59,7 +64,7 @@ pub enum Source {
 
 /// One thing that a server said or showed.
 #[derive(Clone, Copy, Debug)]
-pub struct Statement {
+pub struct Statement<'a> {
     /// The address that the client had contacted.
     pub server: Addr,
     /// What carries RPC to the port.
@@ -76,6 +81,8 @@ pub struct Statement {
     pub at: Moment,
     /// The address named with the port is the server's, or none was named.
     pub own: bool,
+    /// The name of the pipe, if it is in one and the name is known.
+    pub pipe: Option<&'a str>,
 }
 
 /// All statements about one port that agree in interface and source.
@@ -94,6 +101,8 @@ pub struct Learned {
     /// It was said at least once of the server's own address. Else another address was named each time: a cluster, address
     /// translation, or a further card of the same host.
     pub own: bool,
+    /// In which pipes.
+    pub pipes: BTreeSet<String>,
     /// From when on the server said that the interface is elsewhere.
     pub superseded: Option<Moment>,
     /// Until then the interface was elsewhere.
@@ -101,7 +110,7 @@ pub struct Learned {
 }
 
 impl Learned {
-    fn new(statement: &Statement) -> Self {
+    fn new(statement: &Statement<'_>) -> Self {
         Self {
             interface: statement.interface,
             source: statement.source,
@@ -109,13 +118,14 @@ impl Learned {
             last: statement.at,
             clients: BTreeMap::new(),
             own: false,
+            pipes: BTreeSet::new(),
             superseded: None,
             elsewhere_until: None,
         }
     }
 
     /// Whether clients or times were left out.
-    fn merge(&mut self, statement: &Statement) -> bool {
+    fn merge(&mut self, statement: &Statement<'_>) -> bool {
         self.first = self.first.min(statement.at);
         self.last = self.last.max(statement.at);
         self.own |= statement.own;
@@ -128,6 +138,13 @@ impl Learned {
         if self.clients.len() > CLIENTS_MAX {
             self.clients.pop_last();
             cut = true;
+        }
+        if let Some(pipe) = statement.pipe.filter(|pipe| !pipe.is_empty() && !self.pipes.contains(*pipe)) {
+            self.pipes.insert(pipe.to_owned());
+            if self.pipes.len() > PIPES_MAX {
+                self.pipes.pop_last();
+                cut = true;
+            }
         }
         cut
     }
@@ -150,7 +167,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    fn merge(&mut self, statement: &Statement) {
+    fn merge(&mut self, statement: &Statement<'_>) {
         let port = self.ports.entry((statement.over, statement.port)).or_default();
         let learned =
             port.statements.entry((statement.source, statement.interface)).or_insert_with(|| Learned::new(statement));
@@ -171,6 +188,8 @@ impl Server {
 pub struct Unregistered {
     /// Whose endpoint mapper said so.
     pub server: Addr,
+    /// At which port it was asked: its own, or that of SMB.
+    pub mapper: u16,
     /// Who had asked.
     pub client: Addr,
     /// The interface asked for.
@@ -224,23 +243,30 @@ pub enum Count {
     FlowsOver,
     /// Questions for absent interfaces that did not fit.
     UnregisteredOver,
+    /// Flows of SMB that are encrypted.
+    SmbSealed,
+    /// Pipes, shares or questions about them that were given up because too many were open.
+    PipesOver,
+    /// Flows of SMB that were given up, because for long nothing in them was for a pipe.
+    PipesLeft,
 }
 
 /// How many kinds of counts there are.
-pub(super) const COUNTS: usize = Count::UnregisteredOver as usize + 1;
+pub(super) const COUNTS: usize = Count::PipesLeft as usize + 1;
 
 /// What sessions learned, shared by all workers.
 #[derive(Debug, Default)]
 pub struct RpcBook {
     pub(super) servers: DashMap<Addr, Server, RandomState>,
     pub(super) flows: DashMap<FlowId, RpcFlow, RandomState>,
+    pub(super) pipes: DashMap<FlowId, PipeFlow, RandomState>,
     pub(super) unregistered: DashMap<Unregistered, Asked, RandomState>,
     pub(super) counts: [AtomicU64; COUNTS],
 }
 
 impl RpcBook {
     /// Remembers a statement.
-    pub fn learn(&self, statement: &Statement) {
+    pub fn learn(&self, statement: &Statement<'_>) {
         if let Some(mut server) = self.servers.get_mut(&statement.server) {
             server.merge(statement);
         } else if self.servers.len() < SERVERS_MAX {
@@ -277,9 +303,36 @@ impl RpcBook {
         }
     }
 
+    /// The same of a flow of SMB.
+    pub(super) fn showed_pipes(&self, id: FlowId, flow: &PipeFlow) {
+        if let Some(mut known) = self.pipes.get_mut(&id) {
+            known.clone_from(flow);
+        } else if self.pipes.len() < FLOWS_MAX {
+            self.pipes.insert(id, flow.clone());
+        } else {
+            self.count(Count::FlowsOver, 1);
+        }
+    }
+
+    /// Forgets what a flow showed. What it said of servers stays.
+    pub fn forget(&self, id: &FlowId) {
+        self.flows.remove(id);
+        self.pipes.remove(id);
+    }
+
     /// How many flows asked the endpoint mapper or DCOM under encryption.
     pub fn sealed(&self) -> u64 {
         self.counted(&[Count::MapperSealed, Count::DcomSealed])
+    }
+
+    /// How many flows of SMB are encrypted.
+    pub fn smb_sealed(&self) -> u64 {
+        self.counted(&[Count::SmbSealed])
+    }
+
+    /// How many flows of SMB were given up before their end.
+    pub fn smb_left(&self) -> u64 {
+        self.counted(&[Count::PipesLeft])
     }
 
     /// How much did not fit.
@@ -291,6 +344,7 @@ impl RpcBook {
             Count::ServersOver,
             Count::FlowsOver,
             Count::UnregisteredOver,
+            Count::PipesOver,
         ])
     }
 
@@ -325,7 +379,7 @@ mod tests {
         Addr::v4([10, 1, high, low])
     }
 
-    fn statement(port: u16, interface_number: u16, client_number: u16, second: u64) -> Statement {
+    fn statement(port: u16, interface_number: u16, client_number: u16, second: u64) -> Statement<'static> {
         Statement {
             server: Addr::v4([10, 0, 0, 10]),
             over: Over::Tcp,
@@ -335,11 +389,12 @@ mod tests {
             client: client(client_number),
             at: Moment { ts: Timestamp(second * 1_000_000_000), frame: FrameId::new(0, second + 1) },
             own: second.is_multiple_of(3),
+            pipe: None,
         }
     }
 
     /// More of everything than fits.
-    fn crowd() -> Vec<Statement> {
+    fn crowd() -> Vec<Statement<'static>> {
         let ports = (1..=6000).map(|port| statement(port, 2, 1, u64::from(port)));
         let interfaces = (0..600).map(|number| statement(7, number, 1, u64::from(number) + 5));
         let clients = (0..200).map(|number| statement(7, 4, number, u64::from(number) * 2));
@@ -347,7 +402,7 @@ mod tests {
         ports.chain(interfaces).chain(clients).chain(moments).collect()
     }
 
-    fn kept(statements: impl Iterator<Item = Statement>) -> Endpoints {
+    fn kept<'a>(statements: impl Iterator<Item = Statement<'a>>) -> Endpoints {
         let book = RpcBook::default();
         for statement in statements {
             book.learn(&statement);
@@ -386,7 +441,13 @@ mod tests {
     #[test]
     fn questions_in_vain_are_joined() {
         let book = RpcBook::default();
-        let question = Unregistered { server: client(1), client: client(2), interface: interface(1), over: Over::Tcp };
+        let question = Unregistered {
+            server: client(1),
+            mapper: 135,
+            client: client(2),
+            interface: interface(1),
+            over: Over::Tcp,
+        };
         let at = |second: u64| Moment { ts: Timestamp(second), frame: FrameId::new(0, second) };
         for second in [5, 3, 9] {
             book.unregistered(question, at(second));

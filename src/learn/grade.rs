@@ -16,6 +16,7 @@ use crate::learn::endpoints::Over;
 use crate::learn::endpoints::RpcBook;
 use crate::learn::endpoints::Source;
 use crate::learn::endpoints::Unregistered;
+use crate::learn::pipe_flow::PipeFlow;
 use crate::learn::rpc_flow::FlowId;
 use crate::learn::rpc_flow::Moment;
 use crate::learn::rpc_flow::RpcFlow;
@@ -97,6 +98,7 @@ pub struct Guess {
 pub struct Endpoints {
     ports: BTreeMap<(Addr, Over, u16), Vec<Learned>>,
     flows: BTreeMap<FlowId, RpcFlow>,
+    pipes: BTreeMap<FlowId, PipeFlow>,
     unregistered: Vec<(Unregistered, Asked)>,
     counts: [u64; COUNTS],
     cut: Cut,
@@ -130,6 +132,7 @@ impl Endpoints {
             all.ports.extend(ports);
         }
         all.flows = book.flows.iter().map(|entry| (*entry.key(), entry.value().clone())).collect();
+        all.pipes = book.pipes.iter().map(|entry| (*entry.key(), entry.value().clone())).collect();
         all.unregistered = book.unregistered.iter().map(|entry| (*entry.key(), *entry.value())).collect();
         all.unregistered.sort_unstable_by_key(|(question, _)| *question);
         for (place, count) in all.counts.iter_mut().zip(&book.counts) {
@@ -161,6 +164,16 @@ impl Endpoints {
     /// Every flow that spoke DCE/RPC, in order of their first frames.
     pub fn flows(&self) -> impl Iterator<Item = (FlowId, &RpcFlow)> {
         self.flows.iter().map(|(&id, flow)| (id, flow))
+    }
+
+    /// What a flow of SMB showed in its pipes.
+    pub fn pipes_of(&self, flow: FlowId) -> Option<&PipeFlow> {
+        self.pipes.get(&flow)
+    }
+
+    /// Every flow of SMB that showed something, in order of their first frames.
+    pub fn pipe_flows(&self) -> impl Iterator<Item = (FlowId, &PipeFlow)> {
+        self.pipes.iter().map(|(&id, flow)| (id, flow))
     }
 
     /// Every question for an interface that the server has not, in order.
@@ -352,7 +365,7 @@ mod tests {
     }
 
     /// A statement of one second, which is also its frame.
-    fn said(source: Source, interface: InterfaceId, client: [u8; 4], port: u16, second: u64) -> Statement {
+    fn said(source: Source, interface: InterfaceId, client: [u8; 4], port: u16, second: u64) -> Statement<'static> {
         Statement {
             server: Addr::v4(SERVER),
             over: Over::Tcp,
@@ -362,6 +375,7 @@ mod tests {
             client: Addr::v4(client),
             at: moment(second),
             own: true,
+            pipe: None,
         }
     }
 

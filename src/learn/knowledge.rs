@@ -12,6 +12,7 @@ use foldhash::quality::RandomState;
 use crate::learn::endpoints::RpcBook;
 use crate::learn::grade::Endpoints;
 use crate::learn::names::Names;
+use crate::learn::rpc_flow::FlowId;
 use crate::model::addr::Addr;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -105,6 +106,12 @@ impl Knowledge {
         &self.names
     }
 
+    /// Forgets what matters to a flow alone, which was seen last at a time and is kept no more.
+    pub fn forget(&self, id: &FlowId, last: Timestamp) {
+        self.rpc.forget(id);
+        self.names.forget(&id.key, last);
+    }
+
     /// Answers that came when no place was left.
     pub fn forgotten(&self) -> u64 {
         self.forgotten.load(Ordering::Relaxed)
@@ -114,6 +121,10 @@ impl Knowledge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::learn::names::Seen;
+    use crate::learn::rpc_flow::RpcFlow;
+    use crate::model::addr::FlowKey;
+    use crate::model::app::AppProto;
 
     #[test]
     fn the_order_of_arrival_does_not_matter() {
@@ -135,5 +146,26 @@ mod tests {
         for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
             assert_eq!(tell(order), expected);
         }
+    }
+
+    #[test]
+    fn what_mattered_to_a_flow_alone_is_forgotten_with_it() {
+        let knowledge = Knowledge::new();
+        let (client, server) = (Addr::v4([10, 0, 0, 2]), Addr::v4([10, 0, 0, 1]));
+        let (key, _) = FlowKey::of(client, 50_000, server, 135, Transport::Tcp);
+        let id = |frame| FlowId { key, first_frame: FrameId::new(0, frame) };
+        for (frame, code) in [(1, 25), (10, 6)] {
+            knowledge.rpc().showed(id(frame), &RpcFlow::default());
+            let seen = Seen { at: Timestamp(frame), frame: FrameId::new(0, frame) };
+            knowledge.names().error(&key, AppProto::Kerberos, code, seen);
+        }
+        // The same ports were used again.
+        knowledge.forget(&id(1), Timestamp(9));
+        let flows = |knowledge: &Knowledge| knowledge.endpoints().flows().map(|(id, _)| id).collect::<Vec<_>>();
+        let codes =
+            |knowledge: &Knowledge| knowledge.names().errors().of(&key).iter().map(|error| error.code).collect();
+        assert_eq!((flows(&knowledge), codes(&knowledge)), (vec![id(10)], vec![6]));
+        knowledge.forget(&id(10), Timestamp(10));
+        assert_eq!((flows(&knowledge), codes(&knowledge)), (vec![], vec![]));
     }
 }

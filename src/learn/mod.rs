@@ -7,9 +7,13 @@ pub mod grade;
 pub mod knowledge;
 pub mod listen;
 pub mod names;
+pub mod pipe_flow;
 pub mod rpc;
 pub mod rpc_flow;
+pub mod session;
+pub mod smb;
 
 mod calls;
 mod framing;
+mod smb_framing;
 mod supersede;

@@ -259,6 +259,18 @@ impl Names {
         }
     }
 
+    /// Forgets the errors told until a time on flows with a key: those flows are kept no more.
+    pub fn forget(&self, key: &FlowKey, until: Timestamp) {
+        let mut errors = lock(&self.errors);
+        let pair = pair(key);
+        if let Some(told) = errors.map.get_mut(&pair) {
+            told.map.retain(|_, seen| seen.at > until);
+            if told.map.is_empty() {
+                errors.map.remove(&pair);
+            }
+        }
+    }
+
     /// The names of a host, in the order of trust, kind and text.
     pub fn of(&self, addr: Addr) -> Vec<Name> {
         lock(&self.hosts).map.get(&addr).map(in_order).unwrap_or_default()

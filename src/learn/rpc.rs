@@ -1,7 +1,8 @@
 //! Listens to one RPC conversation: binds, calls to the endpoint mapper and DCOM replies become knowledge.
 //!
 //! Bytes come in order, in pieces of any size. Client and server are told apart by the PDUs they send. Who begins in the
-//! middle learns contexts when they are altered, and guesses none. This file must never know ports, nor what is allowed.
+//! middle learns contexts when they are altered, and guesses none. In a named pipe it is the same; who follows the pipe
+//! asks for what is new. This file must never know ports, nor what is allowed.
 
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
@@ -66,6 +67,8 @@ pub const JOINED_MAX: usize = 64 << 10;
 #[derive(Debug)]
 pub struct RpcSession {
     id: FlowId,
+    /// The name of the pipe that it is in, which may be empty.
+    pipe: Option<String>,
     framers: [Framer; 2],
     contexts: Vec<Context>,
     binds: VecDeque<Bind>,
@@ -107,6 +110,7 @@ impl RpcSession {
     pub fn new(key: FlowKey, first_frame: FrameId) -> Self {
         Self {
             id: FlowId { key, first_frame },
+            pipe: None,
             framers: [Framer::default(), Framer::default()],
             contexts: Vec::new(),
             binds: VecDeque::new(),
@@ -116,6 +120,16 @@ impl RpcSession {
             gaps: 0,
             news: false,
         }
+    }
+
+    /// The same in a pipe of this name, which may be empty if it is not known.
+    pub(super) fn in_pipe(id: FlowId, name: String) -> Self {
+        Self { pipe: Some(name), ..Self::new(id.key, id.first_frame) }
+    }
+
+    /// All that a conversation in a pipe showed so far, if some of it is new since this was last asked.
+    pub(super) fn news(&mut self) -> Option<&RpcFlow> {
+        std::mem::take(&mut self.news).then_some(&self.flow)
     }
 
     /// Which flow this is.
@@ -245,7 +259,7 @@ impl RpcSession {
     }
 
     fn publish(&mut self, book: &RpcBook) {
-        if self.news {
+        if self.news && self.pipe.is_none() {
             self.news = false;
             book.showed(self.id, &self.flow);
         }
@@ -379,6 +393,7 @@ impl RpcSession {
                 client: client.addr,
                 at: scene.at,
                 own: true,
+                pipe: self.pipe.as_deref(),
             });
         }
     }
@@ -390,6 +405,9 @@ impl RpcSession {
     }
 
     fn over(&self) -> Over {
+        if self.pipe.is_some() {
+            return Over::Pipe;
+        }
         match (self.flow.http || self.framers.iter().any(Framer::greeted), self.id.key.transport) {
             (_, Transport::Udp) => Over::Udp,
             (true, _) => Over::Http,

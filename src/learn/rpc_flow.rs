@@ -5,10 +5,12 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use crate::model::addr::Addr;
 use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
+use crate::model::transport::Transport;
 use crate::model::uuid::InterfaceId;
 
 /// Interfaces kept for one flow, accepted and refused ones each.
@@ -36,6 +38,15 @@ pub struct FlowId {
     pub first_frame: FrameId,
 }
 
+/// Of no flow.
+impl Default for FlowId {
+    fn default() -> Self {
+        let (low, high) = (Addr::UNSPECIFIED, Addr::UNSPECIFIED);
+        let key = FlowKey { low, high, low_port: 0, high_port: 0, transport: Transport::Tcp };
+        Self { key, first_frame: FrameId::NONE }
+    }
+}
+
 impl Ord for FlowId {
     fn cmp(&self, other: &Self) -> Ordering {
         let parts = |id: &Self| (id.first_frame, id.key.end(Side::Low), id.key.end(Side::High), id.key.transport);
@@ -58,6 +69,22 @@ pub struct Bound {
     pub at: Moment,
     /// Operations that were called on it, in order; the first [`OPNUMS_MAX`] different ones.
     pub opnums: Vec<u16>,
+}
+
+impl Bound {
+    /// Adds operations; how many did not fit.
+    fn add(&mut self, opnums: &[u16]) -> u64 {
+        let mut over = 0;
+        for opnum in opnums {
+            let Err(place) = self.opnums.binary_search(opnum) else { continue };
+            if self.opnums.len() < OPNUMS_MAX {
+                self.opnums.insert(place, *opnum);
+            } else {
+                over += 1;
+            }
+        }
+        over
+    }
 }
 
 /// An interface that the server did not accept on a flow under any transfer syntax.
@@ -123,6 +150,51 @@ pub struct RpcFlow {
 }
 
 impl RpcFlow {
+    /// Adds what another conversation in a pipe of the same name showed, or what the same one has shown by now. How many
+    /// facts did not fit.
+    pub(super) fn merge(&mut self, other: &Self) -> u64 {
+        let mut over = 0;
+        if self.first == Moment::default() || other.first < self.first {
+            self.first = other.first;
+        }
+        self.client = self.client.or(other.client);
+        for more in &other.bound {
+            if let Some(bound) = self.bound.iter_mut().find(|bound| bound.interface == more.interface) {
+                over += bound.add(&more.opnums);
+            } else if self.bound.len() < INTERFACES_MAX {
+                self.bound.push(more.clone());
+            } else {
+                over += 1;
+            }
+        }
+        for more in &other.rejected {
+            if self.rejected.iter().any(|rejected| rejected.interface == more.interface) {
+                continue;
+            }
+            if self.rejected.len() < INTERFACES_MAX {
+                self.rejected.push(*more);
+            } else {
+                over += 1;
+            }
+        }
+        for more in &other.faults {
+            if self.faults.iter().any(|fault| (fault.status, fault.interface) == (more.status, more.interface)) {
+                continue;
+            }
+            if self.faults.len() < FAULTS_MAX {
+                self.faults.push(*more);
+            } else {
+                over += 1;
+            }
+        }
+        self.offered.clone_from(&other.offered);
+        self.refused = self.refused.or(other.refused);
+        self.protection = self.protection.max(other.protection);
+        self.mapper_sealed = self.mapper_sealed.or(other.mapper_sealed);
+        self.dcom_sealed = self.dcom_sealed.or(other.dcom_sealed);
+        over
+    }
+
     /// The entry of an accepted interface.
     pub fn bound_to(&self, interface: InterfaceId) -> Option<&Bound> {
         self.bound.iter().find(|bound| bound.interface == interface)

@@ -3,10 +3,9 @@
 //! A flow whose first segments decide costs one look and no memory. Only what is undecided, or may still tell
 //! something about others, is kept, and that has a bound: the flow that waits longest is given up first.
 
-use std::collections::HashMap;
 use std::collections::VecDeque;
 
-use foldhash::fast::RandomState;
+use prefetch_index::prefetch_index;
 
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
@@ -17,13 +16,14 @@ use crate::flow::stream::Stream;
 use crate::flow::table::Event;
 use crate::flow::table::FlowIndex;
 use crate::flow::table::Table;
+use crate::learn::endpoints::Count;
 use crate::learn::knowledge::Knowledge;
 use crate::learn::listen::Attention;
 use crate::learn::listen::Heard;
 use crate::learn::listen::listen;
 use crate::learn::listen::tells;
-use crate::learn::rpc::RpcSession;
 use crate::learn::rpc_flow::FlowId;
+use crate::learn::session::Session;
 use crate::model::addr::Side;
 use crate::model::app::AppProto;
 use crate::model::app::ProtoSet;
@@ -41,10 +41,16 @@ const HELD_MAX: usize = 4 << 20;
 
 /// Pieces of one direction that are looked at: what tiny pieces tell is not worth looking at all of them again and
 /// again.
-const PIECES_MAX: u8 = 4;
+const PIECES_MAX: u8 = 3;
 
 /// So many bytes from the beginning of a stream are looked at in however many pieces they come.
-const PIECES_LEN: usize = 32;
+const PIECES_LEN: usize = 24;
+
+/// So many pieces in a row, each shorter than [`CRUMB_LEN`], and DCE/RPC is followed no longer: nobody writes it so.
+const CRUMBS_MAX: u8 = 4;
+
+/// The header of a PDU ([C706] section 12.6.3.1).
+const CRUMB_LEN: usize = 16;
 
 /// Datagrams of a flow that are listened to.
 const DATAGRAMS_MAX: u64 = 32;
@@ -75,20 +81,24 @@ impl EarCounts {
 /// The ears of one table.
 #[derive(Debug, Default)]
 pub(crate) struct Ears {
-    talks: HashMap<FlowIndex, Box<Talk>, RandomState>,
+    /// The number of each flow's talk, 0 for none, as far as any was needed.
+    numbers: Vec<u32>,
+    /// Talks by their number; the first, and those that are over, are nobody's.
+    talks: Vec<Talk>,
+    over: Vec<u32>,
     /// Who began to be listened to first; flows that are known meanwhile are skipped.
     order: VecDeque<(FlowIndex, FrameId)>,
     held: usize,
     pub(crate) counts: EarCounts,
 }
 
-/// A flow that is listened to.
-#[derive(Debug)]
+/// A flow that is listened to; the default is nobody's.
+#[derive(Debug, Default)]
 struct Talk {
     id: FlowId,
     ears: [Ear; 2],
-    /// Once either end spoke DCE/RPC: it is listened to as long as it lasts.
-    rpc: Option<Box<RpcSession>>,
+    /// Once either end spoke what is followed: it is listened to as long as that may teach.
+    session: Option<Box<Session>>,
     /// Bytes that all of this holds, as last told.
     held: usize,
 }
@@ -102,6 +112,8 @@ struct Ear {
     /// What came so far, if one piece did not decide.
     opening: Vec<u8>,
     pieces: u8,
+    /// The latest pieces that were shorter than a header.
+    crumbs: u8,
     state: State,
 }
 
@@ -156,12 +168,12 @@ impl Ears {
             }
             let Some(speech) = table.speech_mut(index) else { return };
             let mut said = Utterance { packet, payload, speech, counts: &mut self.counts, knowledge };
-            let is_rpc = datagram(&mut said);
+            let followed = datagram(&mut said);
             let speech = *said.speech;
-            if is_rpc {
+            if let Some(proto) = followed {
                 let Some(talk) = self.talk(table, index) else { return };
-                let rpc = talk.rpc.get_or_insert_with(|| session(talk.id));
-                rpc.datagram(packet.from, payload, packet.ts, packet.frame, knowledge);
+                let session = talk.session.get_or_insert_with(|| Box::new(Session::new(proto, talk.id)));
+                session.datagram(packet.from, payload, packet.ts, packet.frame, knowledge);
             } else if is_exhausted(&speech, packets) {
                 self.end(table, index);
             }
@@ -180,7 +192,7 @@ impl Ears {
         let mut counts = EarCounts::default();
         let over = talk.hear(Utterance { packet, payload, speech, counts: &mut counts, knowledge });
         let (before, after) = talk.weigh();
-        let done = talk.rpc.is_none() && talk.ear(packet.from).state == State::Done;
+        let done = talk.is_over() && talk.ear(packet.from).state == State::Done;
         self.held = (self.held + after).saturating_sub(before);
         self.counts.add(counts);
         if over {
@@ -203,7 +215,7 @@ impl Ears {
         let Layer::Tcp(tcp) = packet.layer else { return None };
         let first_byte = table.first_byte(index, packet.from);
         let (mut heard, more) = recognise(packet.key.transport, payload.get(..OPENING_MAX).unwrap_or(payload));
-        if is_rpc(heard) {
+        if followed(heard).is_some() {
             return None;
         }
         let Some(first_byte) = first_byte else {
@@ -242,30 +254,83 @@ impl Ears {
         }
     }
 
+    /// Asks for what is held of a flow.
+    pub(crate) fn prefetch(&self, index: FlowIndex) {
+        if let Some(talk) = self.talks.get(self.number(index)) {
+            prefetch_index(std::slice::from_ref(&talk.id), 0);
+            prefetch_index(talk.ears.as_slice(), 0);
+            prefetch_index(talk.ears.as_slice(), 1);
+            prefetch_index(std::slice::from_ref(&talk.session), 0);
+        }
+    }
+
+    fn number(&self, index: FlowIndex) -> usize {
+        self.numbers.get(index.index()).map_or(0, |number| *number as usize)
+    }
+
     /// What is held of the flow at `index`, made anew if that is nothing or of an earlier flow.
     fn talk(&mut self, table: &mut Table, index: FlowIndex) -> Option<&mut Talk> {
         let first_frame = table.first_frame(index)?;
-        if self.talks.get(&index).is_none_or(|talk| talk.id.first_frame != first_frame) {
+        if self.talks.get(self.number(index)).is_none_or(|talk| talk.id.first_frame != first_frame) {
             self.forget(index);
             self.make_room(table);
             self.order.push_back((index, first_frame));
             table.hold(index, true);
-            self.talks.insert(index, Box::new(Talk::new(&table.flow(index)?)));
+            self.begin(index, Talk::new(&table.flow(index)?));
         }
-        self.talks.get_mut(&index).map(Box::as_mut)
+        let number = self.number(index);
+        self.talks.get_mut(number)
+    }
+
+    fn begin(&mut self, index: FlowIndex, talk: Talk) {
+        if self.talks.is_empty() {
+            self.talks.push(Talk::default());
+        }
+        let fresh = u32::try_from(self.talks.len()).unwrap_or_default();
+        let number = self.over.pop().unwrap_or(fresh);
+        match self.talks.get_mut(number as usize) {
+            Some(place) => *place = talk,
+            None => self.talks.push(talk),
+        }
+        if self.numbers.len() <= index.index() {
+            self.numbers.resize(index.index() + 1, 0);
+        }
+        if let Some(place) = self.numbers.get_mut(index.index()) {
+            *place = number;
+        }
     }
 
     fn forget(&mut self, index: FlowIndex) {
-        if let Some(talk) = self.talks.remove(&index) {
+        let Some(number) = self.numbers.get_mut(index.index()).map(std::mem::take).filter(|number| *number > 0) else {
+            return;
+        };
+        if let Some(talk) = self.talks.get_mut(number as usize).map(std::mem::take) {
             self.held = self.held.saturating_sub(talk.held);
         }
+        self.over.push(number);
+    }
+
+    /// Forgets the flows that the table has no more.
+    pub(crate) fn forget_gone(&mut self, table: &Table) {
+        for (index, first_frame) in std::mem::take(&mut self.order) {
+            if table.first_frame(index) == Some(first_frame) {
+                self.order.push_back((index, first_frame));
+            } else if self.talks.get(self.number(index)).is_some_and(|talk| talk.id.first_frame == first_frame) {
+                self.forget(index);
+            }
+        }
+    }
+
+    /// How many flows are listened to.
+    pub(crate) fn count(&self) -> usize {
+        self.talks.len().saturating_sub(self.over.len() + 1)
     }
 
     /// Gives up who waits longest while there are too many.
     fn make_room(&mut self, table: &mut Table) {
-        while self.talks.len() >= TALKS_MAX || self.held > HELD_MAX || self.order.len() > 2 * TALKS_MAX {
+        while self.count() >= TALKS_MAX || self.held > HELD_MAX || self.order.len() > 2 * TALKS_MAX {
             let Some((index, first_frame)) = self.order.pop_front() else { return };
-            if self.talks.get(&index).is_some_and(|talk| talk.id.first_frame == first_frame) {
+            if self.talks.get(self.number(index)).is_some_and(|talk| talk.id.first_frame == first_frame) {
                 self.counts.given_up += 1;
                 if table.first_frame(index) == Some(first_frame) {
                     self.end(table, index);
@@ -277,8 +342,8 @@ impl Ears {
     }
 }
 
-/// A datagram stands for itself. Whether it is DCE/RPC.
-fn datagram(said: &mut Utterance<'_>) -> bool {
+/// A datagram stands for itself. What it is, if that is followed.
+fn datagram(said: &mut Utterance<'_>) -> Option<AppProto> {
     let (side, payload) = (said.packet.from, said.payload);
     let mut heard = *said.speech.of(side);
     if !heard.certain {
@@ -293,7 +358,7 @@ fn datagram(said: &mut Utterance<'_>) -> bool {
         }
     }
     said.tell(heard, payload);
-    is_rpc(heard)
+    followed(heard)
 }
 
 /// Whether further datagrams of a flow will tell nothing: none of the first was anything for certain, or all is known of
@@ -303,15 +368,12 @@ fn is_exhausted(speech: &Speech, packets: u64) -> bool {
     if ends.iter().all(|said| !said.certain) {
         return packets >= DATAGRAMS_UNKNOWN_MAX;
     }
-    ends.iter().all(|said| said.certain && !is_rpc(**said) && said.proto.is_some_and(|proto| !tells(proto)))
+    ends.iter().all(|said| said.certain && followed(**said).is_none() && said.proto.is_some_and(|proto| !tells(proto)))
 }
 
-fn session(id: FlowId) -> Box<RpcSession> {
-    Box::new(RpcSession::new(id.key, id.first_frame))
-}
-
-fn is_rpc(said: Said) -> bool {
-    matches!(said.proto, Some(AppProto::DceRpc | AppProto::NcacnHttp))
+/// What somebody speaks, if it is followed.
+fn followed(said: Said) -> Option<AppProto> {
+    said.proto.filter(|proto| Session::follows(*proto))
 }
 
 impl Talk {
@@ -325,13 +387,13 @@ impl Talk {
             }
         };
         let id = FlowId { key: flow.key, first_frame: flow.first_frame };
-        Self { id, ears: [ear(Side::Low), ear(Side::High)], rpc: None, held: 0 }
+        Self { id, ears: [ear(Side::Low), ear(Side::High)], session: None, held: 0 }
     }
 
     /// How many bytes were held when this was last asked, and how many are now.
     fn weigh(&mut self) -> (usize, usize) {
         let ears: usize = self.ears.iter().map(|ear| ear.opening.capacity() + ear.stream.held()).sum();
-        let now = ears + self.rpc.as_ref().map_or(0, |rpc| rpc.held());
+        let now = ears + self.session.as_ref().map_or(0, |session| session.held());
         (std::mem::replace(&mut self.held, now), now)
     }
 
@@ -356,7 +418,18 @@ impl Talk {
         while let Some(bytes) = self.ear(side).stream.follow() {
             self.piece(&bytes, &mut said);
         }
-        self.rpc.as_ref().is_none_or(|rpc| rpc.is_lost()) && self.ears.iter().all(|ear| ear.state == State::Done)
+        let in_crumbs = self.ear(side).crumbs >= CRUMBS_MAX;
+        // Either end of SMB keeps a connection alive by messages of four bytes.
+        if in_crumbs && self.session.as_ref().is_some_and(|session| session.is_rpc()) {
+            said.knowledge.rpc().count(Count::LostPlace, 1);
+            return true;
+        }
+        self.is_over() && self.ears.iter().all(|ear| ear.state == State::Done)
+    }
+
+    /// Whether there is nothing to follow.
+    fn is_over(&self) -> bool {
+        self.session.as_ref().is_none_or(|session| session.is_lost())
     }
 
     fn ear(&mut self, side: Side) -> &mut Ear {
@@ -376,18 +449,19 @@ impl Talk {
             ear.state = State::Done;
             ear.opening = Vec::new();
         }
-        if let Some(rpc) = &mut self.rpc {
-            rpc.gap(side);
+        if let Some(session) = &mut self.session {
+            session.gap(side);
         }
     }
 
     /// The next bytes of a stream.
     fn piece(&mut self, bytes: &[u8], said: &mut Utterance<'_>) {
         let (side, ts, frame) = (said.packet.from, said.packet.ts, said.packet.frame);
-        if let Some(rpc) = &mut self.rpc {
-            rpc.stream(side, bytes, ts, frame, said.knowledge);
+        if let Some(session) = &mut self.session {
+            session.stream(side, bytes, ts, frame, said.knowledge);
         }
         let ear = self.ear(side);
+        ear.crumbs = if bytes.len() < CRUMB_LEN { ear.crumbs.saturating_add(1) } else { 0 };
         if ear.state == State::Done {
             return;
         }
@@ -397,14 +471,16 @@ impl Talk {
         }
         let view = if opening.is_empty() { bytes } else { &opening };
         ear.listen(view, said);
-        if self.rpc.is_none() && is_rpc(*said.speech.of(side)) {
-            let mut rpc = session(self.id);
+        if self.session.is_none()
+            && let Some(proto) = followed(*said.speech.of(side))
+        {
+            let mut session = Session::new(proto, self.id);
             let earlier = &self.ear(side.other()).opening;
             if !earlier.is_empty() {
-                rpc.stream(side.other(), earlier, ts, frame, said.knowledge);
+                session.stream(side.other(), earlier, ts, frame, said.knowledge);
             }
-            rpc.stream(side, view, ts, frame, said.knowledge);
-            self.rpc = Some(rpc);
+            session.stream(side, view, ts, frame, said.knowledge);
+            self.session = Some(Box::new(session));
         }
         let ear = self.ear(side);
         if ear.state != State::Done && ear.from_start {

@@ -36,8 +36,10 @@ use crate::decode::packet::Decoded;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::flow::limits::Limits;
+use crate::flow::record::Flow;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
+use crate::learn::rpc_flow::FlowId;
 use crate::model::addr::FlowKey;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -154,6 +156,15 @@ impl Recent {
 /// What a kept frame takes, bytes.
 fn cost(kept: &Kept) -> usize {
     kept.bytes.len() + size_of::<(FlowKey, u64, Kept)>()
+}
+
+/// Flows that are kept no more.
+#[derive(Default)]
+pub struct Expired {
+    /// The flows.
+    pub tables: Vec<Table>,
+    /// What each is called by what was learned of it, and when it was seen last.
+    pub ids: Vec<(FlowId, Timestamp)>,
 }
 
 /// A watch under way.
@@ -291,15 +302,17 @@ impl Live<'_> {
         taken
     }
 
-    /// Takes the flows out that were last seen before a time: tables to judge them by for the last time.
-    pub fn expire(&self, before: Timestamp) -> Vec<Table> {
+    /// Takes the flows out that were last seen before a time, to judge them for the last time.
+    pub fn expire(&self, before: Timestamp) -> Expired {
         let mut past = Vec::with_capacity(SHARDS);
         for number in 0..SHARDS {
             let Some(worker) = self.workers.get(number % self.workers.len()) else { continue };
-            past.extend(lock(worker).shards_mut().get_mut(number).map(|shard| shard.table.expire(before)));
+            past.extend(lock(worker).shards_mut().get_mut(number).map(|shard| shard.expire(before)));
         }
         lock(&self.gaps).retain(|(_, to)| *to >= before);
-        past
+        let id = |flow: Flow| (FlowId { key: flow.key, first_frame: flow.first_frame }, flow.last_seen());
+        let ids = past.iter().flat_map(Table::flows).map(|stored| id(stored.flow())).collect();
+        Expired { tables: past, ids }
     }
 
     /// Notes that nobody watched for a while.
@@ -445,7 +458,7 @@ impl<'l, 'a> Reader<'l, 'a> {
             }
             if let Err(error) = frames {
                 watched.fault = Some(error.to_string());
-                watched.change(LinkState::Gone);
+                watched.change(if watched.ring.is_gone() { LinkState::Gone } else { LinkState::Down });
             }
         }
         read

@@ -22,7 +22,7 @@ use crate::decode::decoder::Decoder;
 use crate::decode::packet::Decoded;
 use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
-use crate::flow::duplicate::signature;
+use crate::flow::duplicate::CopyPlace;
 use crate::flow::fold::Folds;
 use crate::flow::limits::Counters;
 use crate::flow::limits::Limits;
@@ -62,8 +62,9 @@ impl Settings {
     pub fn flows_within(bytes: u64) -> usize {
         /// What does not grow with flows: the program, batches, and the totals of flows that were given up.
         const FIXED: u64 = 96 << 20;
-        /// Slots of the table, twice as many as flows at least, the old ones while it grows included.
-        const INDEX: u64 = 32;
+        /// Slots of the table, twice as many as flows at least, the old ones while it grows included, and what leads to its
+        /// talk.
+        const INDEX: u64 = 40;
         /// What judge and report hold of a flow, its row among the pairs included.
         const JUDGING: u64 = 480;
         let each = Table::FLOW_BYTES_MAX as u64 + INDEX + JUDGING;
@@ -414,9 +415,8 @@ impl<'a> Reader<'a> {
         let bytes = batch.bytes(frame);
         let outline = self.decoder.outline(frame, bytes)?;
         let mix = mix_of_v4(outline.ends());
-        let signature = signature(&outline.packet(frame, bytes)?, mix);
-        let (hash, shard) = (self.hash.of_v4(outline.ends()), shard_of(mix));
-        Some(Handle { hash, signature, outline, beside: IN_FRAME, frame: number, shard })
+        let (hash, copy_place) = (self.hash.of_v4(outline.ends()), CopyPlace::of(mix, outline.numbers(bytes)));
+        Some(Handle { hash, copy_place, outline, beside: IN_FRAME, frame: number, shard: shard_of(mix) })
     }
 
     /// The packet of a frame that is not plain, if it has one, and what finds its flow.

@@ -4,7 +4,7 @@ use crate::capture::batch::Frame;
 use crate::capture::batch::FrameBatch;
 use crate::decode::packet::Packet;
 use crate::decode::plain::Outline;
-use crate::flow::duplicate::signature;
+use crate::flow::duplicate::CopyPlace;
 use crate::flow::limits::Limits;
 use crate::flow::record::Flow;
 use crate::flow::table::Advance;
@@ -13,6 +13,7 @@ use crate::flow::table::FlowIndex;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::learn::knowledge::Listener;
+use crate::model::time::Timestamp;
 use crate::pipeline::ears::EarCounts;
 use crate::pipeline::ears::Ears;
 use crate::pipeline::shard::KeyHash;
@@ -21,12 +22,12 @@ use crate::pipeline::shard::mix_of;
 use crate::pipeline::shard::shard_of;
 
 /// What finds the flow of a packet, and the packet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Handle {
     /// The seeded hash of its key.
     pub(crate) hash: u64,
-    /// What it has in common with its copies.
-    pub(crate) signature: u64,
+    /// What leads to its copies.
+    pub(crate) copy_place: CopyPlace,
     /// What makes the packet of its frame.
     pub(crate) outline: Outline,
     /// If nothing does, its place among the packets that lie beside the handles; else [`IN_FRAME`].
@@ -41,8 +42,8 @@ impl Handle {
     /// Of a packet that lies by itself.
     pub(crate) fn of(packet: &Packet, hash: &KeyHash) -> Self {
         let mix = mix_of(&packet.key);
-        let (hash, signature) = (hash.of(&packet.key), signature(packet, mix));
-        Self { hash, signature, outline: Outline::default(), beside: 0, frame: 0, shard: shard_of(mix) }
+        let (hash, copy_place) = (hash.of(&packet.key), CopyPlace::of(mix, packet.numbers()));
+        Self { hash, copy_place, outline: Outline::default(), beside: 0, frame: 0, shard: shard_of(mix) }
     }
 }
 
@@ -53,7 +54,9 @@ pub(crate) const IN_FRAME: u16 = u16::MAX;
 /// a few, are still in their frames.
 #[derive(Debug)]
 pub(crate) struct PacketBatch {
-    handles: Vec<Handle>,
+    /// Room for all; how many there are.
+    handles: Box<[Handle; BATCH]>,
+    len: usize,
     beside: Vec<Packet>,
 }
 
@@ -63,39 +66,47 @@ const BATCH: usize = 256;
 impl PacketBatch {
     /// Room for a batch.
     pub(crate) fn new() -> Self {
-        Self { handles: Vec::with_capacity(BATCH), beside: Vec::new() }
+        Self { handles: Box::new([Handle::default(); BATCH]), len: 0, beside: Vec::new() }
     }
 
     /// Whether no more packets should come in.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.handles.len() >= BATCH
+        self.len >= BATCH
     }
 
     /// Whether it holds none.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.handles.is_empty()
+        self.len == 0
     }
 
-    /// Takes in a packet that is in its frame.
+    /// Takes in a packet that is in its frame, if it is not full.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "it is written where it stays")]
     pub(crate) fn push(&mut self, handle: Handle) {
-        self.handles.push(handle);
+        if let Some(place) = self.handles.get_mut(self.len) {
+            *place = handle;
+            self.len += 1;
+        }
+    }
+
+    /// The packets in order.
+    fn handles(&self) -> &[Handle] {
+        self.handles.get(..self.len).unwrap_or_default()
     }
 
     /// Takes in a packet that is not.
     #[inline(never)]
     #[expect(clippy::cast_possible_truncation, reason = "a place of a batch")]
     pub(crate) fn push_beside(&mut self, handle: Handle, packet: Packet) {
-        self.handles.push(Handle { beside: self.beside.len() as u16, ..handle });
+        self.push(Handle { beside: self.beside.len() as u16, ..handle });
         self.beside.push(packet);
     }
 
     /// Takes all packets out.
     pub(crate) fn clear(&mut self) {
-        self.handles.clear();
+        self.len = 0;
         self.beside.clear();
     }
 }
@@ -111,6 +122,13 @@ impl Shard {
     pub(crate) fn ear_counts(&self) -> EarCounts {
         self.ears.counts
     }
+
+    /// Takes out the flows that were last seen before a time.
+    pub(crate) fn expire(&mut self, before: Timestamp) -> Table {
+        let past = self.table.expire(before);
+        self.ears.forget_gone(&self.table);
+        past
+    }
 }
 
 /// Counts packets into tables.
@@ -120,9 +138,12 @@ pub(crate) struct Worker<'a> {
     knowledge: &'a Knowledge,
 }
 
-/// For so many packets the flows are looked for before the first of them is counted: enough for memory to answer, few
-/// enough that the answer is still in the nearest cache.
-const BLOCK: usize = 32;
+/// For so many packets the flows are looked for before those ahead of them are counted: enough for memory to answer
+/// meanwhile, and as many as a processor asks for without waiting.
+const BLOCK: usize = 8;
+
+/// Blocks for which slots are asked for before flows are.
+const SLOTS_AHEAD: usize = 4;
 
 impl<'a> Worker<'a> {
     /// A worker that has counted nothing.
@@ -133,20 +154,31 @@ impl<'a> Worker<'a> {
 
     /// Counts a batch of packets into the tables, in order; `frames` holds what they lie in.
     pub(crate) fn take(&mut self, batch: &PacketBatch, frames: &FrameBatch) {
-        let PacketBatch { handles, beside } = batch;
-        for handle in handles {
-            self.shard(handle).table.prefetch_slot(handle.signature, handle.hash);
-        }
+        let (handles, beside) = (batch.handles(), batch.beside.as_slice());
+        let mut far = handles.chunks(BLOCK);
+        far.by_ref().take(SLOTS_AHEAD).for_each(|block| self.prefetch_slots(block));
         let mut blocks = handles.chunks(BLOCK);
         let mut block = blocks.next().unwrap_or_default();
         let mut flows = self.prefetch_flows(block);
         while !block.is_empty() {
+            self.prefetch_slots(far.next().unwrap_or_default());
             let next = blocks.next().unwrap_or_default();
             let next_flows = self.prefetch_flows(next);
+            self.prefetch_talks(block, &flows);
             for (handle, flow) in block.iter().zip(flows) {
                 self.count(handle, flow, beside, frames);
             }
             (block, flows) = (next, next_flows);
+        }
+    }
+
+    /// Asks for what leads to the flows of these packets, and to their copies.
+    #[inline(never)]
+    fn prefetch_slots(&self, block: &[Handle]) {
+        for handle in block {
+            if let Some(shard) = self.shards.get(usize::from(handle.shard)) {
+                shard.table.prefetch_slot(handle.copy_place, handle.hash);
+            }
         }
     }
 
@@ -158,6 +190,18 @@ impl<'a> Worker<'a> {
             *flow = self.shard(handle).table.prefetch_flow(handle.hash);
         }
         flows
+    }
+
+    /// Asks for what is known of flows whose payload is still listened to; they were asked for before.
+    #[inline(never)]
+    fn prefetch_talks(&self, block: &[Handle], flows: &[FlowIndex; BLOCK]) {
+        for (handle, flow) in block.iter().zip(flows) {
+            let Some(side) = handle.outline.speaker() else { continue };
+            let Some(shard) = self.shards.get(usize::from(handle.shard)) else { continue };
+            if shard.table.prefetch_speech(*flow, side) {
+                shard.ears.prefetch(*flow);
+            }
+        }
     }
 
     /// The tables, by the numbers of their shards.
@@ -189,7 +233,7 @@ impl<'a> Worker<'a> {
         }
         let Some(bytes) = frames.arena.get(frame.at as usize..) else { return };
         let Some(packet) = handle.outline.packet(frame, bytes) else { return };
-        match self.shard(handle).table.advance(&packet, handle.signature, handle.hash, flow) {
+        match self.shard(handle).table.advance(&packet, handle.copy_place, handle.hash, flow) {
             Advance::Silent => {}
             // The packet is made again, so that above nothing of it but what was asked for is ever written down.
             Advance::Speaks { held } => {
@@ -208,7 +252,7 @@ impl<'a> Worker<'a> {
 
     /// Counts a packet by itself; `bytes` are those of its frame.
     pub(crate) fn count_one(&mut self, handle: &Handle, packet: &Packet, bytes: &[u8]) {
-        let event = self.shard(handle).table.update(packet, handle.signature, handle.hash);
+        let event = self.shard(handle).table.update(packet, handle.copy_place, handle.hash);
         self.heed(handle, packet, bytes, event);
     }
 
@@ -249,4 +293,56 @@ fn tell(knowledge: &Knowledge, flow: &Flow, packet: &Packet) {
     let port = if flow.key.transport.has_ports() { answerer.port } else { 0 };
     let listener = Listener { addr: answerer.addr, transport: flow.key.transport, port };
     knowledge.answered(listener, packet.ts, packet.frame);
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
+    use super::*;
+    use crate::decode::packet::Layer;
+    use crate::decode::packet::Tcp;
+    use crate::flow::record::SYN;
+    use crate::model::addr::Addr;
+    use crate::model::addr::FlowKey;
+    use crate::model::ids::FrameId;
+    use crate::model::transport::Transport;
+
+    #[test]
+    fn flows_that_leave_take_what_was_heard_of_them_along() {
+        let knowledge = Knowledge::new();
+        let mut worker = Worker::new(Limits::default(), &knowledge);
+        let hash = KeyHash::default();
+        let (client, server) = (Addr::v4([10, 0, 0, 2]), Addr::v4([10, 0, 0, 1]));
+        let (key, from) = FlowKey::of(client, 50_000, server, 80, Transport::Tcp);
+        // A handshake that begins, and bytes that may still be anything of several.
+        for (frame, flags, seq, bytes) in [(1, SYN, 100, &b""[..]), (2, 0x18, 101, b"P")] {
+            let length = u32::try_from(bytes.len()).unwrap();
+            let packet = Packet {
+                frame: FrameId::new(0, frame),
+                ts: Timestamp(frame),
+                key,
+                from,
+                ttl: 64,
+                ip_id: 1,
+                ip_len: 40,
+                payload_len: length,
+                payload_at: 0,
+                payload_captured: length,
+                lead: 0,
+                layer: Layer::Tcp(Tcp { seq, ack: 0, flags, window: 1, checksum: 0 }),
+                link_group: false,
+                tunnels: 0,
+            };
+            worker.count_one(&Handle::of(&packet, &hash), &packet, bytes);
+        }
+        let listened = |worker: &Worker<'_>| worker.shards.iter().map(|shard| shard.ears.count()).sum::<usize>();
+        let expire = |worker: &mut Worker<'_>, before| {
+            let past = worker.shards.iter_mut().map(|shard| shard.expire(Timestamp(before)).flows().count());
+            past.sum::<usize>()
+        };
+        assert_eq!((expire(&mut worker, 2), listened(&worker)), (0, 1));
+        assert_eq!((expire(&mut worker, 3), listened(&worker)), (1, 0));
+        assert_eq!(worker.shards.iter().map(|shard| shard.ear_counts().given_up).sum::<u64>(), 0);
+    }
 }

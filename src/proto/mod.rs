@@ -25,6 +25,7 @@ pub mod nmf;
 pub mod ntlm;
 pub mod ntp;
 pub mod part;
+pub mod pipe;
 pub mod pop3;
 pub mod radius;
 pub mod rdp;
@@ -41,10 +42,14 @@ pub mod wire_name;
 
 mod cursor;
 mod ready;
+mod smb1;
+mod smb2;
 mod text;
 
 #[cfg(test)]
 pub(crate) mod craft;
+#[cfg(test)]
+pub(crate) mod craft_smb;
 
 use std::sync::LazyLock;
 

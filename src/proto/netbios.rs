@@ -33,17 +33,19 @@ pub struct Name {
 
 /// Whether this is the name service. Certain once a name, its type and its class have been read.
 pub fn recognise_name(_transport: Transport, bytes: &[u8]) -> Recognition {
-    name_service(bytes).map_or_else(Recognition::from, Recognition::Certain)
+    name_service(bytes).unwrap_or_else(Recognition::from)
 }
 
-fn name_service(bytes: &[u8]) -> Read<Speaker> {
+fn name_service(bytes: &[u8]) -> Read<Recognition> {
     let mut from = Part::open(bytes);
     let header = header(&mut from)?;
     encoded_name(&mut from)?;
     let kind = from.be16()?;
     check(if header.answers { matches!(kind, 1 | 2 | 0x0a | NB | NBSTAT) } else { matches!(kind, NB | NBSTAT) })?;
     check(from.be16()? == 1)?;
-    Ok(if header.answers { Speaker::Server } else { Speaker::Client })
+    let speaker = if header.answers { Speaker::Server } else { Speaker::Client };
+    // Addresses and name servers are records of DNS too, whose names may look so.
+    Ok(if matches!(kind, 1 | 2) { Recognition::Likely(speaker) } else { Recognition::Certain(speaker) })
 }
 
 struct Header {
@@ -254,6 +256,16 @@ mod tests {
         let mut all = Vec::new();
         assert_eq!(by_name(&bytes, &mut all), Ok(()));
         assert_eq!(all, [name("WS7", false), name("LAB", true)]);
+        assert_eq!(recognise_name(Transport::Udp, &bytes), Recognition::Certain(Speaker::Server));
+    }
+
+    /// Found by damaging samples: an answer whose type is one of DNS as well.
+    #[test]
+    fn a_record_that_dns_has_too_is_likely_only() {
+        let mut bytes = b"\x34\x47\x85\x80\0\0\0\x01\0\0\0\0\x20EMEBECCACACACACACACACACACACACABL\0".to_vec();
+        bytes.extend(b"\0\x02\0\x01\0\x04\x93\xe0\0\x06\x44\0\x0a\x0a\x01\x0a");
+        assert_eq!(recognise_name(Transport::Udp, &bytes), Recognition::Likely(Speaker::Server));
+        bytes[47] = 0x20;
         assert_eq!(recognise_name(Transport::Udp, &bytes), Recognition::Certain(Speaker::Server));
     }
 }

@@ -26,6 +26,16 @@ impl Counts {
         }
     }
 
+    /// Adds others of the same words.
+    pub(crate) fn join(&mut self, other: &Self) {
+        if self.words.is_empty() {
+            self.words = other.words;
+        }
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+    }
+
     /// How often a word occurred.
     pub fn get(&self, word: &str) -> u64 {
         self.iter().find(|(known, _)| *known == word).map_or(0, |(_, count)| count)

@@ -7,11 +7,6 @@ use crate::report::names::Party;
 ///
 /// Wireshark's fields also match the packet that an ICMP error quotes, so that the errors are shown with the flows.
 pub(crate) fn wireshark(client: Party, server: Party, transport: Transport, port: Option<u16>) -> String {
-    let hosts = [client, server].into_iter().filter_map(|party| match party {
-        Party::One(addr) if addr.is_v4() => Some(format!("ip.addr == {addr}")),
-        Party::One(addr) => Some(format!("ipv6.addr == {addr}")),
-        Party::Many => None,
-    });
     let v6 = [client, server].iter().any(|party| matches!(party, Party::One(addr) if !addr.is_v4()));
     let what = match (transport, port) {
         (Transport::Tcp, Some(port)) => format!("tcp.port == {port}"),
@@ -20,7 +15,20 @@ pub(crate) fn wireshark(client: Party, server: Party, transport: Transport, port
         (Transport::Icmp, _) if v6 => "icmpv6".to_owned(),
         (transport, _) => transport.to_string(),
     };
-    hosts.chain([what]).collect::<Vec<_>>().join(" && ")
+    hosts(client, server).chain([what]).collect::<Vec<_>>().join(" && ")
+}
+
+/// A display filter for everything between two parties.
+pub(crate) fn of_hosts(client: Party, server: Party) -> String {
+    hosts(client, server).collect::<Vec<_>>().join(" && ")
+}
+
+fn hosts(client: Party, server: Party) -> impl Iterator<Item = String> {
+    [client, server].into_iter().filter_map(|party| match party {
+        Party::One(addr) if addr.is_v4() => Some(format!("ip.addr == {addr}")),
+        Party::One(addr) => Some(format!("ipv6.addr == {addr}")),
+        Party::Many => None,
+    })
 }
 
 #[cfg(test)]

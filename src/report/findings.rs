@@ -311,7 +311,7 @@ impl Gathered {
             };
             (story, Body::Whole(collapse.clone()))
         });
-        let mut all: Vec<(Story, Body)> = told.chain(collapsed).chain(absent(endpoints, &names)).collect();
+        let mut all: Vec<(Story, Body)> = told.chain(collapsed).chain(absent(endpoints)).collect();
         all.sort_by_key(|(story, body)| (*story, body.first()));
         Findings { names, dated, all }
     }
@@ -416,7 +416,7 @@ impl<'a> Findings<'a> {
                 None if collapse.transport.has_ports() => ServiceKey::Many,
                 None => ServiceKey::Bare,
             },
-            Body::Absent(..) => self.names.mapper().map_or(ServiceKey::Bare, |(id, _)| ServiceKey::Known(id)),
+            Body::Absent(..) => self.names.mapper().map_or(ServiceKey::Bare, ServiceKey::Known),
         }
     }
 
@@ -559,7 +559,7 @@ fn interface(kind: FindingKind, judged: &Judged<'_>) -> Option<InterfaceId> {
 }
 
 /// What was asked of endpoint mappers in vain.
-fn absent(endpoints: &Endpoints, names: &Names<'_>) -> Vec<(Story, Body)> {
+fn absent(endpoints: &Endpoints) -> Vec<(Story, Body)> {
     let kind = FindingKind::RpcNotRegistered;
     let tell = |&(question, asked): &(Unregistered, Asked)| {
         let story = Story {
@@ -567,7 +567,7 @@ fn absent(endpoints: &Endpoints, names: &Names<'_>) -> Vec<(Story, Body)> {
             client: Party::One(question.client),
             server: Party::One(question.server),
             transport: Transport::Tcp,
-            port: names.mapper().map(|(_, port)| port),
+            port: Some(question.mapper),
             outcome: Outcome::Open,
             reason: None,
             by: None,

@@ -9,8 +9,12 @@ use crate::classify::judged::Judged;
 use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Standing;
 use crate::flow::state::ConnState;
+use crate::learn::grade::Grade;
 use crate::learn::grade::Guess;
 use crate::learn::names::AppError;
+use crate::learn::pipe_flow::PipeFlow;
+use crate::learn::rpc_flow::Bound;
+use crate::learn::rpc_flow::RpcFlow;
 use crate::model::addr::FiveTuple;
 use crate::model::app::AppProto;
 use crate::model::ids::FrameId;
@@ -86,8 +90,11 @@ pub struct FlowRecord {
     pub dst_role: String,
     /// The kind of the finding it belongs to.
     pub finding: Option<&'static str>,
-    /// For which RPC interface it is.
+    /// For which RPC interface it is; of those in named pipes, the first that was accepted.
     pub rpc: Option<RpcRecord>,
+    /// The RPC interfaces that were accepted in its named pipes, in order of pipe and time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pipes: Vec<PipeRecord>,
     /// The protocol that its payload is, certain or likely.
     pub app: Option<&'static str>,
     /// The ICMP error it met.
@@ -128,7 +135,42 @@ pub struct RpcRecord {
     pub grade: char,
 }
 
+/// An RPC interface that was accepted in a named pipe.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct PipeRecord {
+    /// The pipe's name, in small letters; `None` if it was opened before the capture began.
+    pub pipe: Option<Shown>,
+    /// The interface's UUID.
+    pub uuid: String,
+    /// Its name.
+    pub interface: Option<Shown>,
+    /// The frame that accepted it.
+    pub frame: FrameName,
+}
+
+impl PipeRecord {
+    fn all(pipes: &PipeFlow, names: &Names<'_>) -> Vec<Self> {
+        let record = |pipe: &str, bound: &Bound| Self {
+            pipe: (!pipe.is_empty()).then(|| Shown::name(pipe)),
+            uuid: bound.interface.uuid.to_string(),
+            interface: names.interface(bound.interface),
+            frame: names.frame(bound.at.frame),
+        };
+        let of_pipe = |(pipe, flow): (&String, &RpcFlow)| -> Vec<Self> {
+            flow.bound.iter().map(|bound| record(pipe, bound)).collect()
+        };
+        pipes.pipes.iter().flat_map(of_pipe).collect()
+    }
+}
+
 impl RpcRecord {
+    /// Of named pipes: what was accepted first.
+    fn of_pipes(pipes: &PipeFlow, names: &Names<'_>) -> Option<Self> {
+        let bound = pipes.pipes.values().flat_map(|flow| &flow.bound).min_by_key(|bound| bound.at)?;
+        let (uuid, interface) = (bound.interface.uuid.to_string(), names.interface(bound.interface));
+        Some(Self { uuid: Some(uuid), interface, grade: Grade::A.letter() })
+    }
+
     fn of(guess: &Guess, names: &Names<'_>) -> Self {
         let first = guess.interfaces.first();
         Self {
@@ -195,7 +237,11 @@ impl FlowRecord {
             src_role: names.role_names(ends.orig.addr),
             dst_role: names.role_names(ends.resp.addr),
             finding: judged.finding.or(whole.map(|whole| whole.kind)).map(FindingKind::name),
-            rpc: judged.rpc.as_ref().map(|guess| RpcRecord::of(guess, names)),
+            rpc: match &judged.rpc {
+                Some(guess) => Some(RpcRecord::of(guess, names)),
+                None => judged.pipes.and_then(|pipes| RpcRecord::of_pipes(pipes, names)),
+            },
+            pipes: judged.pipes.map(|pipes| PipeRecord::all(pipes, names)).unwrap_or_default(),
             app: judged.app.map(AppProto::name),
             icmp: judged.icmp.map(|icmp| IcmpRecord {
                 kind: icmp.kind,

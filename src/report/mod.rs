@@ -11,7 +11,7 @@ pub mod diff_pages;
 pub mod evidence;
 mod exercised;
 pub mod facts;
-mod filter;
+pub(crate) mod filter;
 pub mod findings;
 pub mod firewall;
 pub mod flow_record;
@@ -27,14 +27,14 @@ pub mod ranges;
 pub mod readiness;
 pub mod rpc;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod sanitise;
 pub mod saved;
 pub mod schema;
 mod sentence;
 pub mod status;
 pub mod vantage;
-mod words;
+pub(crate) mod words;
 
 use serde::Serialize;
 

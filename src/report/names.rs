@@ -3,10 +3,13 @@
 //! Nothing here says whether something is good or bad.
 
 use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::Serialize;
 use serde::Serializer;
+
+use foldhash::quality::RandomState;
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::policy::RowId;
@@ -113,6 +116,8 @@ pub struct Names<'a> {
     rows: Vec<Shown>,
     services: Vec<ServiceNames>,
     roles: BTreeMap<Addr, Vec<HostRole>>,
+    /// The roles with all that they imply.
+    sets: HashMap<Addr, RoleSet, RandomState>,
     heard: Vec<(Addr, Vec<Shown>)>,
     files: Vec<String>,
 }
@@ -121,7 +126,9 @@ impl<'a> Names<'a> {
     /// The names of the catalogue, of these hosts and of the run's inputs.
     pub fn new(catalogue: &'a Catalogue, hosts: Vec<Host>, heard: &[(Addr, Vec<Name>)], run: &RunFacts) -> Self {
         let paths: Vec<&str> = run.inputs.iter().map(|input| input.path.as_str()).collect();
-        let roles = hosts.into_iter().map(|host| (host.addr, host.roles)).collect();
+        let roles: BTreeMap<Addr, Vec<HostRole>> = hosts.into_iter().map(|host| (host.addr, host.roles)).collect();
+        let closed = |roles: &Vec<HostRole>| catalogue.closure(roles.iter().map(|role| role.role).collect());
+        let sets = roles.iter().map(|(host, roles)| (*host, closed(roles))).collect();
         Self {
             catalogue,
             rows: catalogue.rows().iter().map(|row| Shown::name(&row.id)).collect(),
@@ -131,6 +138,7 @@ impl<'a> Names<'a> {
                 .map(|service| ServiceNames { id: Shown::name(&service.id), title: Shown::name(&service.title) })
                 .collect(),
             roles,
+            sets,
             heard: heard.iter().map(|(addr, names)| (*addr, shown(names))).collect(),
             files: short_names(&paths),
         }
@@ -199,10 +207,9 @@ impl<'a> Names<'a> {
     }
 
     /// The endpoint mapper and its port over TCP.
-    pub(crate) fn mapper(&self) -> Option<(ServiceId, u16)> {
-        let mappers = (0..).zip(self.catalogue.services()).filter(|(_, service)| service.mapper);
-        let mut ports = mappers.flat_map(|(id, service)| service.ports.iter().map(move |ports| (ServiceId(id), ports)));
-        ports.find(|(_, ports)| ports.transport == Transport::Tcp).map(|(id, ports)| (id, ports.low))
+    pub(crate) fn mapper(&self) -> Option<ServiceId> {
+        let mut services = (0..).zip(self.catalogue.services());
+        services.find(|(_, service)| service.mapper).map(|(id, _)| ServiceId(id))
     }
 
     /// The roles of a host and why it has them.
@@ -212,7 +219,7 @@ impl<'a> Names<'a> {
 
     /// The roles of a host with all that they imply.
     pub(crate) fn role_set(&self, addr: Addr) -> RoleSet {
-        self.catalogue.closure(self.roles(addr).iter().map(|role| role.role).collect())
+        self.sets.get(&addr).copied().unwrap_or_default()
     }
 
     /// The rules.

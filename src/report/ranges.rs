@@ -2,6 +2,7 @@
 //!
 //! Hands on one row for each server and transport. It must never know whether a flow was allowed.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
@@ -140,45 +141,45 @@ pub(crate) fn ranges(
     fits: &mut Fits<'_>,
     watched_s: f64,
 ) -> Vec<ServerRange> {
-    let mut servers: BTreeMap<(Addr, Transport), Gathered> = BTreeMap::new();
+    let mut servers: HashMap<(Addr, Transport), Gathered, RandomState> = HashMap::default();
     let mut known: Allowing = HashMap::default();
     for pair in pairs.iter() {
         let (Party::One(client), Party::One(server)) = (pair.client, pair.server) else { continue };
-        let mut used: BTreeMap<(Transport, u16), PortUse> = BTreeMap::new();
-        let mut cut: BTreeMap<Transport, u64> = BTreeMap::new();
-        let mut spoke = false;
-        for place in pair.places() {
-            let Some(transport) = pairs.row(place).map(|row| row.key.transport) else { continue };
-            for tally in exercised.at(place) {
-                spoke |= tally.signs.worked + tally.signs.failed + tally.signs.cut > 0;
-                if !matches!(tally.basis, Basis::Interface | Basis::Range) {
-                    continue;
-                }
-                *cut.entry(transport).or_default() += u64::from(tally.ports_cut);
-                for port in tally.ports().filter(|port| port.worked + port.failed > 0) {
-                    let sum = used.entry((transport, port.port)).or_default();
-                    sum.worked += port.worked;
-                    sum.failed += port.failed;
-                }
-            }
-        }
-        if !spoke {
+        let tallies = || {
+            let over = |place| Some((pairs.row(place)?.key.transport, place));
+            pair.places().filter_map(over).flat_map(|(over, place)| exercised.at(place).map(move |tally| (over, tally)))
+        };
+        if !tallies().any(|(_, tally)| tally.signs.worked + tally.signs.failed + tally.signs.cut > 0) {
             continue;
         }
-        let role = role_names(names, client);
+        let mut used: BTreeMap<(Transport, u16), PortUse> = BTreeMap::new();
+        let mut cut = [0; 2];
+        for (transport, tally) in tallies().filter(|(_, tally)| matches!(tally.basis, Basis::Interface | Basis::Range))
+        {
+            cut[usize::from(transport == Transport::Udp)] += u64::from(tally.ports_cut);
+            for port in tally.ports().filter(|port| port.worked + port.failed > 0) {
+                let sum = used.entry((transport, port.port)).or_default();
+                sum.worked += port.worked;
+                sum.failed += port.failed;
+            }
+        }
         let sets = (names.role_set(client), names.role_set(server));
         let allowing = known.entry(sets).or_insert_with(|| range_rows(names, fits, sets));
         for (row, transport) in allowing.iter().copied() {
             servers.entry((server, transport)).or_default().rows.insert(row);
         }
-        for transport in [Transport::Tcp, Transport::Udp] {
+        let role = role_names(names, client);
+        for (transport, cut) in [Transport::Tcp, Transport::Udp].into_iter().zip(cut) {
             let Some(gathered) = servers.get_mut(&(server, transport)) else { continue };
             let ports = used.iter().filter(|((over, _), _)| *over == transport);
             gathered.add(&role, ports.map(|((_, port), sum)| (*port, *sum)));
-            gathered.ports_cut += cut.get(&transport).copied().unwrap_or_default();
+            gathered.ports_cut += cut;
         }
     }
-    let told = servers.into_iter().filter(|(_, gathered)| !gathered.rows.is_empty()).take(SERVERS_MAX);
+    let mut told: Vec<_> = servers.into_iter().filter(|(_, gathered)| !gathered.rows.is_empty()).collect();
+    told.sort_unstable_by_key(|(server, _)| *server);
+    told.truncate(SERVERS_MAX);
+    let told = told.into_iter();
     told.map(|((server, transport), gathered)| gathered.tell(server, transport, endpoints, names, watched_s)).collect()
 }
 
@@ -197,9 +198,8 @@ fn range_rows(names: &Names<'_>, fits: &mut Fits<'_>, (from, to): (RoleSet, Role
 }
 
 /// The roles of a host as one word.
-fn role_names(names: &Names<'_>, host: Addr) -> String {
-    let role = names.role_names(host);
-    if role.is_empty() { "unknown".to_owned() } else { role }
+fn role_names(names: &Names<'_>, host: Addr) -> Cow<'static, str> {
+    if names.roles(host).is_empty() { Cow::Borrowed("unknown") } else { Cow::Owned(names.role_names(host)) }
 }
 
 impl Gathered {
@@ -225,9 +225,13 @@ impl Gathered {
             known.clients += 1;
             *known.roles.entry(role.to_owned()).or_default() += 1;
         }
-        let [hosts, users] = self.roles.entry(role.to_owned()).or_default();
-        *hosts += 1;
-        *users += using;
+        if !self.roles.contains_key(role) {
+            self.roles.insert(role.to_owned(), [0; 2]);
+        }
+        if let Some([hosts, users]) = self.roles.get_mut(role) {
+            *hosts += 1;
+            *users += using;
+        }
     }
 
     fn tell(
@@ -310,7 +314,7 @@ fn interfaces(
     let tell = |(id, (ports, clients)): (Option<InterfaceId>, (BTreeSet<u16>, BTreeSet<Addr>))| {
         let mut roles: BTreeMap<String, u64> = BTreeMap::new();
         for client in &clients {
-            *roles.entry(role_names(names, *client)).or_default() += 1;
+            *roles.entry(role_names(names, *client).into_owned()).or_default() += 1;
         }
         RangeInterface {
             uuid: id.map(|id| id.uuid.to_string()),

@@ -33,8 +33,11 @@ use crate::report::pairs::Pair;
 use crate::report::pairs::Pairs;
 use crate::report::sanitise::Shown;
 
-/// Rows listed in one report. No pair is begun after that.
+/// Rows listed in one report where a profile was asked for. No pair is begun after that.
 const LISTED_MAX: usize = 65_536;
+
+/// The same where nobody asked.
+const OFFERED_MAX: usize = 4_096;
 
 /// Frames named for one row.
 const FRAMES_MAX: usize = 6;
@@ -331,23 +334,31 @@ pub(crate) fn readiness(seen: &Seen<'_, '_>, fits: &mut Fits<'_>) -> Readiness {
         (profile.id.as_str(), own.all(is_checked))
     });
     let words = catalogue.rows().iter().map(|row| RowWords::of(row, catalogue)).collect();
-    let mut sheets = Sheets { seen, fits, profiles: profiles.collect(), words, listed: 0, all: Vec::new(), cut: 0 };
+    let is_asked = !seen.wanted.is_empty();
+    let room = if is_asked { LISTED_MAX } else { OFFERED_MAX };
+    let mut sheets =
+        Sheets { seen, fits, profiles: profiles.collect(), words, room, listed: 0, all: Vec::new(), cut: 0 };
+    let named: Vec<bool> = catalogue.rows().iter().map(is_named).collect();
+    let is_named = |row: &RowId| named.get(row.0 as usize).copied().unwrap_or_default();
+    let is_need = |tally: &Tally| tally.rows.iter().any(is_named);
     let mut met: BTreeSet<(Addr, Addr)> = BTreeSet::new();
-    for pair in seen.pairs.iter() {
-        let (Party::One(client), Party::One(server)) = (pair.client, pair.server) else { continue };
-        let exercised = pair.places().any(|place| seen.exercised.at(place).next().is_some());
-        if seen.wanted.is_empty() {
-            if !exercised {
+    // What two hosts need of each other goes before what is allowed to everybody.
+    for needs in [true, false] {
+        for (order, pair) in seen.pairs.iter().enumerate() {
+            let (Party::One(client), Party::One(server)) = (pair.client, pair.server) else { continue };
+            let mut tallies = pair.places().flat_map(|place| seen.exercised.at(place)).peekable();
+            if (tallies.peek().is_none() && !is_asked) || tallies.any(is_need) != needs {
                 continue;
             }
-        } else {
-            met.insert((client, server));
+            if is_asked {
+                met.insert((client, server));
+            }
+            if sheets.listed >= sheets.room {
+                sheets.cut += 1;
+                continue;
+            }
+            sheets.add(order, (client, server), &shows(seen, pair, client, server));
         }
-        if sheets.listed >= LISTED_MAX {
-            sheets.cut += 1;
-            continue;
-        }
-        sheets.add(client, server, &shows(seen, pair, client, server));
     }
     if !seen.wanted.is_empty() {
         sheets.add_strangers(&met);
@@ -398,6 +409,8 @@ impl RowWords {
 struct Sheet {
     /// The profile's place among those that judge.
     rank: usize,
+    /// The pair's place among all.
+    order: usize,
     sum: ReadinessPair,
     rows: Vec<(RowId, ReadinessRow)>,
 }
@@ -409,6 +422,8 @@ struct Sheets<'s, 'b, 'a, 'f> {
     profiles: Rc<[(&'a str, bool)]>,
     /// By the number of the row: there may be as many rows of readiness as pairs.
     words: Vec<RowWords>,
+    /// The most rows that are listed.
+    room: usize,
     listed: usize,
     all: Vec<Sheet>,
     cut: u64,
@@ -416,7 +431,7 @@ struct Sheets<'s, 'b, 'a, 'f> {
 
 impl Sheets<'_, '_, '_, '_> {
     /// Adds what is to be said of two hosts, by every profile that was asked for or that they used.
-    fn add(&mut self, client: Addr, server: Addr, shows: &BTreeMap<RowId, Shows>) {
+    fn add(&mut self, order: usize, (client, server): (Addr, Addr), shows: &BTreeMap<RowId, Shows>) {
         let names = self.seen.names;
         let catalogue = names.catalogue();
         let fitting = self.fits.of(names.role_set(client), names.role_set(server));
@@ -456,7 +471,7 @@ impl Sheets<'_, '_, '_, '_> {
                 }
             }
             self.listed += rows.len();
-            self.all.push(Sheet { rank, sum, rows });
+            self.all.push(Sheet { rank, order, sum, rows });
         }
     }
 
@@ -512,12 +527,12 @@ impl Sheets<'_, '_, '_, '_> {
                 }
                 for client in clients {
                     for (at, server) in servers.iter().enumerate() {
-                        if self.listed >= LISTED_MAX {
+                        if self.listed >= self.room {
                             self.cut += (servers.len() - at) as u64;
                             break;
                         }
                         if client != server && !met.contains(&(*client, *server)) {
-                            self.add(*client, *server, &none);
+                            self.add(usize::MAX, (*client, *server), &none);
                         }
                     }
                 }
@@ -534,8 +549,8 @@ impl Sheets<'_, '_, '_, '_> {
     }
 
     fn finish(mut self) -> Readiness {
-        // Pairs were added gravest first, and strangers by address; the order within a profile stays.
-        self.all.sort_by_key(|sheet| sheet.rank);
+        // Strangers were added by address, and come last.
+        self.all.sort_by_key(|sheet| (sheet.rank, sheet.order));
         let mut readiness = Readiness { cut: self.cut, ..Readiness::default() };
         for sheet in self.all {
             readiness.pairs.push(sheet.sum);

@@ -28,7 +28,7 @@ use crate::report::sanitise::Shown;
 pub struct EndpointRow {
     /// The server, by the address that its clients contacted.
     pub server: Party,
-    /// `tcp`, `udp`, or `http` for RPC over HTTP version 1.
+    /// `tcp`, `udp`, `http` for RPC over HTTP version 1, or `pipe` for named pipes in SMB.
     pub transport: &'static str,
     /// The port.
     pub port: u16,
@@ -55,6 +55,9 @@ pub struct InterfaceRow {
     pub clients: Vec<Party>,
     /// Another address than the one contacted was named with the port.
     pub foreign: bool,
+    /// The pipes that it was bound on, as far as their names are known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pipes: Vec<Shown>,
     /// In which frame the server said that the interface is elsewhere by now.
     pub superseded: Option<FrameName>,
 }
@@ -112,6 +115,7 @@ fn over(over: Over) -> &'static str {
         Over::Tcp => "tcp",
         Over::Http => "http",
         Over::Udp => "udp",
+        Over::Pipe => "pipe",
     }
 }
 
@@ -121,7 +125,11 @@ pub(crate) fn endpoints(endpoints: &Endpoints, stale: &Stale, names: &Names<'_>)
         server: Party::One(server),
         transport: over(carried),
         port,
-        stale: stale.0.get(&(server, port)).filter(|_| carried != Over::Udp).map(|(_, frame)| names.frame(*frame)),
+        stale: stale
+            .0
+            .get(&(server, port))
+            .filter(|_| matches!(carried, Over::Tcp | Over::Http))
+            .map(|(_, frame)| names.frame(*frame)),
         interfaces: learned.iter().map(|known| interface(known, names)).collect(),
     });
     rows.collect()
@@ -136,6 +144,7 @@ fn interface(known: &Learned, names: &Names<'_>) -> InterfaceRow {
         frame: names.frame(known.first.frame),
         clients: known.clients.keys().map(|client| Party::One(*client)).collect(),
         foreign: !known.own,
+        pipes: known.pipes.iter().map(|pipe| Shown::name(pipe)).collect(),
         superseded: known.superseded.map(|moment| names.frame(moment.frame)),
     }
 }

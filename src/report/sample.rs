@@ -210,6 +210,7 @@ impl Made {
             errors: Vec::new(),
             app: None,
             rpc: None,
+            pipes: None,
         }
     }
 

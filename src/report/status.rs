@@ -140,7 +140,7 @@ impl Status {
 }
 
 /// Bits a second with a unit.
-fn rate(bits: u64) -> String {
+pub(crate) fn rate(bits: u64) -> String {
     match bits {
         0..1_000 => format!("{bits} bit/s"),
         1_000..1_000_000 => format!("{} kbit/s", bits / 1_000),

@@ -111,6 +111,19 @@ def begin_on_firewall(host: Host):
     host.network("nft", "-f", "-", text=_table(sets, chains))
 
 
+def freeze(host: Host, on: bool):
+    """Whether the host's kernel sends nothing of its own any more: no retransmission, no keep-alive, no error.
+
+    What is on the way arrives, and is counted wherever it comes; what the kernel wants to say later is neither counted
+    nor seen. A firewall goes on forwarding.
+    """
+    table = "table inet frozen\ndelete table inet frozen\n"
+    if on:
+        # Before the counters of what is sent.
+        table += "table inet frozen {\n  chain sent { type filter hook output priority 200; policy drop; }\n}\n"
+    host.network("nft", "-f", "-", text=table)
+
+
 def read_all(hosts: list[Host]) -> list[dict[str, dict[tuple, int]]]:
     """The sets of all hosts at one moment: read until nothing has changed meanwhile."""
     before = None

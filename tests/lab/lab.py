@@ -17,6 +17,7 @@ from domain import Domain
 from firewall import Firewall
 from recorder import Beside
 from recorder import Recorder
+from recorder import listening
 from span import set_span
 from topology import PLACES
 from topology import SPAN
@@ -147,8 +148,11 @@ class Lab:
         self.topology.forget_neighbours()
         for host in self.hosts.values():
             (host.state / "tickets").unlink(missing_ok=True)
-        set_span(self.topology, scenario.span)
+        # Whoever listens hears the same from the first frame on.
+        set_span(self.topology, "off")
         self._listen(name, scenario.sides)
+        self.wait_for_listeners()
+        set_span(self.topology, scenario.span)
         for host in self.topology.members.values():
             counting.begin_on_host(host)
         counting.begin_on_firewall(self.topology.firewall)
@@ -194,6 +198,18 @@ class Lab:
         (self.out / f"{name}.json").write_text(text)
         return result
 
+    def wait_for_listeners(self):
+        """Waits until whoever listens on the span port has it, as it is now."""
+        sniffer = self.topology.sniffer
+        listeners = 2 if self.beside_now else 1
+        deadline = time.monotonic() + PATIENCE
+        while listening(sniffer, SPAN) < listeners:
+            if self.beside_now:
+                self.beside_now.must_live()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{listening(sniffer, SPAN)} of {listeners} listen on the span port")
+            time.sleep(0.02)
+
     def _listen(self, name: str, sides: bool):
         self.recorders = {"span": Recorder(self.topology.sniffer, SPAN, self.out / f"{name}.pcap")}
         if sides:
@@ -211,6 +227,8 @@ class Lab:
         members, firewall = self.topology.members, self.topology.firewall
         for host in members.values():
             host.hold_still(True)
+        for host in [*members.values(), firewall]:
+            counting.freeze(host, True)
         time.sleep(SETTLE)
         window_end = time.time()
         *counted, at_firewall = counting.read_all([*members.values(), firewall])
@@ -222,6 +240,8 @@ class Lab:
             recorder.stop()
             recorder.finish()
         code = self.beside_now.stop() if self.beside_now else None
+        for host in [*self.topology.members.values(), self.topology.firewall]:
+            counting.freeze(host, False)
         for host in self.topology.members.values():
             host.hold_still(False)
         return code

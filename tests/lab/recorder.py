@@ -4,6 +4,7 @@ A program beside tcpdump is given as a command line with `{interface}`, `{out}` 
 where a scenario reloads its rules, and SIGINT at the end, and then has 20 s to write its report.
 """
 
+import json
 import re
 import shlex
 import signal
@@ -14,6 +15,13 @@ from pathlib import Path
 from host import Host
 
 CLASSIC_HEADER = 24
+
+
+def listening(host: Host, interface: str) -> int:
+    """How many packet sockets are bound to an interface and get its frames (packet(7), /proc/net/packet)."""
+    number = json.loads(host.network("ip", "-j", "link", "show", interface))[0]["ifindex"]
+    rows = [row.split() for row in host.network("cat", "/proc/net/packet").splitlines()[1:]]
+    return sum(int(row[4]) == number and row[5] == "1" for row in rows)
 
 
 class Recorder:
@@ -79,10 +87,12 @@ class Beside:
         self.err = (out / f"{scenario}.beside.err").open("w")
         with (out / f"{scenario}.beside.out").open("w") as stdout:
             self.process = host.listen_in_network(words, stdout=stdout, stderr=self.err)
-        # It has no common word for "I listen"; what it sees of the second before the scenario is all the same.
-        time.sleep(1)
+        self.command = command
+
+    def must_live(self):
+        """An error if it ended by itself."""
         if self.process.poll() is not None:
-            raise RuntimeError(f"ended at once, {self.process.returncode}: {command}")
+            raise RuntimeError(f"it ended by itself, {self.process.returncode}: {self.command}")
 
     def reload(self):
         """Tells it that its rules may have changed."""

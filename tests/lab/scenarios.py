@@ -439,8 +439,9 @@ def flap(lab: Lab):
         recorder.ended_by_itself()
         round_of_work()
         lab.topology.connect_span()
-        set_span(lab.topology, "once")
         recorder.start()
+        lab.wait_for_listeners()
+        set_span(lab.topology, "once")
         round_of_work()
 
     # A connection that lives through all of it.

@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod net;
+mod screen;
 mod watching;
 
 use std::collections::BTreeSet;
@@ -289,6 +290,73 @@ fn signals_write_the_report_and_a_kill_leaves_it_whole() {
 }
 
 #[test]
+fn a_kill_loses_nothing_that_was_told_before() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let site = folder.path().join("site.toml");
+    fs::write(&site, SITE).unwrap();
+    let found = folder.path().join("found.pcapng");
+    let (site, found) = (site.to_str().unwrap(), found.to_str().unwrap());
+    let watching = Watching::begin(&net, &["--site", site, "-w", found]);
+    net.play(&connection(0, (50000, LDAP)));
+    net.play(&dropped_kerberos());
+    watching.wait_for("the finding", |event| event["event"] == "finding");
+    let known = watching.count();
+    // Packets are written with the judgement that tells their finding; a status is of a later one.
+    watching.wait_after(known, "the status after it", |event| event["event"] == "status");
+    watching.signal("KILL");
+    let ended = watching.end();
+    // Every line of events was whole, or it could not have been read.
+    assert_eq!((ended.code, ended.findings().count()), (None, 1), "{:#?}", ended.events);
+    let analyzed = common::run(&["analyze", "--site", site, "--format", "json", found]);
+    assert_eq!(analyzed.code, Some(0), "{}", analyzed.stderr);
+    assert_eq!(number(&analyzed.json()["health"], "frames"), 3, "the three tries, and nothing is cut");
+}
+
+#[test]
+fn neither_memory_nor_descriptors_grow() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let report = folder.path().join("report.json");
+    let watching = Watching::begin(&net, &["-o", report.to_str().unwrap(), "--metrics", "127.0.0.1:9479"]);
+    let look = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", watching.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kib: u64 = line.split_whitespace().next().unwrap().parse().unwrap();
+        (kib, fs::read_dir(format!("/proc/{}/fd", watching.pid())).unwrap().count())
+    };
+    let rounds = |rounds: u32| {
+        for _ in 0..rounds {
+            net.send(&flood(), 10);
+            let known = watching.count();
+            watching.signal("USR1");
+            watching.wait_after(known, "the report", |event| event["event"] == "report");
+        }
+        look()
+    };
+    let before = rounds(5);
+    let after = rounds(15);
+    eprintln!("KiB and descriptors: {before:?}, then {after:?}");
+    assert_eq!(after.1, before.1);
+    assert!(after.0 <= before.0 + before.0 / 50, "{before:?} {after:?}");
+    watching.interrupt();
+}
+
+#[test]
+fn the_service_is_as_hardened_as_promised() {
+    let unit = common::root().join("packaging/portolan-watch@.service");
+    let words = ["security", "--offline=true", "--threshold=20", "--no-pager", unit.to_str().unwrap()];
+    let Ok(said) = std::process::Command::new("systemd-analyze").args(words).output() else {
+        eprintln!("skipped: there is no systemd-analyze");
+        return;
+    };
+    let text = String::from_utf8_lossy(&said.stdout);
+    // It compares in tenths: 20 is an exposure of 2.0.
+    assert!(said.status.success() && text.contains("Overall exposure level"), "{text}");
+    eprintln!("{}", text.lines().last().unwrap_or_default());
+}
+
+#[test]
 fn a_full_disk_is_an_error() {
     let Some(net) = Net::new() else { return };
     let ended = net
@@ -420,11 +488,45 @@ fn an_interface_may_go_down_and_come_up() {
 }
 
 #[test]
-fn an_interface_that_was_replaced_ends_the_watch_with_a_report() {
+fn an_interface_that_was_replaced_is_waited_for_and_taken_again_without_rights() {
+    let Some(net) = Net::new() else { return };
+    let watching = Watching::begin(&net, &[]);
+    for round in 1..=3 {
+        let known = watching.count();
+        let links = |state: &'static str| move |event: &Value| event["event"] == "link" && event["state"] == state;
+        net.send(&flood(), 1);
+        // What waits in the ring when its interface goes is read all the same.
+        net.exec(&["ip", "link", "del", WATCHED]);
+        watching.wait_after(known, "the word that it is gone", links("gone"));
+        net.plug();
+        watching.wait_after(known, "the word that it is up", links("up"));
+        if round == 2 {
+            net.exec(&["ip", "link", "set", WATCHED, "down"]);
+            watching.wait_after(known, "the word that it is down", links("down"));
+            let known = watching.count();
+            net.exec(&["ip", "link", "set", WATCHED, "up"]);
+            watching.wait_after(known, "the word that it is up again", links("up"));
+        }
+    }
+    net.send(&flood(), 1);
+    let ended = watching.interrupt();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    ended.frames().for_each(adds_up);
+    let last = ended.last();
+    assert_eq!((number(&last["frames"], "parsed"), number(&last["frames"], "arrived")), (4000, 4000), "{last}");
+    assert_eq!(
+        (&last["interfaces"][0]["state"], &last["interfaces"][0]["fault"]),
+        (&"up".into(), &Value::Null),
+        "{last}"
+    );
+}
+
+#[test]
+fn an_interface_whose_frames_are_shared_cannot_be_taken_again_and_ends_the_watch_with_a_report() {
     let Some(net) = Net::new() else { return };
     let folder = open_folder();
     let report = folder.path().join("report.json");
-    let watching = Watching::begin(&net, &["-o", report.to_str().unwrap()]);
+    let watching = Watching::begin(&net, &["--threads", "2", "-o", report.to_str().unwrap()]);
     net.send(&flood(), 1);
     // What still waits in the kernel would go with the interface.
     watching.wait_for("the frames", |event| event["event"] == "status" && event["frames"]["parsed"] == 1000);

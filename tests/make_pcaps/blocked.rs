@@ -311,6 +311,12 @@ pub(crate) const FOLDER: Folder = Folder {
             scenes::rpc_dynamic_dropped,
         ),
         Capture::scene(
+            "rpc_told_in_pipe_dropped.pcap",
+            "the mapper, asked in the pipe `epmapper` over SMB, hands out 49668 for drsuapi, three SYNs to it get no answer",
+            "rpc_blocked: tcp/49668 dropped, confirmed, `syn_unanswered`: drsuapi, grade B; the flow to 445 shows the pipe",
+            scenes::rpc_told_in_pipe_dropped,
+        ),
+        Capture::scene(
             "rpc_dynamic_refused.pcap",
             "the mapper hands out 49668 for drsuapi, and the server refuses a connection to it",
             "rpc_blocked: tcp/49668 refused, confirmed, `rst_host`: drsuapi, grade B; the port shows as refused since",

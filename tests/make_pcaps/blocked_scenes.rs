@@ -306,6 +306,14 @@ pub(crate) fn rpc_dynamic_dropped(scene: &mut Scene) {
     ending(scene);
 }
 
+pub(crate) fn rpc_told_in_pipe_dropped(scene: &mut Scene) {
+    at_work(scene);
+    let found = rpc::ept_map_found(rpc::DRSUAPI, &DC1, play::RPC_PORT);
+    play::epm_in_pipe(scene, &CLIENT, &DC1, rpc::DRSUAPI, &found);
+    tcp::dropped(scene, &CLIENT, &DC1, play::RPC_PORT, &[0, 1000, 3000]);
+    ending(scene);
+}
+
 pub(crate) fn rpc_dynamic_refused(scene: &mut Scene) {
     at_work(scene);
     let found = rpc::ept_map_found(rpc::DRSUAPI, &DC1, play::RPC_PORT);

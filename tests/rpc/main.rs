@@ -27,6 +27,8 @@ use portolan::learn::endpoints::Over;
 use portolan::learn::endpoints::Source as Told;
 use portolan::learn::grade::Endpoints;
 use portolan::learn::knowledge::Knowledge;
+use portolan::learn::rpc_flow::RpcFlow;
+use portolan::model::uuid::InterfaceId;
 use portolan::pipeline;
 use portolan::pipeline::run::Settings;
 use serde_json::Value;
@@ -35,6 +37,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 /// Statements that only one of both makes, looked at: capture, statement, and who is right.
@@ -101,12 +104,18 @@ const THREADS: [usize; 4] = [1, 2, 3, 8];
 fn towers_bindings_and_binds_agree_with_tshark() {
     let Some(folder) = shared("captures/truth") else { return };
     let mut faults = Vec::new();
-    let mut agreed = [0; 3];
+    let mut agreed = [0; 4];
     let mut allowed = BTreeSet::new();
     for (name, truth, capture) in captures(&folder) {
         let report = reported(&capture, 1);
-        let told = [towers(&truth), bindings(&truth), binds(&truth)];
-        let ours = [listed(&report, &["ept_map", "ept_lookup"]), listed(&report, &["oxid"]), bound(&run(&capture, 1))];
+        let learned = run(&capture, 1);
+        let told = [towers(&truth), bindings(&truth), binds(&truth, "tcp"), binds(&truth, "smb")];
+        let ours = [
+            listed(&report, &["ept_map", "ept_lookup"]),
+            listed(&report, &["oxid"]),
+            bound(&learned),
+            in_pipes(&learned),
+        ];
         for (nth, (told, ours)) in told.iter().zip(&ours).enumerate() {
             agreed[nth] += told.intersection(ours).count();
             for (who, statement) in
@@ -120,10 +129,112 @@ fn towers_bindings_and_binds_agree_with_tshark() {
             }
         }
     }
-    println!("agreed: {} towers, {} bindings, {} binds", agreed[0], agreed[1], agreed[2]);
+    let [towers, bindings, binds, in_pipes] = agreed;
+    println!("agreed: {towers} towers, {bindings} bindings, {binds} binds, {in_pipes} in pipes");
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
     assert_eq!(allowed.len(), ALLOWED.len(), "an allowed disagreement is gone, take it out");
-    assert_eq!(agreed, [39, 10, 91], "the captures with RPC are those that were looked at");
+    assert_eq!(agreed, [39, 10, 91, 14], "the captures with RPC are those that were looked at");
+}
+
+/// Each conversation by itself: which interfaces its client offered in pipes.
+#[test]
+#[ignore = "starts tshark for each of a hundred captures with SMB, which takes minutes"]
+fn interfaces_in_pipes_are_those_of_tshark_in_every_public_capture() {
+    let Some(folder) = shared("captures/public") else { return };
+    if !tshark() {
+        return;
+    }
+    let (mut captures, mut agreed, mut faults) = (0, 0, Vec::new());
+    for capture in files_below(&folder) {
+        if !holds_smb(&fs::read(&capture).unwrap()) {
+            continue;
+        }
+        captures += 1;
+        let (told, ours) = (asked_of_pipes(&capture), offered_in_pipes(&run(&capture, 1)));
+        agreed += told.intersection(&ours).count();
+        let name = capture.display();
+        faults.extend(told.difference(&ours).map(|offer| format!("{name}: only tshark: {offer:?}")));
+        faults.extend(ours.difference(&told).map(|offer| format!("{name}: only portolan: {offer:?}")));
+    }
+    println!("{captures} captures with SMB: {agreed} interfaces of conversations agree");
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    assert!(agreed > 30, "the captures with pipes were not found");
+}
+
+/// A capture of ours: the endpoint mapper in its pipe.
+#[test]
+fn towers_told_in_a_pipe_are_those_of_tshark() {
+    if !tshark() {
+        return;
+    }
+    let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/blocked/rpc_told_in_pipe_dropped.pcap");
+    let filter = "epm && smb2 && dcerpc.pkt_type == 2";
+    let told = fields(&capture, filter, &["ip.src", "epm.proto.tcp_port", "epm.uuid"]);
+    let told: BTreeSet<String> = told
+        .iter()
+        .map(|cells| {
+            let interface = cells[2].split(',').next().unwrap();
+            statement(cells[0].parse().unwrap(), "tcp", cells[1].parse().unwrap(), interface)
+        })
+        .collect();
+    assert_eq!(told, listed(&reported(&capture, 1), &["ept_map", "ept_lookup"]));
+    assert_eq!(told.len(), 1);
+    assert_eq!(asked_of_pipes(&capture), offered_in_pipes(&run(&capture, 1)));
+}
+
+/// The client's end, the server's, and an interface.
+type Offer = (IpAddr, u16, IpAddr, u16, String);
+
+/// What tshark finds of interfaces offered in pipes.
+fn asked_of_pipes(capture: &Path) -> BTreeSet<Offer> {
+    let filter = "(smb || smb2) && (dcerpc.pkt_type == 11 || dcerpc.pkt_type == 14)";
+    let names = ["ip.src", "ipv6.src", "tcp.srcport", "ip.dst", "ipv6.dst", "tcp.dstport", "dcerpc.cn_bind_to_uuid"];
+    let mut told = BTreeSet::new();
+    for cells in fields(capture, filter, &names) {
+        let end =
+            |at: usize| -> IpAddr { [&cells[at], &cells[at + 1]].iter().find_map(|text| text.parse().ok()).unwrap() };
+        for uuid in cells[6].split(',') {
+            told.insert((end(0), cells[2].parse().unwrap(), end(3), cells[5].parse().unwrap(), uuid.to_owned()));
+        }
+    }
+    told
+}
+
+fn offered_in_pipes(learned: &Endpoints) -> BTreeSet<Offer> {
+    let mut ours = BTreeSet::new();
+    for (id, flow) in learned.pipe_flows() {
+        let Some(client) = flow.client else { continue };
+        let (asks, answers) = (id.key.end(client), id.key.end(client.other()));
+        for interface in flow.pipes.values().flat_map(offered) {
+            ours.insert((asks.addr.ip(), asks.port, answers.addr.ip(), answers.port, interface.uuid.to_string()));
+        }
+    }
+    ours
+}
+
+/// Whether a file holds the first letters of a command of SMB.
+fn holds_smb(bytes: &[u8]) -> bool {
+    bytes.windows(4).any(|letters| matches!(letters, [0xfd..=0xff, b'S', b'M', b'B']))
+}
+
+/// Whether tshark is there to be asked.
+fn tshark() -> bool {
+    let there = Command::new("tshark").arg("-v").output().is_ok();
+    if !there {
+        println!("skipped: tshark is not installed");
+    }
+    there
+}
+
+/// What tshark says of the frames that a filter leaves.
+fn fields(capture: &Path, filter: &str, names: &[&str]) -> Vec<Vec<String>> {
+    let mut command = Command::new("tshark");
+    command.args(["-n", "-T", "fields", "-Y", filter, "-r"]).arg(capture);
+    for name in names {
+        command.args(["-e", name]);
+    }
+    let said = String::from_utf8_lossy(&command.output().unwrap().stdout).into_owned();
+    said.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
 }
 
 #[test]
@@ -131,7 +242,7 @@ fn the_number_of_threads_does_not_matter() {
     let Some(folder) = shared("captures/truth") else { return };
     let mut told = 0;
     for (name, truth, capture) in captures(&folder) {
-        if towers(&truth).is_empty() && bindings(&truth).is_empty() && binds(&truth).is_empty() {
+        if towers(&truth).is_empty() && bindings(&truth).is_empty() && binds(&truth, "tcp").is_empty() {
             continue;
         }
         let [first, others @ ..] = THREADS;
@@ -144,6 +255,7 @@ fn the_number_of_threads_does_not_matter() {
             }
             let again = run(&capture, threads);
             assert!(again.flows().eq(learned.flows()), "{name}: flows with {threads} threads");
+            assert!(again.pipe_flows().eq(learned.pipe_flows()), "{name}: pipes with {threads} threads");
         }
     }
     assert!(told > 20, "{told} endpoints: the captures with RPC were not found");
@@ -252,6 +364,7 @@ fn mapped(learned: &Endpoints) -> BTreeSet<String> {
                 Over::Tcp => "tcp",
                 Over::Udp => "udp",
                 Over::Http => "http",
+                Over::Pipe => "pipe",
             };
             ours.insert(statement(server.ip(), over, port, &known.interface.unwrap().uuid.to_string()));
         }
@@ -278,10 +391,10 @@ fn activated(learned: &Endpoints) -> BTreeSet<String> {
     of_ports.map(|(server, _, port, _)| statement(server.ip(), "tcp", port, "oxid")).collect()
 }
 
-/// Interfaces that clients offered over TCP.
-fn binds(truth: &Value) -> BTreeSet<String> {
+/// Interfaces that clients offered over TCP, or in pipes over SMB.
+fn binds(truth: &Value, over: &str) -> BTreeSet<String> {
     let mut told = BTreeSet::new();
-    for bind in list(truth, "binds").iter().filter(|bind| word(bind, "over") == "tcp") {
+    for bind in list(truth, "binds").iter().filter(|bind| word(bind, "over") == over) {
         let [server, port] = list(bind, "server") else { continue };
         let (server, port) = (server.as_str().unwrap().parse().unwrap(), port.as_str().unwrap().parse().unwrap());
         for uuid in list(bind, "uuids") {
@@ -302,4 +415,24 @@ fn bound(learned: &Endpoints) -> BTreeSet<String> {
         }
     }
     ours
+}
+
+/// The same of pipes in flows of SMB.
+fn in_pipes(learned: &Endpoints) -> BTreeSet<String> {
+    let mut ours = BTreeSet::new();
+    for (id, flow) in learned.pipe_flows() {
+        let Some(client) = flow.client else { continue };
+        let server = id.key.end(client.other());
+        for interface in flow.pipes.values().flat_map(offered) {
+            ours.insert(statement(server.addr.ip(), "bind", server.port, &interface.uuid.to_string()));
+        }
+    }
+    ours
+}
+
+/// All interfaces that a client offered, whatever became of it.
+fn offered(flow: &RpcFlow) -> Vec<InterfaceId> {
+    let accepted = flow.bound.iter().map(|bound| bound.interface);
+    let unanswered = flow.offered.iter().flat_map(|(_, interfaces)| interfaces).copied();
+    accepted.chain(flow.rejected.iter().map(|rejected| rejected.interface)).chain(unanswered).collect()
 }

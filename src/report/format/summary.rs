@@ -59,6 +59,12 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
             "flow",
             "with encrypted questions to the endpoint mapper: what they were told is not known.",
         ),
+        (health.smb_sealed, "flow", "of encrypted SMB: what was asked and bound in its named pipes is not known."),
+        (
+            health.smb_left,
+            "flow",
+            "of SMB that carried so much else that named pipes opened later on it were not looked at.",
+        ),
         (health.rpc_not_kept, "RPC fact", "for which there was no room."),
         (health.bad_replies, "reply", "with numbers that fit no request: ignored."),
     ];

@@ -380,6 +380,11 @@ fn cut(text: &str, columns_max: usize) -> String {
 
 /// Breaks words into lines of at most [`COLUMNS_MAX`]; a word that fits no line is broken itself.
 pub(crate) fn wrap(first: &str, rest: &str, words: &str) -> Vec<String> {
+    wrap_within(COLUMNS_MAX, first, rest, words)
+}
+
+/// The same for lines of so many columns.
+pub(crate) fn wrap_within(columns_max: usize, first: &str, rest: &str, words: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = first.to_owned();
     let mut width = first.chars().count();
@@ -388,7 +393,7 @@ pub(crate) fn wrap(first: &str, rest: &str, words: &str) -> Vec<String> {
     for word in words.split(' ') {
         let mut word = word;
         let mut word_width = word.chars().count();
-        if !fresh && width + 1 + word_width > COLUMNS_MAX {
+        if !fresh && width + 1 + word_width > columns_max {
             lines.push(std::mem::replace(&mut line, rest.to_owned()));
             width = indent_width;
             fresh = true;
@@ -397,8 +402,8 @@ pub(crate) fn wrap(first: &str, rest: &str, words: &str) -> Vec<String> {
             line.push(' ');
             width += 1;
         }
-        while width + word_width > COLUMNS_MAX {
-            let room = COLUMNS_MAX.saturating_sub(width).max(1);
+        while width + word_width > columns_max {
+            let room = columns_max.saturating_sub(width).max(1);
             let (head, tail) = word.split_at(word.char_indices().nth(room).map_or(word.len(), |(at, _)| at));
             line.push_str(head);
             lines.push(std::mem::replace(&mut line, rest.to_owned()));

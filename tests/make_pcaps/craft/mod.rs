@@ -15,4 +15,5 @@ pub(crate) mod pcapng;
 pub(crate) mod play;
 pub(crate) mod rpc;
 pub(crate) mod scene;
+pub(crate) mod smb;
 pub(crate) mod tcp;

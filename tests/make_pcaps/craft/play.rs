@@ -7,6 +7,7 @@ use crate::craft::host::Host;
 use crate::craft::payload;
 use crate::craft::rpc;
 use crate::craft::scene::Scene;
+use crate::craft::smb;
 use crate::craft::tcp::connect;
 
 /// The dynamic port on which the controllers of these scenes offer `drsuapi`.
@@ -51,6 +52,20 @@ pub(crate) fn smb(scene: &mut Scene, client: &Host, server: &Host) {
 pub(crate) fn epm(scene: &mut Scene, client: &Host, server: &Host, interface: rpc::Interface, answer: &[u8]) {
     let bind = (rpc::bind(rpc::EPM), rpc::bind_ack(135));
     connect(scene, client, server, 135, &[(&bind.0, &bind.1), (&rpc::ept_map(interface), answer)]);
+}
+
+/// Asks the endpoint mapper in its named pipe where an interface listens.
+pub(crate) fn epm_in_pipe(scene: &mut Scene, client: &Host, server: &Host, interface: rpc::Interface, answer: &[u8]) {
+    let exchanges = [
+        (payload::smb_negotiate(), payload::smb_negotiated()),
+        smb::connect_pipes(1),
+        smb::open(2, "epmapper"),
+        smb::transceive(3, &rpc::bind(rpc::EPM), &rpc::bind_ack_at("\\PIPE\\epmapper")),
+        smb::transceive(4, &rpc::ept_map(interface), answer),
+        smb::close(5),
+    ];
+    let exchanges: Vec<(&[u8], &[u8])> = exchanges.iter().map(|(asked, given)| (&asked[..], &given[..])).collect();
+    connect(scene, client, server, 445, &exchanges);
 }
 
 /// Binds to an interface on a dynamic port and calls it.

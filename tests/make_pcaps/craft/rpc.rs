@@ -90,8 +90,13 @@ pub(crate) fn bind(interface: Interface) -> Vec<u8> {
 
 /// Accepts context 0; `port` is the secondary address that the server names.
 pub(crate) fn bind_ack(port: u16) -> Vec<u8> {
+    bind_ack_at(&port.to_string())
+}
+
+/// The same where the server names a pipe.
+pub(crate) fn bind_ack_at(named: &str) -> Vec<u8> {
     let mut body = vec![0xd0, 0x16, 0xd0, 0x16, 0x01, 0x52, 0, 0];
-    let text = format!("{port}\0");
+    let text = format!("{named}\0");
     body.extend(u16::try_from(text.len()).unwrap().to_le_bytes());
     body.extend(text.as_bytes());
     while !body.len().is_multiple_of(4) {
