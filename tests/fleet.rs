@@ -199,13 +199,15 @@ fn flows_that_passed_several_sensors_are_found() {
 /// Every value of every flow record is in the file, under the same name and of the type that FLEET.md says.
 #[test]
 fn the_columns_of_flows_are_the_flow_records() {
-    let (folder, _) = fleet();
-    let capture = root().join("pcaps/lab/reject.pcap");
-    let site = folder.path().join("site.toml");
-    let ran =
-        finish(command().args(["analyze", "--no-infer", "--format", "ndjson", "--site"]).arg(&site).arg(&capture));
+    let folder = tempfile::tempdir().unwrap();
+    let (file, pair_file) = ("flows.parquet", "pairs.parquet");
+    let mut command = command();
+    command.args(["analyze", "--format", "ndjson"]).arg(root().join("pcaps/lab/reject.pcap"));
+    for name in [file, pair_file] {
+        command.arg("-o").arg(folder.path().join(name));
+    }
+    let ran = finish(&mut command);
     let records: Vec<Value> = ran.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let file = "sensors/reject/flows.parquet";
     let Some(rows) = ask("duckdb", &format!("SELECT * FROM '{file}'"), folder.path()) else { return };
     assert_eq!(rows.len(), records.len());
     for (row, record) in rows.iter().zip(&records) {
