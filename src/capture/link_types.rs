@@ -12,6 +12,7 @@ impl LinkType {
     }
 
     /// The number that libpcap's filter compiler knows this link type by; from 107 on the two are the same.
+    #[cfg(any(feature = "live", test))]
     pub(crate) fn dlt(self) -> i32 {
         self.row().map_or(i32::from(self.0), |&(_, _, dlt)| i32::from(dlt))
     }
