@@ -80,6 +80,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![cfg_attr(not(feature = "live"), expect(dead_code, reason = "what only watching needs"))]
+
 pub mod capture;
 pub mod catalogue;
 pub mod classify;
