@@ -60,14 +60,16 @@ pub struct Packet {
 }
 
 impl Packet {
-    /// What tells packets of one flow apart at a glance: the lengths and numbers of their headers, 16 bits each.
+    /// What tells packets of one flow apart at a glance: length and IP-ID, sequence and acknowledgement number.
+    ///
+    /// Over IPv6 there is no IP-ID, and who only receives always has the same sequence number.
     pub fn numbers(&self) -> u64 {
         let last = match self.layer {
-            Layer::Tcp(tcp) => u64::from(tcp.seq & 0xffff),
+            Layer::Tcp(tcp) => tcp.seq ^ tcp.ack.rotate_left(16),
             Layer::Udp { checksum } => checksum.into(),
             _ => 0,
         };
-        (u64::from(self.ip_len) << 32) | (u64::from(self.ip_id) << 16) | last
+        (u64::from(self.ip_len) << 48) ^ (u64::from(self.ip_id) << 32) ^ u64::from(last)
     }
 
     /// A place for a packet that is not there yet.

@@ -97,8 +97,13 @@ impl Outline {
     #[inline(always)]
     pub fn numbers(&self, bytes: &[u8]) -> u64 {
         let Some(head) = head(bytes, self.ip_at.into()) else { return 0 };
-        // The low half of a sequence number, or the checksum of a datagram.
-        (u64::from(be32::<2>(head)) << 16) | u64::from(be16::<26, HEADERS_LEN>(head))
+        let last = if head[9] == protocol::TCP {
+            let ack = if head[33] & ACK == 0 { 0 } else { be32::<28>(head) };
+            be32::<24>(head) ^ ack.rotate_left(16)
+        } else {
+            be16::<26, HEADERS_LEN>(head).into()
+        };
+        (u64::from(be32::<2>(head)) << 32) ^ u64::from(last)
     }
 
     /// Whether there is captured payload, and which end sent it.

@@ -104,6 +104,7 @@ fn signature(packet: &Packet, hash: u64) -> u64 {
 mod tests {
     use super::*;
     use crate::decode::packet::Tcp;
+    use crate::model::time::Timestamp;
 
     /// As hardware leaves them to itself: one checksum for all segments of a length.
     #[test]
@@ -115,5 +116,25 @@ mod tests {
         let all = || (0..16).flat_map(|bit| [(1 << bit, 0x64), (0, 0x64 ^ (1 << bit)), (1 << bit, 0x65)]);
         let distinct: std::collections::HashSet<u64> = all().map(|(window, ip_id)| segment(window, ip_id)).collect();
         assert_eq!(distinct.len(), all().collect::<std::collections::HashSet<_>>().len());
+    }
+
+    /// Of one who only receives, over IPv6: nothing but the acknowledgement tells its segments apart.
+    #[test]
+    fn copies_that_come_after_the_next_packet_are_told() {
+        let segment = |ack: u32, ts: u64| {
+            let tcp = Tcp { seq: 7, ack, flags: 0x10, window: 1, checksum: 0 };
+            Packet { ts: Timestamp(ts), ip_len: 60, layer: Layer::Tcp(tcp), ..Packet::NONE }
+        };
+        let mut recent = Recent::default();
+        let mut is_copy = |ack: u32, ts: u64| {
+            let packet = segment(ack, ts);
+            recent.is_copy(&packet, CopyPlace::of(3, packet.numbers()), 5)
+        };
+        for (ack, ts) in [(1_000, 1), (2_448, 2), (3_896, 3)] {
+            assert!(!is_copy(ack, ts), "{ack}");
+        }
+        for (ack, ts) in [(1_000, 11), (2_448, 12), (3_896, 13)] {
+            assert!(is_copy(ack, ts), "{ack}");
+        }
     }
 }
