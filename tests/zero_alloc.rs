@@ -64,6 +64,20 @@ fn a_frame_costs_no_allocation_in_the_long_run() {
     assert!(long.abs_diff(short) < SEED_NOISE, "200,000 frames more: {short} allocations became {long}");
 }
 
+/// What is not followed any more is said, not passed over: here RPC and SMB in pieces of ten bytes.
+#[test]
+fn conversations_in_crumbs_are_counted_as_given_up() {
+    let given_up = |workload: Workload| {
+        let bytes = Arc::new(image(&Recipe { workload, frames: 50_000, flows: FLOWS, seed: 3 }, u64::MAX).unwrap());
+        let mut source = Source::from_bytes("made", bytes, Options::default()).unwrap();
+        let settings = Settings { threads: 1, flows_max: 1 << 20 };
+        let never = AtomicBool::new(false);
+        run(&mut source, settings, &Knowledge::new(), &never, &mut |_| {}).unwrap().ears.given_up
+    };
+    assert!(given_up(Workload::Min64) > 0);
+    assert_eq!(given_up(Workload::Ad), 0, "whole messages are followed");
+}
+
 /// RPC is listened to as long as it lasts, and a PDU that comes in pieces has to be put together: here in pieces of ten
 /// bytes, of which hardly any makes sense.
 #[test]

@@ -16,7 +16,6 @@ use crate::flow::stream::Stream;
 use crate::flow::table::Event;
 use crate::flow::table::FlowIndex;
 use crate::flow::table::Table;
-use crate::learn::endpoints::Count;
 use crate::learn::knowledge::Knowledge;
 use crate::learn::listen::Attention;
 use crate::learn::listen::Heard;
@@ -67,7 +66,7 @@ const OPENING_FIRST: usize = 64;
 /// What listening cost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct EarCounts {
-    /// Flows given up before their payload was known, for lack of room.
+    /// Flows given up before all they could tell was heard, for lack of room or in crumbs.
     pub given_up: u64,
     /// Places where bytes of a listened stream were not captured.
     pub holes: u64,
@@ -423,7 +422,7 @@ impl Talk {
         }
         let in_crumbs = self.ear(side).crumbs >= CRUMBS_MAX;
         if self.session.is_some() && in_crumbs {
-            said.knowledge.rpc().count(Count::LostPlace, 1);
+            said.counts.given_up += 1;
             return true;
         }
         self.is_over() && self.ears.iter().all(|ear| ear.state == State::Done)

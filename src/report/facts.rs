@@ -108,7 +108,7 @@ pub struct Health {
     pub acked_unseen: u64,
     /// Evicted flows of which not even the host pair is known.
     pub folds_collapsed: u64,
-    /// Flows whose payload was not followed to its end, for lack of room.
+    /// Flows whose payload was not followed to its end, for lack of room or because it came in crumbs.
     pub payloads_given_up: u64,
     /// Places where bytes of a followed stream were not captured.
     pub payload_holes: u64,

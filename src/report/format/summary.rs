@@ -53,7 +53,11 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
         (health.cut_frames, "frame", "cut short by the snaplen."),
         (health.out_of_order, "frame", "earlier than the one before."),
         (health.flows_evicted, "flow", "given up for lack of room: their totals are kept, not their verdicts."),
-        (health.payloads_given_up, "flow", "whose payload was not followed to its end, for lack of room."),
+        (
+            health.payloads_given_up,
+            "flow",
+            "whose payload was not followed to its end, for lack of room or because it came in crumbs.",
+        ),
         (
             health.rpc_sealed,
             "flow",
