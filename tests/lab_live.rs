@@ -263,7 +263,12 @@ fn an_interrupted_lab_leaves_nothing() {
         let begun = wait_until(|| marked(&mark) > 11);
         let sent = Command::new("kill").args(["-s", signal, &lab.id().to_string()]).status().unwrap();
         assert!(begun && sent.success(), "{signal}: no lab to interrupt");
-        assert!(!lab.wait().unwrap().success(), "{signal}: the lab took no notice");
+        let mut ended = None;
+        let took_notice = wait_until(|| {
+            ended = lab.try_wait().unwrap();
+            ended.is_some()
+        });
+        assert!(took_notice && !ended.unwrap().success(), "{signal}: the lab took no notice");
         assert!(wait_until(|| marked(&mark) == 0), "{signal}: {} processes are left", marked(&mark));
     }
 }
