@@ -267,7 +267,8 @@ fn open(plan: &Plan<'_>) -> Result<Vec<Vec<Ring>>, Stop> {
         let group = u16::from_le_bytes([own[0], own[1]]).wrapping_add(place);
         for (member, reader) in (0..).zip(&mut readers) {
             let input = place * args.threads + member;
-            let ring = Ring::open(name, input, (args.threads > 1).then_some(group), &options);
+            let share = device::Share { group, heir: member == 0 };
+            let ring = Ring::open(name, input, (args.threads > 1).then_some(share), &options);
             reader.push(ring.map_err(|error| match error {
                 CaptureError::Filter { .. } => Stop::usage(error),
                 error => Stop::io(error),
