@@ -18,11 +18,7 @@ use crate::capture::facts::Progress;
 use crate::capture::source::Source;
 use crate::decode::counts::DecodeCounts;
 use crate::decode::counts::TunnelKind;
-use crate::decode::decoder::Decoder;
-use crate::decode::packet::Decoded;
-use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
-use crate::flow::duplicate::CopyPlace;
 use crate::flow::fold::Folds;
 use crate::flow::limits::Counters;
 use crate::flow::limits::Limits;
@@ -31,13 +27,10 @@ use crate::learn::knowledge::Knowledge;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::pipeline::ears::EarCounts;
+use crate::pipeline::finder::Finder;
 use crate::pipeline::observe::Observer;
 use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
-use crate::pipeline::shard::mix_of_v4;
-use crate::pipeline::shard::shard_of;
-use crate::pipeline::worker::Handle;
-use crate::pipeline::worker::IN_FRAME;
 use crate::pipeline::worker::PacketBatch;
 use crate::pipeline::worker::Shard;
 use crate::pipeline::worker::Worker;
@@ -160,8 +153,8 @@ pub fn decode_only(source: &mut Source) -> Result<u64, RunError> {
     let mut packets = 0;
     while reader.next(&mut arena)? {
         for (number, frame) in (0..).zip(&arena.frames) {
-            let found = std::hint::black_box(reader.plain(&arena, number, frame)).is_some()
-                || reader.other(&arena, number, frame).is_some();
+            let found = std::hint::black_box(reader.finder.plain(&arena, number, frame)).is_some()
+                || reader.finder.other(&arena, number, frame).is_some();
             packets += u64::from(found);
         }
     }
@@ -193,9 +186,9 @@ pub fn run_observed<O: Observer>(
         let mut batch = PacketBatch::new();
         while reader.next(&mut arena)? {
             for (number, frame) in (0..).zip(&arena.frames) {
-                if let Some(handle) = reader.plain(&arena, number, frame) {
+                if let Some(handle) = reader.finder.plain(&arena, number, frame) {
                     batch.push(handle);
-                } else if let Some((handle, packet)) = reader.other(&arena, number, frame) {
+                } else if let Some((handle, packet)) = reader.finder.other(&arena, number, frame) {
                     batch.push_beside(handle, packet);
                 }
                 if batch.is_full() {
@@ -292,9 +285,9 @@ impl<O: Observer> Dispatch<O> {
         while reader.next(&mut arena)? {
             let shared = Arc::new(arena);
             for (number, frame) in (0..).zip(&shared.frames) {
-                if let Some(handle) = reader.plain(&shared, number, frame) {
+                if let Some(handle) = reader.finder.plain(&shared, number, frame) {
                     self.give(handle.shard, &shared, |batch| batch.push(handle))?;
-                } else if let Some((handle, packet)) = reader.other(&shared, number, frame) {
+                } else if let Some((handle, packet)) = reader.finder.other(&shared, number, frame) {
                     self.give(handle.shard, &shared, |batch| batch.push_beside(handle, packet))?;
                 }
             }
@@ -339,8 +332,7 @@ struct Reader<'a> {
     source: &'a mut Source,
     stop: &'a AtomicBool,
     progress: &'a mut dyn FnMut(Progress),
-    decoder: Decoder,
-    hash: KeyHash,
+    finder: Finder,
     first: Option<FrameId>,
     gaps: Gaps,
     interrupted: bool,
@@ -386,8 +378,8 @@ impl Gaps {
 
 impl<'a> Reader<'a> {
     fn new(source: &'a mut Source, stop: &'a AtomicBool, progress: &'a mut dyn FnMut(Progress)) -> Self {
-        let (decoder, hash, gaps) = (Decoder::new(), KeyHash::default(), Gaps::default());
-        Self { source, stop, progress, decoder, hash, first: None, gaps, interrupted: false }
+        let (finder, gaps) = (Finder::new(KeyHash::default()), Gaps::default());
+        Self { source, stop, progress, finder, first: None, gaps, interrupted: false }
     }
 
     /// Reads the next frames; false at the end, or when told to stop.
@@ -407,30 +399,11 @@ impl<'a> Reader<'a> {
         Ok(more)
     }
 
-    /// What finds the packet in a plain frame, the one of this number in its batch, and its flow; `None` says nothing of
-    /// the frame.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "what it says goes where it is wanted, from registers")]
-    fn plain(&mut self, batch: &FrameBatch, number: u16, frame: &Frame) -> Option<Handle> {
-        let bytes = batch.bytes(frame);
-        let outline = self.decoder.outline(frame, bytes)?;
-        let mix = mix_of_v4(outline.ends());
-        let (hash, copy_place) = (self.hash.of_v4(outline.ends()), CopyPlace::of(mix, outline.numbers(bytes)));
-        Some(Handle { hash, copy_place, outline, beside: IN_FRAME, frame: number, shard: shard_of(mix) })
-    }
-
-    /// The packet of a frame that is not plain, if it has one, and what finds its flow.
-    #[inline(never)]
-    fn other(&mut self, batch: &FrameBatch, number: u16, frame: &Frame) -> Option<(Handle, Packet)> {
-        let Decoded::Packet(packet) = self.decoder.decode_other(frame, batch.bytes(frame)) else { return None };
-        Some((Handle { frame: number, ..Handle::of(&packet, &self.hash) }, packet))
-    }
-
     fn captured(&self, shards: impl IntoIterator<Item = Shard>) -> Captured {
         let first_frame = self.first.unwrap_or(FrameId::NONE);
         let mut gaps = self.gaps.found.clone();
         gaps.sort_unstable();
-        let (decode, interrupted) = (self.decoder.counts().clone(), self.interrupted);
+        let (decode, interrupted) = (self.finder.counts().clone(), self.interrupted);
         let mut ears = EarCounts::default();
         let mut tables = Vec::with_capacity(SHARDS);
         for shard in shards {
