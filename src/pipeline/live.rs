@@ -46,7 +46,6 @@ use crate::model::time::Timestamp;
 use crate::pipeline::ears::EarCounts;
 use crate::pipeline::run::Captured;
 use crate::pipeline::run::RunError;
-use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
 use crate::pipeline::worker::Handle;
 use crate::pipeline::worker::Worker;
@@ -174,7 +173,6 @@ pub struct Live<'a> {
     recent: Vec<Mutex<Recent>>,
     /// What each reader may keep.
     kept_bytes: usize,
-    hash: KeyHash,
     stop: AtomicBool,
     reading: AtomicUsize,
     /// Frames that may still be read.
@@ -201,7 +199,6 @@ pub fn watch<T>(
         told: readers.iter().map(|_| Mutex::default()).collect(),
         recent: readers.iter().map(|_| Mutex::default()).collect(),
         kept_bytes: settings.kept_bytes / count,
-        hash: KeyHash::default(),
         stop: AtomicBool::new(false),
         reading: AtomicUsize::new(readers.len()),
         budget: AtomicU64::new(settings.frames_max.unwrap_or(u64::MAX)),
@@ -520,7 +517,7 @@ impl<'l, 'a> Reader<'l, 'a> {
             before = before.max(frame.ts);
             let bytes = batch.bytes(frame);
             let Decoded::Packet(packet) = self.decoder.decode(frame, bytes) else { continue };
-            let handle = Handle::of(&packet, &self.live.hash);
+            let handle = Handle::of(&packet, 0);
             if let Some(recent) = &mut recent {
                 let interface = u32::from(frame.id.input());
                 let kept = Kept { interface, ts: frame.ts, wire_len: frame.wire_len, bytes: bytes.into() };
