@@ -524,7 +524,6 @@ fn number(packets: &mut [Packet]) -> HashMap<FrameId, FrameId> {
 }
 
 /// Counts one packet, and tells what it tells, as a worker does.
-#[expect(clippy::cast_possible_truncation, reason = "half of a hash")]
 pub(crate) fn feed(table: &mut Table, knowledge: &Knowledge, packet: &Packet) {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(packet.key);
     let event = table.update(packet, Likeness::of(packet.words(), hash, hash), (hash >> 32) as u32);
