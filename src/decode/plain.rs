@@ -79,9 +79,7 @@ impl Outline {
             _ => return None,
         };
         let [begin, source, target, numbers, rest] = words(bytes, ip_at)?;
-        let total = usize::from((begin >> 32) as u16);
-        // A length that segmentation left empty is the general way's.
-        if begin & UNUSUAL != USUAL || total < IP_LEN {
+        if begin & UNUSUAL != USUAL {
             return None;
         }
         let ports = [(target >> 16) as u16, target as u16];
@@ -97,13 +95,10 @@ impl Outline {
             _ => return None,
         };
         let payload_at = ip_at + IP_LEN + header_len;
-        let limit = bytes.len().max(frame.wire_len as usize).min(ip_at + total);
-        let captured = bytes.len().min(limit);
-        if payload_at > captured {
-            return None;
-        }
-        let payload_len = (limit - payload_at).min(payload_max);
-        let payload_captured = (captured - payload_at).min(payload_len);
+        // A length that segmentation left empty, or a lie, is the general way's.
+        let end = ip_at + usize::from((begin >> 32) as u16);
+        let payload_len = end.min(bytes.len().max(frame.wire_len as usize)).checked_sub(payload_at)?.min(payload_max);
+        let payload_captured = bytes.len().checked_sub(payload_at)?.min(payload_len);
         let lead = if payload_captured > 0 { bytes.get(payload_at).copied().unwrap_or_default() } else { 0 };
         // Address and port in one number sort as `FlowKey::of` sorts them.
         let source_end = (source & 0xffff_ffff) << 16 | u64::from(ports[0]);

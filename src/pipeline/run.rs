@@ -187,21 +187,13 @@ pub fn run_observed<O: Observer>(
         let mut arena = FrameBatch::default();
         let mut batch = PacketBatch::new();
         while reader.next(&mut arena)? {
-            for (number, frame) in (0..).zip(&arena.frames) {
-                if let Some(handle) = reader.plain(&arena, number, frame) {
-                    batch.push(handle);
-                } else if let Some((handle, packet)) = reader.other(&arena, number, frame) {
-                    batch.push_beside(handle, packet);
-                }
-                if batch.is_full() {
-                    worker.take(&batch, &arena);
-                    batch.clear();
-                    observer.counted(asked);
-                }
+            let mut at = 0;
+            while at < arena.frames.len() {
+                at = reader.fill(&mut batch, &arena, at);
+                worker.take(&batch, &arena);
+                batch.clear();
+                observer.counted(asked);
             }
-            worker.take(&batch, &arena);
-            batch.clear();
-            observer.counted(asked);
             asked = O::now();
         }
         return Ok((reader.captured(worker.into_shards()), vec![observer]));
@@ -399,6 +391,25 @@ impl<'a> Reader<'a> {
             self.first = batch.frames.first().map(|frame| frame.id);
         }
         Ok(more)
+    }
+
+    /// Puts the packets of frames from this place on into a batch until it is full; the place behind the last of them.
+    #[inline(never)]
+    #[expect(clippy::cast_possible_truncation, reason = "a batch has a thousand frames")]
+    fn fill(&mut self, batch: &mut PacketBatch, frames: &FrameBatch, from: usize) -> usize {
+        let left = frames.frames.get(from..).unwrap_or_default();
+        for (number, frame) in (from..).zip(left) {
+            let place = number as u16;
+            if let Some(handle) = self.plain(frames, place, frame) {
+                batch.push(handle);
+            } else if let Some((handle, packet)) = self.other(frames, place, frame) {
+                batch.push_beside(handle, packet);
+            }
+            if batch.is_full() {
+                return number + 1;
+            }
+        }
+        from + left.len()
     }
 
     /// What finds the packet in a plain frame, the one of this number in its batch, and its flow; `None` says nothing of
