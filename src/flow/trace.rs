@@ -12,7 +12,7 @@ use crate::decode::packet::IcmpError;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::decode::packet::Tcp;
-use crate::flow::duplicate::CopyPlace;
+use crate::flow::duplicate::Likeness;
 use crate::flow::duplicate::Recent;
 use crate::flow::record::ACK;
 use crate::flow::record::FIN;
@@ -129,7 +129,7 @@ impl Traces {
     /// Adds a packet. `payload` is what was captured of its payload.
     pub fn add(&mut self, packet: &Packet, payload: &[u8]) {
         let mix = mix(&packet.key);
-        if self.recent.is_copy(packet, CopyPlace::of(mix, packet.numbers()), mix.rotate_left(17)) {
+        if self.recent.is_copy(Likeness::of(packet.words(), mix, mix.rotate_left(17)), packet.ts.0) {
             return;
         }
         match packet.layer {

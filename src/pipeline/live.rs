@@ -31,6 +31,8 @@ use crate::capture::device::Ring;
 use crate::capture::device::RingCounts;
 use crate::capture::write::Kept;
 use crate::decode::counts::DecodeCounts;
+use crate::decode::decoder::Decoder;
+use crate::decode::packet::Decoded;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::flow::limits::Limits;
@@ -42,10 +44,8 @@ use crate::model::addr::FlowKey;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::pipeline::ears::EarCounts;
-use crate::pipeline::finder::Finder;
 use crate::pipeline::run::Captured;
 use crate::pipeline::run::RunError;
-use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
 use crate::pipeline::worker::Handle;
 use crate::pipeline::worker::PacketBatch;
@@ -184,7 +184,6 @@ pub struct Live<'a> {
     recent: Vec<Mutex<Recent>>,
     /// What each reader may keep.
     kept_bytes: usize,
-    hash: KeyHash,
     stop: AtomicBool,
     reading: AtomicUsize,
     /// Frames that may still be read.
@@ -211,7 +210,6 @@ pub fn watch<T>(
         told: readers.iter().map(|_| Mutex::default()).collect(),
         recent: readers.iter().map(|_| Mutex::default()).collect(),
         kept_bytes: settings.kept_bytes / count,
-        hash: KeyHash::default(),
         stop: AtomicBool::new(false),
         reading: AtomicUsize::new(readers.len()),
         budget: AtomicU64::new(settings.frames_max.unwrap_or(u64::MAX)),
@@ -368,7 +366,7 @@ struct Reader<'l, 'a> {
     live: &'l Live<'a>,
     number: usize,
     rings: Vec<Watched>,
-    finder: Finder,
+    decoder: Decoder,
     batch: FrameBatch,
     /// Where several rings are read: what waits for older frames.
     rest: FrameBatch,
@@ -408,7 +406,7 @@ impl<'l, 'a> Reader<'l, 'a> {
             live,
             number,
             rings: rings.into_iter().map(watched).collect(),
-            finder: Finder::new(live.hash.clone()),
+            decoder: Decoder::new(),
             batch: FrameBatch::default(),
             rest: FrameBatch::default(),
             lanes: live.workers.iter().map(|_| PacketBatch::new()).collect(),
@@ -524,27 +522,32 @@ impl<'l, 'a> Reader<'l, 'a> {
     fn chunk(&mut self, at: u16, frames: &[Frame], batch: &FrameBatch) {
         self.look_for_gaps(frames);
         let workers = self.live.workers.len();
+        // One worker is the usual case, and a division for each frame is not nothing.
+        let lane_of = |handle: &Handle| if workers == 1 { 0 } else { usize::from(handle.shard) % workers };
         let recent = self.live.recent.get(self.number).filter(|_| self.live.kept_bytes > 0);
         let mut recent = recent.map(lock);
         for (number, frame) in (at..).zip(frames) {
+            let bytes = batch.bytes(frame);
             // Whose frames are kept is asked of whole packets.
             if recent.is_none()
-                && let Some(handle) = self.finder.plain(batch, number, frame)
+                && let Some(outline) = self.decoder.outline(frame, bytes)
             {
-                if let Some(lane) = self.lanes.get_mut(usize::from(handle.shard) % workers) {
+                let handle = Handle::of_plain(outline, number);
+                if let Some(lane) = self.lanes.get_mut(lane_of(&handle)) {
                     lane.push(handle);
                 }
                 continue;
             }
-            let Some((handle, packet)) = self.finder.other(batch, number, frame) else { continue };
+            let Decoded::Packet(packet) = self.decoder.decode_other(frame, bytes) else { continue };
+            let handle = Handle::of(&packet, number);
             if let Some(recent) = &mut recent {
                 let interface = u32::from(frame.id.input());
-                let kept = Kept { interface, ts: frame.ts, wire_len: frame.wire_len, bytes: batch.bytes(frame).into() };
+                let kept = Kept { interface, ts: frame.ts, wire_len: frame.wire_len, bytes: bytes.into() };
                 recent.keep(packet.key, frame.id.number(), kept, self.live.kept_bytes);
             }
             if workers > 1 && matches!(packet.layer, Layer::IcmpError(_)) && self.late.len() < LATE_MAX {
                 self.late.push_back((packet, handle));
-            } else if let Some(lane) = self.lanes.get_mut(usize::from(handle.shard) % workers) {
+            } else if let Some(lane) = self.lanes.get_mut(lane_of(&handle)) {
                 lane.push_beside(handle, packet);
             }
         }
@@ -609,7 +612,7 @@ impl<'l, 'a> Reader<'l, 'a> {
             tries: watched.tries,
         };
         let rings = self.rings.iter_mut().map(report).collect();
-        let (decode, seen_until) = (self.finder.counts().clone(), self.seen_until);
+        let (decode, seen_until) = (self.decoder.counts().clone(), self.seen_until);
         if let Some(told) = self.live.told.get(self.number) {
             *lock(told) = Told { rings, decode, seen_until, at: now() };
         }

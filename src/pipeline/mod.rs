@@ -6,7 +6,6 @@
 
 pub mod ears;
 pub mod evidence;
-mod finder;
 #[cfg(all(target_os = "linux", feature = "live"))]
 pub mod live;
 pub mod observe;

@@ -18,6 +18,9 @@ use crate::capture::facts::Progress;
 use crate::capture::source::Source;
 use crate::decode::counts::DecodeCounts;
 use crate::decode::counts::TunnelKind;
+use crate::decode::decoder::Decoder;
+use crate::decode::packet::Decoded;
+use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
 use crate::flow::fold::Folds;
 use crate::flow::limits::Counters;
@@ -27,10 +30,9 @@ use crate::learn::knowledge::Knowledge;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::pipeline::ears::EarCounts;
-use crate::pipeline::finder::Finder;
 use crate::pipeline::observe::Observer;
-use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
+use crate::pipeline::worker::Handle;
 use crate::pipeline::worker::PacketBatch;
 use crate::pipeline::worker::Shard;
 use crate::pipeline::worker::Worker;
@@ -153,8 +155,8 @@ pub fn decode_only(source: &mut Source) -> Result<u64, RunError> {
     let mut packets = 0;
     while reader.next(&mut arena)? {
         for (number, frame) in (0..).zip(&arena.frames) {
-            let found = std::hint::black_box(reader.finder.plain(&arena, number, frame)).is_some()
-                || reader.finder.other(&arena, number, frame).is_some();
+            let found = std::hint::black_box(reader.plain(&arena, number, frame)).is_some()
+                || reader.other(&arena, number, frame).is_some();
             packets += u64::from(found);
         }
     }
@@ -185,21 +187,13 @@ pub fn run_observed<O: Observer>(
         let mut arena = FrameBatch::default();
         let mut batch = PacketBatch::new();
         while reader.next(&mut arena)? {
-            for (number, frame) in (0..).zip(&arena.frames) {
-                if let Some(handle) = reader.finder.plain(&arena, number, frame) {
-                    batch.push(handle);
-                } else if let Some((handle, packet)) = reader.finder.other(&arena, number, frame) {
-                    batch.push_beside(handle, packet);
-                }
-                if batch.is_full() {
-                    worker.take(&batch, &arena);
-                    batch.clear();
-                    observer.counted(asked);
-                }
+            let mut at = 0;
+            while at < arena.frames.len() {
+                at = reader.fill(&mut batch, &arena, at);
+                worker.take(&batch, &arena);
+                batch.clear();
+                observer.counted(asked);
             }
-            worker.take(&batch, &arena);
-            batch.clear();
-            observer.counted(asked);
             asked = O::now();
         }
         return Ok((reader.captured(worker.into_shards()), vec![observer]));
@@ -285,9 +279,9 @@ impl<O: Observer> Dispatch<O> {
         while reader.next(&mut arena)? {
             let shared = Arc::new(arena);
             for (number, frame) in (0..).zip(&shared.frames) {
-                if let Some(handle) = reader.finder.plain(&shared, number, frame) {
+                if let Some(handle) = reader.plain(&shared, number, frame) {
                     self.give(handle.shard, &shared, |batch| batch.push(handle))?;
-                } else if let Some((handle, packet)) = reader.finder.other(&shared, number, frame) {
+                } else if let Some((handle, packet)) = reader.other(&shared, number, frame) {
                     self.give(handle.shard, &shared, |batch| batch.push_beside(handle, packet))?;
                 }
             }
@@ -332,7 +326,7 @@ struct Reader<'a> {
     source: &'a mut Source,
     stop: &'a AtomicBool,
     progress: &'a mut dyn FnMut(Progress),
-    finder: Finder,
+    decoder: Decoder,
     first: Option<FrameId>,
     gaps: Gaps,
     interrupted: bool,
@@ -378,8 +372,8 @@ impl Gaps {
 
 impl<'a> Reader<'a> {
     fn new(source: &'a mut Source, stop: &'a AtomicBool, progress: &'a mut dyn FnMut(Progress)) -> Self {
-        let (finder, gaps) = (Finder::new(KeyHash::default()), Gaps::default());
-        Self { source, stop, progress, finder, first: None, gaps, interrupted: false }
+        let (decoder, gaps) = (Decoder::new(), Gaps::default());
+        Self { source, stop, progress, decoder, first: None, gaps, interrupted: false }
     }
 
     /// Reads the next frames; false at the end, or when told to stop.
@@ -399,11 +393,47 @@ impl<'a> Reader<'a> {
         Ok(more)
     }
 
+    /// Puts the packets of frames from this place on into a batch until it is full; the place behind the last of them.
+    #[inline(never)]
+    #[expect(clippy::cast_possible_truncation, reason = "a batch has a thousand frames")]
+    fn fill(&mut self, batch: &mut PacketBatch, frames: &FrameBatch, from: usize) -> usize {
+        let left = frames.frames.get(from..).unwrap_or_default();
+        for (number, frame) in (from..).zip(left) {
+            let place = number as u16;
+            if let Some(handle) = self.plain(frames, place, frame) {
+                batch.push(handle);
+            } else if let Some((handle, packet)) = self.other(frames, place, frame) {
+                batch.push_beside(handle, packet);
+            }
+            if batch.is_full() {
+                return number + 1;
+            }
+        }
+        from + left.len()
+    }
+
+    /// What finds the packet in a plain frame, the one of this number in its batch, and its flow; `None` says nothing of
+    /// the frame.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "what it says goes where it is wanted, from registers")]
+    fn plain(&mut self, batch: &FrameBatch, number: u16, frame: &Frame) -> Option<Handle> {
+        let bytes = batch.bytes(frame);
+        let outline = self.decoder.outline(frame, bytes)?;
+        Some(Handle::of_plain(outline, number))
+    }
+
+    /// The packet of a frame that is not plain, if it has one, and what finds its flow.
+    #[inline(never)]
+    fn other(&mut self, batch: &FrameBatch, number: u16, frame: &Frame) -> Option<(Handle, Packet)> {
+        let Decoded::Packet(packet) = self.decoder.decode_other(frame, batch.bytes(frame)) else { return None };
+        Some((Handle::of(&packet, number), packet))
+    }
+
     fn captured(&self, shards: impl IntoIterator<Item = Shard>) -> Captured {
         let first_frame = self.first.unwrap_or(FrameId::NONE);
         let mut gaps = self.gaps.found.clone();
         gaps.sort_unstable();
-        let (decode, interrupted) = (self.finder.counts().clone(), self.interrupted);
+        let (decode, interrupted) = (self.decoder.counts().clone(), self.interrupted);
         let mut ears = EarCounts::default();
         let mut tables = Vec::with_capacity(SHARDS);
         for shard in shards {

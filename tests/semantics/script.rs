@@ -28,7 +28,7 @@ use portolan::decode::packet::IcmpError;
 use portolan::decode::packet::Layer;
 use portolan::decode::packet::Packet;
 use portolan::decode::packet::Tcp;
-use portolan::flow::duplicate::CopyPlace;
+use portolan::flow::duplicate::Likeness;
 use portolan::flow::limits::Counters;
 use portolan::flow::limits::Limits;
 use portolan::flow::record::Flow;
@@ -526,7 +526,7 @@ fn number(packets: &mut [Packet]) -> HashMap<FrameId, FrameId> {
 /// Counts one packet, and tells what it tells, as a worker does.
 pub(crate) fn feed(table: &mut Table, knowledge: &Knowledge, packet: &Packet) {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(packet.key);
-    let event = table.update(packet, CopyPlace::of(hash, packet.numbers()), hash);
+    let event = table.update(packet, Likeness::of(packet.words(), hash, hash), (hash >> 32) as u32);
     if !event.answered {
         return;
     }
