@@ -581,6 +581,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         // A link on which nothing comes is watched all the same, up to a silence that may be the end of the mirror.
         let end = running.unwrap_or_else(|| self.live.seen_until()).min(facts.last.plus(SILENCE));
         if facts.last != Timestamp::default() {
+            facts.heard = Some(facts.last);
             facts.last = facts.last.max(end);
         }
         facts.ends = vec![facts.last; inputs.len()];
