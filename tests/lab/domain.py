@@ -51,7 +51,7 @@ SHARING = """[global]
 
 def wait_for(host: Host, *ports: int):
     """Waits until something listens on every port."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     for port in ports:
         while not host.listens(port):
             if time.monotonic() > until:
