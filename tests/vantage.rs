@@ -179,7 +179,7 @@ fn no_flow_is_taken_for_another() {
 
 fn point(path: &Path) -> Point {
     let mut source = Source::open(&[path.to_path_buf()], Options::default()).unwrap();
-    let traces = trace(&mut source, &AtomicBool::new(false)).unwrap();
+    let traces = trace(&mut source, 64 << 20, &AtomicBool::new(false)).unwrap();
     let input = &source.facts()[0];
     let (first, last) = (input.first.unwrap(), input.last.unwrap());
     Point { traces, facts: CaptureFacts { first, last, ..CaptureFacts::default() } }
