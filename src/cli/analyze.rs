@@ -273,6 +273,7 @@ pub(super) fn capture_facts(captured: &Captured, facts: &[InputFacts]) -> Captur
     CaptureFacts {
         first: facts.iter().filter_map(|input| input.first).min().unwrap_or_default(),
         last: facts.iter().filter_map(|input| input.last).max().unwrap_or_default(),
+        heard: None,
         first_frame: captured.first_frame,
         lost_share: if lost == 0 { 0.0 } else { lost as f64 / (seen + lost) as f64 },
         gaps: captured.gaps.clone(),

@@ -2,6 +2,7 @@
 //!
 //! Small slots lead to dense entries. Entries stay where they are until the end of the capture: the entry is the record.
 
+use crate::decode::packet::CountsAs;
 use crate::decode::packet::Headers;
 use crate::decode::packet::IcmpError;
 use crate::decode::packet::Layer;
@@ -161,14 +162,17 @@ impl Table {
     #[expect(clippy::inline_always, reason = "most fields of the packet are looked at nowhere else")]
     pub fn advance(&mut self, packet: &impl Headers, likeness: Likeness, likely: FlowIndex) -> Advance {
         self.counters.packets += 1;
-        if self.recent.is_copy(likeness, packet.ts().0) {
-            return Advance::Unusual { copy: true };
-        }
-        let Some(entry) = self.entries.get_mut(likely.0) else { return Advance::Unusual { copy: false } };
+        let copy = self.recent.is_copy(likeness, packet.ts().0);
+        let Some(entry) = self.entries.get_mut(likely.0) else { return Advance::Unusual { copy } };
         // Since somebody looked, the flow may have been followed by another of the same key.
         let is_it = entry.is_of(&packet.key(), &self.beside.hosts) && !entry.has(Mark::Superseded);
-        if !is_it || !entry.take(packet) {
-            return Advance::Unusual { copy: false };
+        if copy && is_it && tells_no_more_than_that(packet) {
+            self.counters.duplicates += 1;
+            entry.set(Mark::Copied);
+            return Advance::Silent;
+        }
+        if copy || !is_it || !entry.take(packet) {
+            return Advance::Unusual { copy };
         }
         if packet.has_payload() && !entry.has(heard(packet.from())) {
             return Advance::Speaks { held: entry.is_held() };
@@ -584,6 +588,17 @@ fn count(flow: &mut Flow, packet: &Packet, counters: &mut Counters) -> bool {
         _ => datagram(flow, packet, pause),
     };
     step == tcp::Step::Answered
+}
+
+/// Whether a copy of this packet tells of its flow that there are copies, and nothing else.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as Table::advance")]
+fn tells_no_more_than_that(copy: &impl Headers) -> bool {
+    match copy.counts_as() {
+        CountsAs::Segment => !rst(copy.flags()),
+        CountsAs::Datagram => true,
+        CountsAs::Other => false,
+    }
 }
 
 /// Whether a packet has captured payload of a flow that is still listened to.
