@@ -179,7 +179,7 @@ struct Tally {
 struct Doubt {
     transport: &'static str,
     stream: u64,
-    /// The responder's port.
+    /// The responder's port, or the other one.
     port: u16,
 }
 
@@ -255,9 +255,10 @@ fn confirm(tally: &mut Tally) {
             for port in ports {
                 command.args(["-d", &format!("{transport}.port=={port},{theirs}")]);
             }
-            let said = command.output().unwrap().stdout;
-            let found: BTreeSet<u64> =
-                String::from_utf8_lossy(&said).lines().filter_map(|line| line.parse().ok()).collect();
+            let found = streams(&mut command);
+            // Made traffic repeats its numbers, or ends before what it announces: then tshark waits, unless it must not.
+            command.args(["-o", "tcp.desegment_tcp_streams:FALSE"]);
+            let found: BTreeSet<u64> = found.into_iter().chain(streams(&mut command)).collect();
             for doubt in doubts {
                 if found.contains(&doubt.stream) {
                     tally.confirmed += 1;
@@ -269,6 +270,12 @@ fn confirm(tally: &mut Tally) {
             }
         }
     }
+}
+
+/// The streams of which tshark shows a frame.
+fn streams(command: &mut Command) -> Vec<u64> {
+    let said = command.output().unwrap().stdout;
+    String::from_utf8_lossy(&said).lines().filter_map(|line| line.parse().ok()).collect()
 }
 
 /// Prints the table, and fails if a disagreement was not looked at. How many rest on more than ports.
@@ -322,9 +329,8 @@ fn compare(tally: &mut Tally, capture: &Path, rows: impl Iterator<Item = Row>) {
         };
         let nearest = |flow: &&Flow| (flow.first_ns - conversation.first_ns).abs();
         let record = of_tuple.iter().min_by_key(nearest).unwrap();
-        let in_words =
-            |dissector: &String| DISSECTORS.iter().find(|(theirs, _)| theirs == dissector).map(|(_, ours)| *ours);
-        let theirs: BTreeSet<&str> = conversation.above.iter().filter_map(in_words).collect();
+        let known = DISSECTORS.iter().filter(|(theirs, _)| conversation.above.contains(*theirs));
+        let theirs: BTreeSet<&str> = known.map(|(_, ours)| *ours).collect();
         let app = record.app.as_str();
         match (app, theirs.first()) {
             ("", None) if conversation.above.is_empty() => tally.neither += 1,
@@ -340,7 +346,9 @@ fn compare(tally: &mut Tally, capture: &Path, rows: impl Iterator<Item = Row>) {
                 if let Some(place) = KNOWN.iter().position(is) {
                     *tally.known.entry(place).or_default() += 1;
                     if KNOWN[place].by_port {
-                        let doubt = Doubt { transport, stream, port: record.resp.1 };
+                        // No dissector can be told to read port 0.
+                        let port = if record.resp.1 == 0 { record.orig.1 } else { record.resp.1 };
+                        let doubt = Doubt { transport, stream, port };
                         let of_capture = (capture.to_path_buf(), KNOWN[place].ours);
                         tally.doubted.entry(of_capture).or_default().push(doubt);
                     }

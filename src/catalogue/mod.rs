@@ -40,8 +40,10 @@ use crate::catalogue::check_site::Site;
 use crate::catalogue::fault::Faults;
 use crate::catalogue::fault::RuleFaults;
 use crate::catalogue::interface::Interface;
+use crate::catalogue::load::Loaded;
 use crate::catalogue::load::Written;
 use crate::catalogue::load::collect;
+use crate::catalogue::load::merge;
 use crate::catalogue::policy::InterfaceJudgement;
 use crate::catalogue::policy::Judgement;
 use crate::catalogue::policy::Policy;
@@ -110,6 +112,19 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Catalogue, RuleFaults> {
     let mut faults = Faults::default();
     let written = collect(options, &mut faults);
     compile(&written, options.profiles, faults)
+}
+
+/// Makes a catalogue of texts alone, without the embedded rules: each layer is one rule file over those before it. Only
+/// where the bytes come from differs from [`load`].
+///
+/// # Errors
+/// Everything that is wrong with them, at once.
+pub fn load_texts(layers: &[&[u8]], site: Option<&[u8]>, profiles: &[String]) -> Result<Catalogue, RuleFaults> {
+    let mut faults = Faults::default();
+    let layers = (1..).zip(layers).map(|(n, text)| vec![Loaded::new(format!("layer{n}.toml"), text.to_vec())]);
+    let site = site.map(|text| Loaded::new("site.toml".to_owned(), text.to_vec()));
+    let written = merge(layers.collect(), site, &mut faults);
+    compile(&written, profiles, faults)
 }
 
 fn compile(written: &Written, profiles: &[String], mut faults: Faults) -> Result<Catalogue, RuleFaults> {
@@ -331,8 +346,6 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop here")]
 
     use super::*;
-    use crate::catalogue::load::Loaded;
-    use crate::catalogue::load::merge;
     use crate::catalogue::role::RoleBasis;
 
     const RULES: &str = r#"
@@ -505,16 +518,9 @@ until = 1970-01-02
 "#;
 
     fn texts(layers: &[&str], site: Option<&str>, profiles: &[&str]) -> Result<Catalogue, RuleFaults> {
-        bytes(&layers.iter().map(|text| text.as_bytes()).collect::<Vec<_>>(), site.map(str::as_bytes), profiles)
-    }
-
-    fn bytes(layers: &[&[u8]], site: Option<&[u8]>, profiles: &[&str]) -> Result<Catalogue, RuleFaults> {
-        let mut faults = Faults::default();
-        let layers = (1..).zip(layers).map(|(n, text)| vec![Loaded::new(format!("layer{n}.toml"), text.to_vec())]);
-        let site = site.map(|text| Loaded::new("site.toml".to_owned(), text.to_vec()));
-        let written = merge(layers.collect(), site, &mut faults);
-        let profiles: Vec<String> = profiles.iter().map(|&id| id.to_owned()).collect();
-        compile(&written, &profiles, faults)
+        let layers: Vec<_> = layers.iter().map(|text| text.as_bytes()).collect();
+        let profiles: Vec<_> = profiles.iter().map(|&id| id.to_owned()).collect();
+        load_texts(&layers, site.map(str::as_bytes), &profiles)
     }
 
     /// Row names of one list of a judgement.
@@ -811,7 +817,7 @@ document = "ours"
     fn no_bytes_make_it_fall() {
         let (rules, site) = (RULES.as_bytes(), SITE.as_bytes());
         let look = |rules: &[u8], site: &[u8]| {
-            if let Err(faults) = bytes(&[rules], Some(site), &[]) {
+            if let Err(faults) = load_texts(&[rules], Some(site), &[]) {
                 assert!(!faults.to_string().is_empty());
             }
         };

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
 use dashmap::DashMap;
@@ -25,12 +26,16 @@ pub const SERVERS_MAX: usize = 1 << 16;
 pub const PORTS_MAX: usize = 4096;
 /// Statements about one port. Kept are binds first, then what clients were told, then lists.
 pub const STATEMENTS_MAX: usize = 256;
-/// Clients of one statement. The smallest addresses are kept.
-pub const CLIENTS_MAX: usize = 64;
+/// Times that clients were told the same, of all clients of one statement. Kept are those of the smallest addresses.
+pub const TOLD_MAX: usize = 1 << 16;
 /// Pipes that one interface was bound on. The first by name are kept.
 pub const PIPES_MAX: usize = 16;
 /// Times that one client was told the same. The earliest are kept.
-pub const MOMENTS_MAX: usize = 32;
+pub const MOMENTS_MAX: usize = 256;
+/// Statements about all ports of all servers; what comes after is counted. Each takes some 2 KiB.
+pub const STATEMENTS_IN_ALL_MAX: usize = 1 << 17;
+/// Times that clients were told something, of all statements; what comes after is counted.
+pub const TOLD_IN_ALL_MAX: usize = 1 << 21;
 /// Flows with facts; what comes after is counted.
 pub const FLOWS_MAX: usize = 1 << 20;
 /// Questions for interfaces that are not there; what comes after is counted.
@@ -97,7 +102,7 @@ pub struct Learned {
     /// When last.
     pub last: Moment,
     /// Who was told, and when.
-    pub clients: BTreeMap<Addr, BTreeSet<Moment>>,
+    pub told: BTreeSet<(Addr, Moment)>,
     /// It was said at least once of the server's own address. Else another address was named each time: a cluster, address
     /// translation, or a further card of the same host.
     pub own: bool,
@@ -116,7 +121,7 @@ impl Learned {
             source: statement.source,
             first: statement.at,
             last: statement.at,
-            clients: BTreeMap::new(),
+            told: BTreeSet::new(),
             own: false,
             pipes: BTreeSet::new(),
             superseded: None,
@@ -124,20 +129,34 @@ impl Learned {
         }
     }
 
-    /// Whether clients or times were left out.
-    fn merge(&mut self, statement: &Statement<'_>) -> bool {
+    /// Who was told, in order.
+    pub fn clients(&self) -> impl Iterator<Item = Addr> {
+        let mut last = None;
+        self.told.iter().map(|(client, _)| *client).filter(move |client| last.replace(*client) != Some(*client))
+    }
+
+    /// When a client was told, in order.
+    pub fn told_to(&self, client: Addr) -> impl Iterator<Item = Moment> {
+        let from = self.told.range((client, Moment::default())..);
+        from.take_while(move |(told, _)| *told == client).map(|(_, at)| *at)
+    }
+
+    /// Whether something was left out: a time, a client or a pipe. Without room no more of them are kept.
+    fn merge(&mut self, statement: &Statement<'_>, room: bool) -> bool {
         self.first = self.first.min(statement.at);
         self.last = self.last.max(statement.at);
         self.own |= statement.own;
-        let moments = self.clients.entry(statement.client).or_default();
-        moments.insert(statement.at);
-        let mut cut = moments.len() > MOMENTS_MAX;
-        if cut {
-            moments.pop_last();
-        }
-        if self.clients.len() > CLIENTS_MAX {
-            self.clients.pop_last();
-            cut = true;
+        let mut cut = !room && !self.told.contains(&(statement.client, statement.at));
+        if room && self.told.insert((statement.client, statement.at)) {
+            let beyond = self.told_to(statement.client).nth(MOMENTS_MAX);
+            if let Some(beyond) = beyond {
+                self.told.remove(&(statement.client, beyond));
+                cut = true;
+            }
+            if self.told.len() > TOLD_MAX {
+                self.told.pop_last();
+                cut = true;
+            }
         }
         if let Some(pipe) = statement.pipe.filter(|pipe| !pipe.is_empty() && !self.pipes.contains(*pipe)) {
             self.pipes.insert(pipe.to_owned());
@@ -153,9 +172,16 @@ impl Learned {
 /// What is known of one port.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Port {
-    pub(super) statements: BTreeMap<(Source, Option<InterfaceId>), Learned>,
+    /// In order of source and interface. Most ports have one.
+    pub(super) statements: Vec<Learned>,
     /// Statements, clients or times were left out.
     pub(super) cut: bool,
+}
+
+impl Port {
+    fn told(&self) -> usize {
+        self.statements.iter().map(|known| known.told.len()).sum()
+    }
 }
 
 /// What is known of one server.
@@ -166,20 +192,49 @@ pub(super) struct Server {
     pub(super) cut: bool,
 }
 
+/// How many statements there are, and how often clients were told one, or how much room for more.
+#[derive(Clone, Copy, Debug, Default)]
+struct Amount {
+    statements: usize,
+    told: usize,
+}
+
 impl Server {
-    fn merge(&mut self, statement: &Statement<'_>) {
-        let port = self.ports.entry((statement.over, statement.port)).or_default();
-        let learned =
-            port.statements.entry((statement.source, statement.interface)).or_insert_with(|| Learned::new(statement));
-        port.cut |= learned.merge(statement);
-        if port.statements.len() > STATEMENTS_MAX {
-            port.statements.pop_last();
+    /// Takes a statement, as far as there is room. What was added to all that is kept, and what had to go for it; `None`
+    /// if there is no room.
+    fn merge(&mut self, statement: &Statement<'_>, room: Amount) -> Option<(Amount, Amount)> {
+        let place = (statement.over, statement.port);
+        let sought = |known: &Learned| (known.source, known.interface).cmp(&(statement.source, statement.interface));
+        let found = self.ports.get(&place).map(|port| port.statements.binary_search_by(sought));
+        if !matches!(found, Some(Ok(_))) && room.statements == 0 {
+            return None;
+        }
+        let (mut added, mut gone) = (Amount::default(), Amount::default());
+        let port = self.ports.entry(place).or_default();
+        let (Ok(nth) | Err(nth)) = found.unwrap_or(Err(0));
+        if !matches!(found, Some(Ok(_))) {
+            port.statements.reserve_exact(1);
+            port.statements.insert(nth, Learned::new(statement));
+            added.statements = 1;
+        }
+        if let Some(known) = port.statements.get_mut(nth) {
+            let before = known.told.len();
+            port.cut |= known.merge(statement, room.told > 0);
+            added.told = known.told.len() - before;
+        }
+        if port.statements.len() > STATEMENTS_MAX
+            && let Some(last) = port.statements.pop()
+        {
             port.cut = true;
+            gone = Amount { statements: 1, told: last.told.len() };
         }
-        if self.ports.len() > PORTS_MAX {
-            self.ports.pop_last();
+        if self.ports.len() > PORTS_MAX
+            && let Some((_, last)) = self.ports.pop_last()
+        {
             self.cut = true;
+            gone = Amount { statements: gone.statements + last.statements.len(), told: gone.told + last.told() };
         }
+        Some((added, gone))
     }
 }
 
@@ -239,11 +294,13 @@ pub enum Count {
     FlowFull,
     /// Servers that did not fit.
     ServersOver,
+    /// Statements about ports that did not fit.
+    StatementsOver,
     /// Flows that did not fit.
     FlowsOver,
     /// Questions for absent interfaces that did not fit.
     UnregisteredOver,
-    /// Flows of SMB that are encrypted.
+    /// Flows of SMB that are encrypted or compressed.
     SmbSealed,
     /// Pipes, shares or questions about them that were given up because too many were open.
     PipesOver,
@@ -262,17 +319,34 @@ pub struct RpcBook {
     pub(super) pipes: DashMap<FlowId, PipeFlow, RandomState>,
     pub(super) unregistered: DashMap<Unregistered, Asked, RandomState>,
     pub(super) counts: [AtomicU64; COUNTS],
+    /// How many statements are kept, of all servers.
+    statements: AtomicUsize,
+    /// How often clients were told one of them.
+    told: AtomicUsize,
 }
 
 impl RpcBook {
     /// Remembers a statement.
     pub fn learn(&self, statement: &Statement<'_>) {
-        if let Some(mut server) = self.servers.get_mut(&statement.server) {
-            server.merge(statement);
+        let room = Amount {
+            statements: STATEMENTS_IN_ALL_MAX.saturating_sub(self.statements.load(Ordering::Relaxed)),
+            told: TOLD_IN_ALL_MAX.saturating_sub(self.told.load(Ordering::Relaxed)),
+        };
+        let merged = if let Some(mut server) = self.servers.get_mut(&statement.server) {
+            server.merge(statement, room)
+        } else if room.statements == 0 {
+            None
         } else if self.servers.len() < SERVERS_MAX {
-            self.servers.entry(statement.server).or_default().merge(statement);
+            self.servers.entry(statement.server).or_default().merge(statement, room)
         } else {
-            self.count(Count::ServersOver, 1);
+            return self.count(Count::ServersOver, 1);
+        };
+        let Some((added, gone)) = merged else { return self.count(Count::StatementsOver, 1) };
+        for (kept, added, gone) in
+            [(&self.statements, added.statements, gone.statements), (&self.told, added.told, gone.told)]
+        {
+            kept.fetch_add(added, Ordering::Relaxed);
+            kept.fetch_sub(gone, Ordering::Relaxed);
         }
     }
 
@@ -325,7 +399,7 @@ impl RpcBook {
         self.counted(&[Count::MapperSealed, Count::DcomSealed])
     }
 
-    /// How many flows of SMB are encrypted.
+    /// How many flows of SMB are encrypted or compressed.
     pub fn smb_sealed(&self) -> u64 {
         self.counted(&[Count::SmbSealed])
     }
@@ -335,13 +409,19 @@ impl RpcBook {
         self.counted(&[Count::PipesLeft])
     }
 
-    /// How much did not fit.
+    /// How much did not fit. A server counts once, whatever ports of it are missing, and so does a port.
     pub fn not_kept(&self) -> u64 {
-        self.counted(&[
+        let of_server = |server: &Server| {
+            let ports = server.ports.values().filter(|port| port.cut).count();
+            u64::from(server.cut) + u64::try_from(ports).unwrap_or(u64::MAX)
+        };
+        let cut: u64 = self.servers.iter().map(|server| of_server(server.value())).sum();
+        cut + self.counted(&[
             Count::CallsOver,
             Count::CallsCut,
             Count::FlowFull,
             Count::ServersOver,
+            Count::StatementsOver,
             Count::FlowsOver,
             Count::UnregisteredOver,
             Count::PipesOver,
@@ -398,7 +478,7 @@ mod tests {
         let ports = (1..=6000).map(|port| statement(port, 2, 1, u64::from(port)));
         let interfaces = (0..600).map(|number| statement(7, number, 1, u64::from(number) + 5));
         let clients = (0..200).map(|number| statement(7, 4, number, u64::from(number) * 2));
-        let moments = (0..100).map(|second| statement(7, 4, 3, second * 7));
+        let moments = (0..400).map(|second| statement(7, 4, 3, second * 7));
         ports.chain(interfaces).chain(clients).chain(moments).collect()
     }
 
@@ -433,9 +513,55 @@ mod tests {
         assert_eq!(busy.len(), STATEMENTS_MAX);
         assert!(busy.iter().all(|known| known.source == Source::EptMap), "what was asked for comes before lists");
         let known = busy.iter().find(|known| known.interface == Some(interface(4)));
-        let clients = known.map(|known| (known.clients.len(), known.clients.get(&client(3)).map(BTreeSet::len)));
-        assert_eq!(clients, Some((CLIENTS_MAX, Some(MOMENTS_MAX))));
+        let told = known.map(|known| (known.clients().count(), known.told_to(client(3)).count()));
+        assert_eq!(told, Some((200, MOMENTS_MAX)), "every client is kept");
         assert_eq!((all.cut().servers, all.cut().ports), (1, 1));
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted_once_for_each_server_and_port() {
+        let book = RpcBook::default();
+        for statement in crowd() {
+            book.learn(&statement);
+        }
+        assert_eq!(book.not_kept(), 2);
+    }
+
+    #[test]
+    fn of_too_many_clients_those_with_the_smallest_addresses_are_kept() {
+        let book = RpcBook::default();
+        let told = |number: usize| {
+            let [.., third, high, low] = number.to_be_bytes();
+            Statement { client: Addr::v4([10, third, high, low]), ..statement(7, 2, 1, 1) }
+        };
+        for number in (0..TOLD_MAX + 3).rev() {
+            book.learn(&told(number));
+        }
+        let all = Endpoints::of(&book);
+        let [known] = all.at(Addr::v4([10, 0, 0, 10]), Over::Tcp, 7) else { unreachable!() };
+        assert_eq!(known.clients().count(), TOLD_MAX);
+        assert_eq!(known.clients().next(), Some(Addr::v4([10, 0, 0, 0])));
+        assert_eq!(book.not_kept(), 1);
+    }
+
+    #[test]
+    fn all_servers_together_are_bounded_too() {
+        let book = RpcBook::default();
+        let of_server = |number: usize| {
+            let [.., high, low] = number.to_be_bytes();
+            let port = u16::try_from(number >> 16).unwrap_or_default() + 1;
+            Statement { server: Addr::v4([10, 2, high, low]), ..statement(port, 2, 1, 1) }
+        };
+        for number in 0..STATEMENTS_IN_ALL_MAX + 10 {
+            book.learn(&of_server(number));
+        }
+        // What is known goes on to be told.
+        book.learn(&Statement { client: client(9), ..of_server(0) });
+        let all = Endpoints::of(&book);
+        assert_eq!(all.ports().count(), STATEMENTS_IN_ALL_MAX);
+        assert_eq!((all.count(Count::StatementsOver), book.not_kept()), (10, 10));
+        let [known] = all.at(Addr::v4([10, 2, 0, 0]), Over::Tcp, 1) else { unreachable!() };
+        assert_eq!(known.clients().count(), 2);
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl Endpoints {
                 .iter()
                 .map(|(&(over, port), known)| {
                     all.cut.ports += u64::from(known.cut);
-                    ((*entry.key(), over, port), known.statements.values().cloned().collect::<Vec<_>>())
+                    ((*entry.key(), over, port), known.statements.clone())
                 })
                 .collect();
             close_intervals(&mut ports);
@@ -257,8 +257,8 @@ fn told_lately<'a>(mapped: impl Iterator<Item = &'a Learned>, attempt: &Attempt)
     let mut told: Vec<(Moment, InterfaceId)> = mapped
         .filter(|known| in_force(known, attempt.began))
         .filter_map(|known| {
-            let lately = |moment: &&Moment| moment.ts <= attempt.began && attempt.began.since(moment.ts) <= FRESH;
-            let moment = *known.clients.get(&attempt.client)?.iter().rev().find(lately)?;
+            let before = known.told_to(attempt.client).take_while(|moment| moment.ts <= attempt.began);
+            let moment = before.last().filter(|moment| attempt.began.since(moment.ts) <= FRESH)?;
             Some((moment, known.interface?))
         })
         .collect();
@@ -272,10 +272,7 @@ fn told_lately<'a>(mapped: impl Iterator<Item = &'a Learned>, attempt: &Attempt)
 fn told_before<'a>(mapped: impl Iterator<Item = &'a Learned>, attempt: &Attempt) -> Option<Guess> {
     let told: Vec<&Learned> = mapped
         .filter(|known| in_force(known, attempt.began))
-        .filter(|known| {
-            let moments = known.clients.get(&attempt.client);
-            moments.and_then(BTreeSet::first).is_some_and(|first| first.ts <= attempt.began)
-        })
+        .filter(|known| known.told_to(attempt.client).next().is_some_and(|first| first.ts <= attempt.began))
         .collect();
     let guess = list(&told, attempt, Grade::C)?;
     (guess.interfaces.len() == 1).then_some(guess)
@@ -296,9 +293,8 @@ fn named<'a>(known: impl Iterator<Item = &'a Learned>, attempt: &Attempt) -> Opt
 /// Grade D: DCOM named the port to this client. The interfaces are those that were bound there.
 fn activated<'a>(known: impl Iterator<Item = &'a Learned> + Clone, attempt: &Attempt) -> Option<Guess> {
     let of_process = known.clone().find(|known| known.source == Source::Oxid && in_force(known, attempt.began))?;
-    let told = of_process.clients.get(&attempt.client)?;
-    let before = told.iter().rev().find(|moment| moment.ts <= attempt.began);
-    let moment = before.or(told.first())?;
+    let before = of_process.told_to(attempt.client).take_while(|moment| moment.ts <= attempt.began).last();
+    let moment = before.or_else(|| of_process.told_to(attempt.client).next())?;
     let seen: BTreeSet<InterfaceId> =
         known.filter(|known| known.source == Source::Bind).filter_map(|known| known.interface).collect();
     Some(Guess {
@@ -406,6 +402,20 @@ mod tests {
 
     fn told(guess: Option<Guess>) -> Option<Told> {
         guess.map(|guess| (guess.grade, guess.interfaces, guess.learned.number(), guess.retro, guess.superseded))
+    }
+
+    #[test]
+    fn b_whoever_was_told_is_known_however_many_there_are() {
+        let clients: Vec<[u8; 4]> = (0..1000_u16).map(u16::to_be_bytes).map(|[high, low]| [10, 9, high, low]).collect();
+        let said: Vec<_> = clients
+            .iter()
+            .flat_map(|client| [DRSUAPI, SVCCTL].map(|interface| said(Source::EptMap, interface, *client, PORT, 100)))
+            .collect();
+        let endpoints = endpoints(&said);
+        for client in clients {
+            let guess = endpoints.grade(&Attempt { client: Addr::v4(client), ..attempt(PORT, 110) });
+            assert_eq!(guess.map(|guess| guess.grade), Some(Grade::B), "{client:?}");
+        }
     }
 
     #[test]

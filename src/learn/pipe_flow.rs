@@ -19,6 +19,6 @@ pub struct PipeFlow {
     /// What the RPC conversations in its pipes showed, all of one name together. Of pipes opened before the capture began
     /// the name is not known, and empty.
     pub pipes: BTreeMap<String, RpcFlow>,
-    /// The first encrypted message: what pipes it is about is not known.
+    /// The first encrypted or compressed message: what pipes it is about is not known.
     pub sealed: Option<Moment>,
 }

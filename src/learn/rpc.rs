@@ -626,7 +626,7 @@ mod tests {
             let [of_port]: &[Learned] = learned.at(Addr::v4(SERVER), Over::Tcp, 49_668) else { unreachable!() };
             let at = Moment { ts: Timestamp(5_000_000), frame: FrameId::new(0, 5) };
             assert_eq!((of_port.interface, of_port.first, of_port.last), (Some(DRSUAPI), at, at));
-            assert!(of_port.clients.keys().eq([&Addr::v4(CLIENT)]));
+            assert!(of_port.clients().eq([Addr::v4(CLIENT)]));
             let flow = learned.flow(talk.session.id()).unwrap();
             assert_eq!(flow.bound.len(), 1);
             assert_eq!((flow.bound[0].interface, &flow.bound[0].opnums), (craft::EPM, &vec![3]));

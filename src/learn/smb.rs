@@ -44,8 +44,10 @@ pub const GAPS_MAX: u32 = 8;
 pub struct SmbSession {
     id: FlowId,
     framers: [Framer; 2],
-    /// For which handle the data of the last command are, of each end.
-    aims: [Option<Handle>; 2],
+    /// For which file the data of the last command are, of each end.
+    aims: [Option<File>; 2],
+    /// What the client's last command was about, for those that go on with it.
+    before: Option<About>,
     trees: VecDeque<(Tree, bool)>,
     asked: VecDeque<Asked>,
     /// The one used last stands last.
@@ -61,6 +63,21 @@ pub struct SmbSession {
     news: bool,
 }
 
+/// A file as far as it is known: a command may name one that the command before it in the same message opens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum File {
+    Open(Handle),
+    /// The one that this call opens.
+    Opening(u64),
+}
+
+/// What a command of the client is about.
+#[derive(Clone, Copy, Debug)]
+struct About {
+    tree: Option<Tree>,
+    file: Option<File>,
+}
+
 /// A question without its answer.
 #[derive(Debug)]
 struct Asked {
@@ -73,13 +90,15 @@ enum Wanted {
     /// A pipe of this name.
     Pipe(String),
     /// Bytes of this pipe.
-    Bytes(Handle),
+    Bytes(File),
+    /// The end of this pipe.
+    End(File),
 }
 
 /// An open pipe.
 #[derive(Debug)]
 struct Pipe {
-    handle: Handle,
+    file: File,
     name: String,
     /// What is spoken in it, from its first byte on.
     rpc: Option<Box<RpcSession>>,
@@ -105,6 +124,7 @@ impl SmbSession {
             id,
             framers: [Framer::default(), Framer::default()],
             aims: [None, None],
+            before: None,
             trees: VecDeque::new(),
             asked: VecDeque::new(),
             pipes: Vec::new(),
@@ -162,6 +182,7 @@ impl SmbSession {
         if let Some(aim) = self.aims.get_mut(from.index()) {
             *aim = None;
         }
+        self.before = None;
         for rpc in self.pipes.iter_mut().filter_map(|pipe| pipe.rpc.as_mut()) {
             rpc.gap(from);
         }
@@ -188,46 +209,68 @@ impl SmbSession {
         }
         match command.does {
             Does::Connected { pipes } => self.connected(command.tree, pipes, scene),
-            Does::Open(name) => self.open(command, &name, scene),
-            Does::Opened { handle, pipe } => {
-                if let Some(Wanted::Pipe(name)) = self.answered(command.call, false)
-                    && pipe != Some(false)
-                {
-                    self.opened(handle, name, scene);
-                }
-            }
-            Does::Close(handle) => {
-                self.pipes.retain(|pipe| pipe.handle != handle);
-                self.asked.retain(|asked| !matches!(asked.what, Wanted::Bytes(of) if of == handle));
-            }
-            Does::Write(handle) => {
-                let of_pipes = self.is_of_pipes(command.tree);
-                // On a share of which nothing is known, the data will tell.
-                if self.knows(handle, of_pipes == Some(true), scene) || of_pipes.is_none() {
-                    self.aim(scene.from, Some(handle));
-                }
-            }
-            Does::Read(handle) => {
-                if self.knows(handle, false, scene) {
-                    self.ask(command.call, Wanted::Bytes(handle), scene);
-                }
-            }
-            Does::Transact(handle) => {
-                self.knows(handle, true, scene);
-                self.aim(scene.from, Some(handle));
-                self.ask(command.call, Wanted::Bytes(handle), scene);
-            }
+            Does::Opened { handle, pipe } => self.opened(command.call, handle, pipe != Some(false), scene),
             Does::Answer { handle, more } => {
                 let asked = match self.answered(command.call, more) {
-                    Some(Wanted::Bytes(handle)) => Some(handle),
+                    Some(Wanted::Bytes(file)) => Some(file),
                     _ => None,
                 };
-                self.aim(scene.from, handle.or(asked));
+                self.aim(scene.from, handle.map(File::Open).or(asked));
+            }
+            Does::Closed => {
+                if let Some(Wanted::End(file)) = self.answered(command.call, false) {
+                    self.close(file);
+                }
             }
             Does::Fail => {
                 self.answered(command.call, false);
+                self.close(File::Opening(command.call));
             }
-            Does::Wait | Does::Sealed | Does::Other => {}
+            _ if command.speaker == Speaker::Client => self.question(command, scene),
+            _ => {}
+        }
+    }
+
+    /// A command of the client.
+    fn question(&mut self, command: &Command<'_>, scene: &Scene) {
+        let before = self.before.take().filter(|_| command.follows);
+        let tree = before.map_or(command.tree, |before| before.tree);
+        let of_before = before.and_then(|before| before.file);
+        let named = |handle| match handle {
+            Handle::BEFORE => of_before,
+            handle => Some(File::Open(handle)),
+        };
+        let file = match command.does {
+            Does::Open(name) => self.open(command.call, tree, &name, scene),
+            Does::Close(handle) => named(handle),
+            Does::Write(handle) | Does::Read(handle) | Does::Transact(handle) => named(handle),
+            _ => of_before,
+        };
+        self.before = Some(About { tree, file });
+        let Some(file) = file else { return };
+        match command.does {
+            // Answers to what stands before it in the message are still to come.
+            Does::Close(_) if command.follows => self.ask(command.call, Wanted::End(file), scene),
+            Does::Close(_) => self.close(file),
+            Does::Write(_) => {
+                let of_pipes = self.is_of_pipes(tree);
+                let must = of_pipes == Some(true) || matches!(file, File::Opening(_));
+                // On a share of which nothing is known, the data will tell.
+                if self.knows(file, must, scene) || of_pipes.is_none() {
+                    self.aim(scene.from, Some(file));
+                }
+            }
+            Does::Read(_) => {
+                if self.knows(file, false, scene) {
+                    self.ask(command.call, Wanted::Bytes(file), scene);
+                }
+            }
+            Does::Transact(_) => {
+                self.knows(file, true, scene);
+                self.aim(scene.from, Some(file));
+                self.ask(command.call, Wanted::Bytes(file), scene);
+            }
+            _ => {}
         }
     }
 
@@ -258,19 +301,19 @@ impl SmbSession {
         self.news = true;
     }
 
-    /// Which pipe a handle is; of an unknown one, if what is written to it begins with a bind. So is one that was opened
+    /// Which pipe a file is; an unknown one is one, if what is written to it begins with a bind. So is one that was opened
     /// before the capture began, or on another channel of the same session (MS-SMB2 section 1.3).
-    fn pipe(&mut self, handle: Handle, bytes: &[u8], scene: &Scene) -> Option<usize> {
-        let place = |pipes: &[Pipe]| pipes.iter().position(|pipe| pipe.handle == handle);
+    fn pipe(&mut self, file: File, bytes: &[u8], scene: &Scene) -> Option<usize> {
+        let place = |pipes: &[Pipe]| pipes.iter().position(|pipe| pipe.file == file);
         if place(&self.pipes).is_none()
             && let Begins::With(Header { kind: Kind::Bind, .. }) = Header::read(bytes)
         {
-            self.opened(handle, String::new(), scene);
+            self.begin(file, scene);
         }
         place(&self.pipes)
     }
 
-    fn aim(&mut self, from: Side, at: Option<Handle>) {
+    fn aim(&mut self, from: Side, at: Option<File>) {
         if let Some(aim) = self.aims.get_mut(from.index()) {
             *aim = at;
         }
@@ -299,28 +342,58 @@ impl SmbSession {
         self.trees.iter().find(|(known, _)| Some(*known) == tree).map(|(_, pipes)| *pipes)
     }
 
-    fn open(&mut self, command: &Command<'_>, name: &Name<'_>, scene: &Scene) {
-        if self.is_of_pipes(command.tree) != Some(false)
-            && let Some(name) = name.of_pipe()
-        {
-            self.ask(command.call, Wanted::Pipe(name), scene);
+    /// The client asks for a pipe; which file that will be. None if it is no pipe.
+    fn open(&mut self, call: u64, tree: Option<Tree>, name: &Name<'_>, scene: &Scene) -> Option<File> {
+        let name = name.of_pipe().filter(|_| self.is_of_pipes(tree) != Some(false))?;
+        self.ask(call, Wanted::Pipe(name), scene);
+        Some(File::Opening(call))
+    }
+
+    /// The server opened what was asked for. What the client sent to it before goes on under its number.
+    fn opened(&mut self, call: u64, handle: Handle, is_pipe: bool, scene: &Scene) {
+        let (early, file) = (File::Opening(call), File::Open(handle));
+        if is_pipe && self.asked.iter().any(|asked| asked.call == call && matches!(asked.what, Wanted::Pipe(_))) {
+            self.close(file);
+            if self.pipes.iter().all(|pipe| pipe.file != early) {
+                self.begin(early, scene);
+            }
+        } else {
+            self.close(early);
+        }
+        self.answered(call, false);
+        let of_asked = self.asked.iter_mut().filter_map(|asked| match &mut asked.what {
+            Wanted::Bytes(of) | Wanted::End(of) => Some(of),
+            Wanted::Pipe(_) => None,
+        });
+        let of_pipes = self.pipes.iter_mut().map(|pipe| &mut pipe.file);
+        for of in of_pipes.chain(of_asked).chain(self.aims.iter_mut().flatten()).filter(|of| **of == early) {
+            *of = file;
         }
     }
 
-    fn opened(&mut self, handle: Handle, name: String, scene: &Scene) {
-        self.pipes.retain(|pipe| pipe.handle != handle);
+    /// From here on the file is followed as a pipe, by the name that its opening asks for, if that was seen.
+    fn begin(&mut self, file: File, scene: &Scene) {
+        let name = self.asked.iter().find_map(|asked| match &asked.what {
+            Wanted::Pipe(name) if file == File::Opening(asked.call) => Some(name.clone()),
+            _ => None,
+        });
         if self.pipes.len() >= PIPES_MAX {
             self.pipes.remove(0);
             scene.book().count(Count::PipesOver, 1);
         }
-        self.pipes.push(Pipe { handle, name, rpc: None });
+        self.pipes.push(Pipe { file, name: name.unwrap_or_default(), rpc: None });
     }
 
-    /// Whether a handle is that of a pipe. If it must be one, it was opened before the capture began.
-    fn knows(&mut self, handle: Handle, must: bool, scene: &Scene) -> bool {
-        let known = self.pipes.iter().any(|pipe| pipe.handle == handle);
+    fn close(&mut self, file: File) {
+        self.pipes.retain(|pipe| pipe.file != file);
+        self.asked.retain(|asked| !matches!(asked.what, Wanted::Bytes(of) | Wanted::End(of) if of == file));
+    }
+
+    /// Whether a file is a pipe. If it must be one, it was opened before the capture began, or is about to be.
+    fn knows(&mut self, file: File, must: bool, scene: &Scene) -> bool {
+        let known = self.pipes.iter().any(|pipe| pipe.file == file);
         if !known && must {
-            self.opened(handle, String::new(), scene);
+            self.begin(file, scene);
         }
         known || must
     }
@@ -337,7 +410,7 @@ impl SmbSession {
     fn answered(&mut self, call: u64, more: bool) -> Option<Wanted> {
         let nth = self.asked.iter().position(|asked| asked.call == call)?;
         match self.asked.get(nth) {
-            Some(Asked { what: Wanted::Bytes(handle), .. }) if more => Some(Wanted::Bytes(*handle)),
+            Some(Asked { what: Wanted::Bytes(file), .. }) if more => Some(Wanted::Bytes(*file)),
             _ => self.asked.remove(nth).map(|asked| asked.what),
         }
     }
@@ -494,11 +567,64 @@ mod tests {
                     unreachable!("{piece}")
                 };
                 assert_eq!((of_port.interface, of_port.source), (Some(DRSUAPI), Source::EptMap));
-                assert!(of_port.clients.keys().eq([&Addr::v4(CLIENT)]));
+                assert!(of_port.clients().eq([Addr::v4(CLIENT)]));
                 assert!(talk.session.pipes.is_empty() && talk.session.asked.is_empty(), "everything was closed");
                 assert!(learned.flow(talk.session.id).is_none(), "it is no flow of RPC's own");
             }
         }
+    }
+
+    /// One message that opens the mapper's pipe, binds, reads, calls and closes, each going on with the file of the first.
+    fn mapped_at_once() -> Vec<u8> {
+        smb::compound2(&[
+            smb::create2(4, TREE, "epmapper"),
+            smb::follows2(smb::write2(5, FILE, &bind(craft::EPM))),
+            smb::follows2(smb::read2(6, FILE)),
+            smb::follows2(smb::transceive2(7, false, 0, FILE, &request())),
+            smb::follows2(smb::close2(8, FILE)),
+        ])
+    }
+
+    #[test]
+    fn commands_that_go_on_with_the_file_before_them_are_of_its_pipe() {
+        let connected = |kind| (false, smb::connected2(3, TREE, kind));
+        let answers = |opened| {
+            let answered = [
+                opened,
+                smb::smb2(9, true, 0, 5, TREE, &[17, 0, 0, 0, 0, 0, 0, 0]),
+                smb::given2(6, 0, &ack()),
+                smb::follows2(smb::transceive2(7, true, 0, FILE, &reply())),
+                smb::smb2(6, true, 0, 8, TREE, &[60, 0]),
+            ];
+            (false, smb::compound2(&answered))
+        };
+        for piece in [1, 7, 100, usize::MAX] {
+            let opened = answers(smb::created2(4, FILE));
+            let talk = played(&[connected(smb::PIPES), (true, mapped_at_once()), opened.clone()], piece);
+            assert_eq!(talk.bound(), [("epmapper".to_owned(), craft::EPM)], "{piece}");
+            assert_eq!(talk.learned().at(Addr::v4(SERVER), Over::Tcp, 49_668).len(), 1, "{piece}");
+            assert!(talk.session.pipes.is_empty() && talk.session.asked.is_empty(), "everything was closed");
+            let talk = played(&[(true, mapped_at_once()), opened.clone()], piece);
+            assert_eq!(talk.bound(), [("epmapper".to_owned(), craft::EPM)], "a share of which nothing is known");
+            let refused = answers(smb::failed2(5, 4, smb::NOT_FOUND));
+            let talk = played(&[connected(smb::PIPES), (true, mapped_at_once()), refused], piece);
+            assert!(talk.session.pipes.is_empty() && talk.bound().is_empty(), "what was refused is no pipe");
+            let talk = played(&[connected(smb::DISK), (true, mapped_at_once()), opened], piece);
+            assert!(talk.session.pipes.is_empty() && talk.bound().is_empty(), "a file is no pipe");
+            assert_eq!(talk.learned().ports().count(), 0, "{piece}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_goes_on_with_nothing_is_of_no_pipe() {
+        let alone = smb::follows2(smb::transceive2(7, false, 0, FILE, &bind(SVCCTL)));
+        let mut talk = played(&mapped2()[..7], usize::MAX);
+        let known = talk.session.pipes.len();
+        talk.session.gap(talk.client);
+        talk.ask(&alone);
+        talk.ask(&smb::compound2(&[smb::create2(9, TREE, "a\\file"), alone]));
+        assert_eq!((talk.session.pipes.len(), talk.session.asked.len()), (known, 0));
+        assert_eq!(talk.bound(), [("epmapper".to_owned(), craft::EPM)]);
     }
 
     #[test]
@@ -569,11 +695,11 @@ mod tests {
     }
 
     #[test]
-    fn encrypted_connections_are_counted_once_and_not_guessed_at() {
+    fn encrypted_or_compressed_connections_are_counted_once_and_not_guessed_at() {
         let mut talk = Talk::new(usize::MAX);
         for _ in 0..3 {
             talk.ask(&smb::sealed());
-            talk.answer(&smb::sealed());
+            talk.answer(b"\xfcSMB and what is compressed");
         }
         assert_eq!(talk.learned().count(Count::SmbSealed), 1);
         assert_eq!(talk.knowledge.rpc().smb_sealed(), 1);
@@ -639,7 +765,8 @@ mod tests {
 
     #[test]
     fn cut_anywhere_or_with_a_flipped_bit_nothing_is_invented() {
-        for said in [mapped2(), mapped1()] {
+        let at_once = vec![mapped2()[0].clone(), (true, mapped_at_once()), (false, smb::created2(4, FILE))];
+        for said in [mapped2(), mapped1(), at_once] {
             for wrong in 0..said.len() {
                 let whole = &said[wrong].1;
                 for end in 0..whole.len() {

@@ -46,6 +46,17 @@ pub(crate) fn compound2(commands: &[Vec<u8>]) -> Vec<u8> {
     all
 }
 
+/// The same command of SMB 2, going on with the file, the share and the session of the one before it in its message.
+pub(crate) fn follows2(mut command: Vec<u8>) -> Vec<u8> {
+    command[16] |= 4;
+    command[36..48].fill(0xff);
+    let file = FILE.0.to_le_bytes();
+    if let Some(at) = command.windows(file.len()).position(|bytes| *bytes == file) {
+        command[at..at + file.len()].fill(0xff);
+    }
+    command
+}
+
 /// What an encrypted message begins with, and some of it.
 pub(crate) fn sealed() -> Vec<u8> {
     let mut all = b"\xfdSMB".to_vec();

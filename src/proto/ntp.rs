@@ -38,10 +38,11 @@ fn opening(bytes: &[u8]) -> Read<Recognition> {
         1 | 2 => time(&mut from, Speaker::Either),
         3 => time(&mut from, Speaker::Client),
         4 | 5 => time(&mut from, Speaker::Server),
-        6 => control(&mut from),
-        7 => private(first, &mut from),
+        // Version 2 brought them (RFC 1119).
+        6 if version > 1 => control(&mut from),
+        7 if version > 1 => private(first, &mut from),
         // Version 1 had no modes.
-        _ if version == 1 => time(&mut from, Speaker::Either).map(|found| match found {
+        0 if version == 1 => time(&mut from, Speaker::Either).map(|found| match found {
             Recognition::Certain(speaker) => Recognition::Likely(speaker),
             other => other,
         }),
@@ -140,6 +141,15 @@ mod tests {
         assert_eq!(told(3, |_| {}), Recognition::Certain(Speaker::Client));
         assert_eq!(told(4, |_| {}), Recognition::Certain(Speaker::Server));
         assert_eq!(told(0, |_| {}), Recognition::NotForUs);
+    }
+
+    #[test]
+    fn version_1_has_no_control_messages() {
+        for (mode, rest) in [(6, [2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]), (7, [0, 3, 0x2a, 0, 0, 0, 0, 0, 0, 0, 0])] {
+            let say = |version: u8| recognise(Transport::Udp, &[&[version << 3 | mode][..], &rest].concat());
+            assert_eq!(say(2), Recognition::Likely(Speaker::Client));
+            assert_eq!(say(1), Recognition::NotForUs);
+        }
     }
 
     #[test]

@@ -46,6 +46,11 @@ pub fn packet([kind, high, middle, low]: [u8; PACKET_LEN]) -> Option<Packet> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Handle(pub u128);
 
+impl Handle {
+    /// No number: the file is that of the command before, which may be about to open it.
+    pub const BEFORE: Self = Self(u128::MAX);
+}
+
 /// A share that a session is connected to: the session's number, and the share's in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tree(pub u64, pub u32);
@@ -62,12 +67,15 @@ pub struct Span {
 /// One command, or the answer to one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Command<'a> {
-    /// Who sent it; either where it is encrypted.
+    /// Who sent it; either where it is encrypted or compressed.
     pub speaker: Speaker,
     /// What a question and its answer have in common.
     pub call: u64,
     /// The share that it is about. `None` where that is not said.
     pub tree: Option<Tree>,
+    /// It goes on with what the command before it in the same message was about: the same share, and where it names
+    /// [`Handle::BEFORE`] the same file (MS-SMB2 section 3.3.5.2.7.2).
+    pub follows: bool,
     /// What it does.
     pub does: Does<'a>,
     /// The bytes that it carries into or out of a file.
@@ -79,7 +87,7 @@ pub struct Command<'a> {
 /// What a command does, as far as pipes are concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Does<'a> {
-    /// Something encrypted (MS-SMB2 section 2.2.41).
+    /// Something encrypted or compressed (MS-SMB2 sections 2.2.41 and 2.2.42).
     Sealed,
     /// The server connected a share; whether that is the one of pipes.
     Connected {
@@ -97,6 +105,8 @@ pub enum Does<'a> {
     },
     /// The client closes it.
     Close(Handle),
+    /// The server closed it.
+    Closed,
     /// The client writes the data.
     Write(Handle),
     /// The client asks for data.
@@ -174,12 +184,12 @@ pub fn command(bytes: &[u8], declared: usize) -> Read<Command<'_>> {
     match version {
         0xff => smb1::command(message, bytes, declared),
         0xfe => smb2::command(message, bytes, declared),
-        sealed => Ok(Command {
+        _ => Ok(Command {
             speaker: Speaker::Either,
             call: 0,
             tree: None,
-            // The other one is compressed, which Windows does to large data only (MS-SMB2 section 3.1.4.4).
-            does: if sealed == 0xfd { Does::Sealed } else { Does::Other },
+            follows: false,
+            does: Does::Sealed,
             data: None,
             length: declared,
         }),
@@ -243,6 +253,6 @@ mod tests {
         assert_eq!(command(b"\xfeSMC", 100), Err(Stop::Wrong));
         assert_eq!(command(b"HTTP", 100), Err(Stop::Wrong));
         assert_eq!(command(b"\xfdSMB", 100).map(|command| command.does), Ok(Does::Sealed));
-        assert_eq!(command(b"\xfcSMB", 100).map(|command| (command.does, command.length)), Ok((Does::Other, 100)));
+        assert_eq!(command(b"\xfcSMB", 100).map(|command| (command.does, command.length)), Ok((Does::Sealed, 100)));
     }
 }

@@ -13,6 +13,10 @@ use crate::proto::cursor::must;
 /// The length of a packet without attributes, and the longest (RFC 2865 section 3).
 const LENGTHS: std::ops::RangeInclusive<usize> = 20..=4096;
 
+/// STUN begins with codes and a length like these; this stands where its messages have it (RFC 8489 section 5), and where
+/// RADIUS has bytes that nobody can foresee.
+const COOKIE_OF_STUN: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+
 /// Attributes whose value is an address or a number of four bytes (RFC 2865 section 5, RFC 2866 section 5).
 const FOUR_BYTES: &[u8] = &[
     4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16, 23, 27, 28, 29, 37, 38, 40, 41, 42, 43, 45, 46, 47, 48, 49, 51, 52, 53,
@@ -38,7 +42,7 @@ fn packet(bytes: &[u8]) -> Read<Recognition> {
     // Bytes behind the length are padding (section 3), but a length that is not the datagram's is no proof.
     let padded = bytes.len() > length;
     cursor.0 = cursor.0.get(..length - 4).unwrap_or(cursor.0);
-    let _authenticator = cursor.take(16)?;
+    must(!cursor.take(16)?.starts_with(&COOKIE_OF_STUN))?;
     let mut seen = 0;
     while cursor.left() > 0 {
         let [kind, size] = cursor.array()?;
@@ -77,5 +81,12 @@ mod tests {
         assert_eq!(say(&with(5, b"")), Recognition::Likely(Speaker::Server));
         assert_eq!(say(&with(99, b"")), Recognition::NotForUs);
         assert_eq!(say(&with(1, b"\x00\x03a")), Recognition::NotForUs);
+    }
+
+    #[test]
+    fn stun_is_something_else() {
+        let head = [1, 1, 0, 0x14, 0x21, 0x12, 0xa4, 0x42];
+        let rest = b"iKtdr0GBNUQc\x00\x20\x00\x08\x00\x01\xa0\x81\x7c\x31\x0d\xd4\x80\x28\x00\x04\x54\xba\xd7\xfa";
+        assert_eq!(say(&[&head[..], rest].concat()), Recognition::NotForUs);
     }
 }

@@ -61,6 +61,7 @@ pub(super) fn command<'a>(mut header: Part<'a>, bytes: &'a [u8], declared: usize
         speaker: if answers { Speaker::Server } else { Speaker::Client },
         call: u64::from(process_high) << 32 | u64::from(process) << 16 | u64::from(multiplex),
         tree: Some(Tree(user.into(), tree.into())),
+        follows: false,
         does,
         data,
         length: declared,

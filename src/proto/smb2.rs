@@ -22,6 +22,7 @@ const HEADER_LEN: usize = 64;
 // Flags of a header (section 2.2.1.1).
 const ANSWERS: u32 = 0x1;
 const ASYNC: u32 = 0x2;
+const RELATED: u32 = 0x4;
 
 // Commands (section 2.2.1.1).
 const TREE_CONNECT: u16 = 0x3;
@@ -64,6 +65,7 @@ pub(super) fn command<'a>(mut header: Part<'a>, bytes: &'a [u8], declared: usize
         speaker: if answers { Speaker::Server } else { Speaker::Client },
         call,
         tree: (flags & ASYNC == 0).then_some(Tree(session, tree)),
+        follows: flags & RELATED != 0,
         does,
         data,
         length,
@@ -147,9 +149,11 @@ fn answer(number: u16, status: u32, mut body: Part<'_>, length: usize) -> Conten
             let handle = handle(&mut body)?;
             body.take(8)?;
             let (at, len) = (body.le32()? as usize, body.le32()? as usize);
-            Ok((Does::Answer { handle: Some(handle), more: false }, span(at, len, HEADER_LEN, length)?))
+            let handle = Some(handle).filter(|handle| *handle != Handle::BEFORE);
+            Ok((Does::Answer { handle, more: false }, span(at, len, HEADER_LEN, length)?))
         }
-        (CREATE | READ | IOCTL, _) => Ok((Does::Fail, None)),
+        (CLOSE, 0) => Ok((Does::Closed, None)),
+        (CREATE | CLOSE | READ | IOCTL, _) => Ok((Does::Fail, None)),
         _ => Ok((Does::Other, None)),
     }
 }

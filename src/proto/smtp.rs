@@ -14,7 +14,25 @@ use crate::proto::text::commands;
 const OWN: &[&str] = &["EHLO ", "EHLO", "HELO ", "HELO", "LHLO ", "MAIL FROM:", "RCPT TO:"];
 
 /// Others have them too.
-const SHARED: &[&str] = &["QUIT", "NOOP", "RSET", "HELP", "STARTTLS", "VRFY ", "EXPN "];
+const SHARED: &[&str] = &[
+    "QUIT",
+    "NOOP",
+    "RSET",
+    "HELP",
+    "STARTTLS",
+    "VRFY ",
+    "EXPN ",
+    "AUTH PLAIN",
+    "AUTH PLAIN ",
+    "AUTH LOGIN",
+    "AUTH LOGIN ",
+    "AUTH NTLM",
+    "AUTH NTLM ",
+    "AUTH GSSAPI",
+    "AUTH GSSAPI ",
+    "AUTH CRAM-MD5",
+    "AUTH XOAUTH2 ",
+];
 
 /// What a server that cannot serve says first; FTP has the first of them too.
 const REFUSALS: &[&[u8]] = &[b"421 ", b"554 ", b"554-"];
@@ -57,6 +75,7 @@ mod tests {
         assert_eq!(say("MAIL FROM:<a@b>\r\n"), Recognition::Certain(Speaker::Client));
         assert_eq!(say("QUIT\r\n"), Recognition::Likely(Speaker::Client));
         assert_eq!(say("USER a\r\n"), Recognition::NotForUs);
+        assert_eq!(say("AUTH LOGIN\r\n"), Recognition::Likely(Speaker::Client));
         assert_eq!(say("AUTH TLS\r\n"), Recognition::NotForUs);
     }
 }

@@ -114,7 +114,7 @@ pub struct Health {
     pub payload_holes: u64,
     /// Flows whose questions to the endpoint mapper or to DCOM are encrypted: the ports they were told are not known.
     pub rpc_sealed: u64,
-    /// Flows of SMB that are encrypted: which pipes were used in them, and for what, is not known.
+    /// Flows of SMB that are encrypted or compressed: which pipes were used in them, and for what, is not all known.
     pub smb_sealed: u64,
     /// Flows of SMB of which the end was not looked at for pipes, because they carried so much else before.
     pub smb_left: u64,

@@ -303,7 +303,7 @@ fn interfaces(
         for known in learned().filter(asked).filter(|known| known.interface.is_some() || !plain) {
             let (at, clients) = all.entry(known.interface).or_default();
             at.insert(*port);
-            clients.extend(known.clients.keys());
+            clients.extend(known.clients());
             let name = known.interface.map_or_else(|| Shown::name("DCOM"), |id| called(id, names));
             if !row.interfaces.contains(&name) {
                 row.interfaces.push(name);

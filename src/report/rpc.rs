@@ -142,7 +142,7 @@ fn interface(known: &Learned, names: &Names<'_>) -> InterfaceRow {
         name: known.interface.and_then(|id| names.interface(id)),
         source: source(known.source),
         frame: names.frame(known.first.frame),
-        clients: known.clients.keys().map(|client| Party::One(*client)).collect(),
+        clients: known.clients().map(Party::One).collect(),
         foreign: !known.own,
         pipes: known.pipes.iter().map(|pipe| Shown::name(pipe)).collect(),
         superseded: known.superseded.map(|moment| names.frame(moment.frame)),

@@ -63,7 +63,11 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
             "flow",
             "with encrypted questions to the endpoint mapper: what they were told is not known.",
         ),
-        (health.smb_sealed, "flow", "of encrypted SMB: what was asked and bound in its named pipes is not known."),
+        (
+            health.smb_sealed,
+            "flow",
+            "of encrypted or compressed SMB: what was asked and bound in its named pipes is not known, or not all of it.",
+        ),
         (
             health.smb_left,
             "flow",
