@@ -21,9 +21,10 @@ use portolan::report::Report;
 use portolan::report::archive::Archive;
 use portolan::report::facts::Health;
 use portolan::report::facts::RunFacts;
+use portolan::report::handshakes::HandshakeUs;
 
-/// Per pair and service: flows, outcomes, packets and bytes.
-type Sums = BTreeMap<String, (u64, String, [u64; 4])>;
+/// Per pair and service: flows, outcomes, packets and bytes, times of handshakes.
+type Sums = BTreeMap<String, (u64, String, [u64; 4], Option<HandshakeUs>)>;
 
 fn sums(report: &Report<'_>) -> Sums {
     let rows = report.pairs.rows().map(|(pair, service)| {
@@ -31,7 +32,15 @@ fn sums(report: &Report<'_>) -> Sums {
         let outcomes: Vec<_> = service.outcomes.iter().chain(service.standings.iter()).collect();
         let volume =
             [service.packets_to_server, service.packets_to_client, service.bytes_to_server, service.bytes_to_client];
-        (key, (service.flows, format!("{outcomes:?} {:?} {:?}", service.first, service.last), volume))
+        (
+            key,
+            (
+                service.flows,
+                format!("{outcomes:?} {:?} {:?}", service.first, service.last),
+                volume,
+                service.handshake_us,
+            ),
+        )
     });
     rows.collect()
 }
@@ -92,6 +101,19 @@ fn stays_the_same(capture: &str) {
     let volume = |sums: &Sums| sums.values().fold([0; 4], |all, row| [0, 1, 2, 3].map(|at: usize| all[at] + row.2[at]));
     assert_eq!((flows(&sums(&report)), volume(&sums(&report))), (flows(&whole.0), volume(&whole.0)));
     assert_eq!(findings(&report), whole.1);
+    // They are few, and so exact, also where flows left.
+    let shook = |sums: &Sums| sums.values().filter_map(|row| row.3).map(|told| told.count).sum::<u64>();
+    assert_eq!(shook(&sums(&report)), shook(&whole.0));
+    let without = Report::build(RunFacts::default(), Health::default(), &judge, &catalogue, &Folds::default());
+    let (after, without) = (sums(&report), sums(&without));
+    let alike = whole.0.iter().filter(|(key, row)| after.get(*key).is_some_and(|after| after.0 == row.0));
+    let (mut compared, mut left) = (0, 0);
+    for (key, row) in alike {
+        assert_eq!(after[key].3, row.3, "{key}");
+        compared += u32::from(row.3.is_some());
+        left += u32::from(without.get(key).and_then(|row| row.3) != row.3);
+    }
+    assert!(compared > 0 && left > 0, "{compared} {left}");
 }
 
 #[test]

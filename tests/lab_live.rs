@@ -1,7 +1,7 @@
 //! A real Active Directory lab, played now, against what its hosts' kernels and its firewall count meanwhile.
 //!
 //! `tests/lab/run` builds the lab in network namespaces and plays every scenario once; each test here judges one of
-//! them. It takes minutes, root and Samba, so it runs only where `PORTOLAN_LAB=1` asks for it.
+//! them. It takes minutes, root and Samba, so it runs only where `PORTOLAN_LAB=1` asks for it, or names scenarios.
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop, and says why it skips")]
 
@@ -50,19 +50,42 @@ table inet wanted {
 /// What the lab left behind.
 struct Played {
     folder: PathBuf,
+    /// The scenarios that were asked for; all if none is named.
+    asked: Vec<String>,
     /// Whether every scenario went as its script expects, and what the lab said.
     well: bool,
     said: String,
 }
 
-/// Plays everything, once for all tests of this file; nothing where nobody asked.
+impl Played {
+    /// Whether a scenario was asked for, or a notice that it was not.
+    fn has(&self, scenario: &str) -> bool {
+        let has = self.asked.is_empty() || self.asked.iter().any(|asked| asked == scenario);
+        if !has {
+            eprintln!("skipped: {ASKED} does not name {scenario}");
+        }
+        has
+    }
+
+    /// Whether everything was asked for, or a notice that it was not.
+    fn is_all(&self) -> bool {
+        if !self.asked.is_empty() {
+            eprintln!("skipped: {ASKED} asks for some scenarios only");
+        }
+        self.asked.is_empty()
+    }
+}
+
+/// Plays what was asked for, once for all tests of this file; nothing where nobody asked.
 fn played() -> Option<&'static Played> {
     static PLAYED: OnceLock<Option<Played>> = OnceLock::new();
     let played = PLAYED.get_or_init(|| {
-        if env::var_os(ASKED).is_none_or(|value| value != "1") {
+        let asked = env::var(ASKED).unwrap_or_default();
+        if asked.is_empty() || asked == "0" {
             eprintln!("skipped: the live lab runs where {ASKED}=1 asks for it; see tests/lab/README.md");
             return None;
         }
+        let asked: Vec<String> = asked.split_whitespace().filter(|name| *name != "1").map(str::to_owned).collect();
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab-live");
         if folder.exists() {
             fs::remove_dir_all(&folder).unwrap();
@@ -71,12 +94,15 @@ fn played() -> Option<&'static Played> {
         let rules = folder.join("wanted.nft");
         fs::write(&rules, RULES).unwrap();
         let lab = root().join("tests/lab/run");
-        let names = Command::new(&lab).arg("list").output().unwrap();
-        let names = String::from_utf8(names.stdout).unwrap();
-        let scenarios = names.lines().filter_map(|line| line.split_whitespace().next());
+        let mut scenarios = asked.clone();
+        if asked.is_empty() {
+            let names = Command::new(&lab).arg("list").output().unwrap();
+            let names = String::from_utf8(names.stdout).unwrap();
+            scenarios.extend(names.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned));
+            scenarios.extend(["clean", "unexpected"].map(|name| format!("{name}@{}", rules.display())));
+        }
         let ran = Command::new(&lab)
             .args(scenarios)
-            .args(["clean", "unexpected"].map(|name| format!("{name}@{}", rules.display())))
             .arg("--out")
             .arg(&folder)
             .args(watch_command().iter().flat_map(|command| ["--beside", command]))
@@ -84,7 +110,7 @@ fn played() -> Option<&'static Played> {
             .unwrap();
         let said = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         eprintln!("{said}");
-        Some(Played { folder, well: ran.status.success(), said })
+        Some(Played { folder, asked, well: ran.status.success(), said })
     });
     played.as_ref()
 }
@@ -111,6 +137,9 @@ fn truth_of(played: &Played, scenario: &str) -> String {
 /// Judges the capture of one listener.
 fn judge(scenario: &str, capture: &str, view: View) {
     let Some(played) = played() else { return };
+    if !played.has(scenario) {
+        return;
+    }
     let truth = Truth::read(&truth_of(played, scenario));
     let faults = truth.faults(&played.folder.join(capture), view);
     assert!(faults.is_empty(), "{} faults in {capture}:\n{}", faults.len(), faults.join("\n"));
@@ -250,7 +279,7 @@ fn findings(report: &Value) -> BTreeSet<String> {
 #[test]
 fn an_interrupted_lab_leaves_nothing() {
     // The tests of this file take turns, so that two labs do not slow each other down.
-    if played().is_none() {
+    if !played().is_some_and(Played::is_all) {
         return;
     }
     for signal in ["INT", "TERM", "KILL"] {
@@ -263,7 +292,12 @@ fn an_interrupted_lab_leaves_nothing() {
         let begun = wait_until(|| marked(&mark) > 11);
         let sent = Command::new("kill").args(["-s", signal, &lab.id().to_string()]).status().unwrap();
         assert!(begun && sent.success(), "{signal}: no lab to interrupt");
-        assert!(!lab.wait().unwrap().success(), "{signal}: the lab took no notice");
+        let mut ended = None;
+        let took_notice = wait_until(|| {
+            ended = lab.try_wait().unwrap();
+            ended.is_some()
+        });
+        assert!(took_notice && !ended.unwrap().success(), "{signal}: the lab took no notice");
         assert!(wait_until(|| marked(&mark) == 0), "{signal}: {} processes are left", marked(&mark));
     }
 }
@@ -285,7 +319,7 @@ fn marked(mark: &str) -> usize {
 
 #[test]
 fn rules_from_outside_let_the_wanted_through_and_nothing_else() {
-    let Some(played) = played() else { return };
+    let Some(played) = played().filter(|played| played.is_all()) else { return };
     for scenario in ["clean@wanted", "unexpected@wanted"] {
         let truth: Value = serde_json::from_str(&truth_of(played, scenario)).unwrap();
         let rows = list(&truth, "outside_rules");

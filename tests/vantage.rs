@@ -179,7 +179,7 @@ fn no_flow_is_taken_for_another() {
 
 fn point(path: &Path) -> Point {
     let mut source = Source::open(&[path.to_path_buf()], Options::default()).unwrap();
-    let traces = trace(&mut source, &AtomicBool::new(false)).unwrap();
+    let traces = trace(&mut source, 64 << 20, &AtomicBool::new(false)).unwrap();
     let input = &source.facts()[0];
     let (first, last) = (input.first.unwrap(), input.last.unwrap());
     Point { traces, facts: CaptureFacts { first, last, ..CaptureFacts::default() } }
@@ -403,6 +403,80 @@ fn what_stops_arriving_in_mid_conversation_is_told() {
 fn a_device_that_renumbers_is_seen_through() {
     let vantage = crafted(stalled(false, 77_000));
     assert_eq!(word(&list(&vantage, "rows")[0], "place"), "request_lost_later", "{vantage}");
+}
+
+/// A client that never lets go of its port: so many attempts, each with a number of its own, which a device may add to. One
+/// of each ten is lost.
+fn knocking(attempts: u32, renumbered: u32) -> [Vec<u8>; 2] {
+    let all = |added: u32, loses: bool| {
+        let arrives = |attempt: &u32| !loses || attempt % 10 != 5;
+        let syn = |attempt: u32| Segment {
+            at_ms: u64::from(attempt) * 50,
+            from: ([10, 1, 0, 5], 50_000),
+            to: ([10, 2, 0, 9], 445),
+            flags: SYN,
+            seq: 100_000 * attempt + added,
+            ack: 0,
+            payload: b"",
+        };
+        // Another, as it is on both sides: by it the clocks are set, and the way is known.
+        let plain = |at_ms| Segment { at_ms, from: ([10, 1, 0, 5], 50_001), seq: 7, ..syn(0) };
+        let all = (1..=attempts).filter(arrives).map(syn);
+        [plain(0)].into_iter().chain(all).chain([plain(u64::from(attempts) * 50 + 20_000)]).collect::<Vec<_>>()
+    };
+    [capture_of(&all(0, false)), capture_of(&all(renumbered, true))]
+}
+
+#[test]
+fn a_port_used_again_and_again_is_matched_by_its_numbers() {
+    let vantage = crafted(knocking(2_000, 0));
+    let flows = &vantage["flows"];
+    assert_eq!((number(flows, "aligned"), number(flows, "client_side_only")), (1_801, 200), "{flows}");
+}
+
+#[test]
+fn where_hundreds_could_be_the_one_nothing_is_said() {
+    let vantage = crafted(knocking(300, 77));
+    assert_eq!(number(&vantage["flows"], "aligned"), 1);
+    let lost = list(&vantage, "rows").iter().filter(|row| word(row, "place").contains("lost")).count();
+    assert_eq!(lost, 0, "{vantage}");
+}
+
+/// A firewall that gives each connection numbers of its own: an attempt that nobody answers has nothing else to be known by.
+#[test]
+fn an_attempt_that_was_renumbered_is_not_called_lost() {
+    let vantage = crafted(knocking(3, 77));
+    let lost = list(&vantage, "rows").iter().filter(|row| word(row, "place").contains("lost")).count();
+    assert_eq!(lost, 0, "{vantage}");
+}
+
+/// The same where it also has another address there. What keeps its address is lost if it does not arrive.
+#[test]
+fn an_attempt_behind_a_translator_that_renumbers_is_not_called_lost() {
+    let lost = |outside: [u8; 4]| {
+        let syn = |at_ms, host, port, seq| Segment {
+            at_ms,
+            from: (host, port),
+            to: ([10, 2, 0, 9], 445),
+            flags: SYN,
+            seq,
+            ack: 0,
+            payload: b"",
+        };
+        let (client, neighbour) = ([10, 1, 0, 5], [10, 1, 0, 6]);
+        let known = || [0, 5_000, 12_000].map(|at| syn(at, neighbour, 50_001, 7));
+        let tries = |host, port, seq| [1_000, 2_000, 4_000].map(|at| syn(at, host, port, seq));
+        let mut here: Vec<Segment<'_>> = known().into_iter().chain(tries(client, 50_000, 100)).collect();
+        let mut there: Vec<Segment<'_>> = known().into_iter().chain(tries(outside, 6_000, 900)).collect();
+        for side in [&mut here, &mut there] {
+            side.sort_by_key(|segment| segment.at_ms);
+        }
+        let vantage = crafted([capture_of(&here), capture_of(&there)]);
+        list(&vantage, "rows").iter().filter(|row| word(row, "place").contains("lost")).count()
+    };
+    assert_eq!(lost([192, 0, 2, 1]), 0);
+    // A neighbour that was on the client's side too is somebody else.
+    assert_eq!(lost([10, 1, 0, 6]), 1);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! A network interface, read through libpcap: frames in batches, exact counts of what was lost, and what became of the link.
 //!
 //! A ring is one libpcap handle. Several rings on one interface share its frames (`PACKET_FANOUT`), so that each can be read
-//! by a thread of its own. Reading never blocks; who has nothing to do asks [`wait`]. This page must never know what a
-//! frame means.
+//! by a thread of its own. A socket that shares cannot be bound to another interface any more, so that the first of these
+//! rings keeps a second handle in reserve: it takes all frames once the interface was replaced. Reading never blocks; who
+//! has nothing to do asks [`wait`]. This page must never know what a frame means.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -39,6 +40,9 @@ const LINUX_SLL2: Linktype = Linktype(276);
 
 /// The most frames that are read at once.
 pub const READ_MAX: usize = BATCH_FRAMES;
+
+/// Looks at the handle in reserve before it is used: the first may tell only that its interface is gone.
+const RESERVE_READS: usize = 2;
 
 /// How to read interfaces.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -145,15 +149,28 @@ impl LinkState {
     }
 }
 
+/// How several rings share the frames of one interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Share {
+    /// The number of their group in the network namespace.
+    pub group: u16,
+    /// Whether this one takes all frames once the interface was replaced; the others have none then.
+    pub heir: bool,
+}
+
 /// One handle on an interface.
 pub struct Ring {
     name: String,
     options: Options,
-    /// The group that it shares its interface's frames with.
-    group: Option<u16>,
+    /// How it shares its interface's frames.
+    share: Option<Share>,
     input: u16,
     link: LinkType,
     handle: Option<Capture<Active>>,
+    /// What it goes on with if its interface is replaced: a handle that shares no frames, and gets none until then.
+    reserve: Option<Capture<Active>>,
+    /// It shared an interface that is gone, and another ring has the frames of the one that came after it.
+    bequeathed: bool,
     /// The interface that the handle is bound to; nothing for the device of all.
     bound: Option<Identity>,
     /// The interface that it was bound to is there no more.
@@ -171,14 +188,16 @@ impl Ring {
     ///
     /// # Errors
     /// [`CaptureError::Device`], and [`CaptureError::Filter`] for an expression that libpcap does not understand.
-    pub fn open(name: &str, input: u16, group: Option<u16>, options: &Options) -> Result<Self, CaptureError> {
+    pub fn open(name: &str, input: u16, share: Option<Share>, options: &Options) -> Result<Self, CaptureError> {
         let mut ring = Self {
             name: name.to_owned(),
             options: options.clone(),
-            group,
+            share,
             input,
             link: LinkType(1),
             handle: None,
+            reserve: None,
+            bequeathed: false,
             bound: None,
             lost: false,
             told: [0; 3],
@@ -187,6 +206,16 @@ impl Ring {
             carried: (0, 0),
         };
         ring.open_handle()?;
+        if share.is_some_and(|share| share.heir)
+            && let Some(bound) = ring.bound
+        {
+            let reserve = ring.activate()?;
+            socket::rest(&reserve, bound).map_err(|error| CaptureError::Device {
+                name: name.to_owned(),
+                message: format!("nothing can be held in reserve for it: {error}"),
+            })?;
+            ring.reserve = Some(reserve);
+        }
         Ok(ring)
     }
 
@@ -197,7 +226,7 @@ impl Ring {
 
     /// The interface's name, and which of its rings this is where it has several.
     pub fn name(&self) -> String {
-        match self.group {
+        match self.share {
             Some(_) => format!("{}#{}", self.name, self.input),
             None => self.name.clone(),
         }
@@ -220,16 +249,15 @@ impl Ring {
 
     /// Goes on with the interface that has the name now, after another one was gone. Counting goes on.
     ///
-    /// The socket that is open already is bound to it, which takes no right. Where that cannot be, because it shares
-    /// its frames or frames begin otherwise now, the interface is opened anew, and that takes one.
+    /// The socket that is open already is bound to it, or the one in reserve, which takes no right. Where that cannot be,
+    /// because frames begin otherwise now, the interface is opened anew, and that takes one.
     ///
     /// # Errors
     /// As [`Ring::open`].
     pub fn reopen(&mut self) -> Result<(), CaptureError> {
-        let (before, now) = (self.bound, self.now_bound());
-        if let (Some(handle), Some(before), Some(now)) = (&mut self.handle, before, now)
+        if let (Some(before), Some(now)) = (self.bound, self.now_bound())
             && before.is_like(now)
-            && socket::bind_again(handle, now, self.options.promiscuous).is_ok()
+            && (self.bind_again(now) || self.inherit(now) || self.bequeath())
         {
             self.carried.0 = carried(&self.name).unwrap_or(0);
             (self.bound, self.lost) = (Some(now), false);
@@ -238,8 +266,46 @@ impl Ring {
         self.open_handle()
     }
 
-    fn open_handle(&mut self) -> Result<(), CaptureError> {
-        let options = self.options.clone();
+    fn bind_again(&self, now: Identity) -> bool {
+        let handle = self.handle.as_ref();
+        handle.is_some_and(|handle| socket::bind_again(handle, now, self.options.promiscuous).is_ok())
+    }
+
+    /// Goes on with the handle in reserve. What the other one still held is lost.
+    fn inherit(&mut self, now: Identity) -> bool {
+        let Some(mut reserve) = self.reserve.take() else { return false };
+        // What came before it rested was read by others; that its interface is gone is known.
+        for _ in 0..RESERVE_READS {
+            while reserve.dispatch(Some(READ_MAX), |_| ()).is_ok_and(|read| read > 0) {}
+        }
+        self.counts.dropped_by_kernel += self.count().waiting();
+        self.told = told(&mut reserve);
+        let bound = socket::bind_again(&reserve, now, self.options.promiscuous).is_ok();
+        if bound {
+            self.handle = Some(reserve);
+        }
+        bound
+    }
+
+    /// Leaves the frames to the one that inherits.
+    fn bequeath(&mut self) -> bool {
+        self.bequeathed = self.share.is_some_and(|share| !share.heir);
+        self.bequeathed
+    }
+
+    /// Whether another ring has its frames, since the interface that they shared was replaced.
+    pub fn is_bequeathed(&self) -> bool {
+        self.bequeathed
+    }
+
+    /// Whether [`Ring::reopen`] would lose what waits.
+    pub fn still_holds(&mut self) -> bool {
+        self.reserve.is_some() && self.count().waiting() > 0
+    }
+
+    /// A handle on the interface, with its filter.
+    fn activate(&self) -> Result<Capture<Active>, CaptureError> {
+        let options = &self.options;
         let bytes = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
         let opened = Capture::from_device(self.name.as_str()).and_then(|inactive| {
             inactive
@@ -262,9 +328,13 @@ impl Ring {
                 .filter(expression, true)
                 .map_err(|error| CaptureError::Filter { expression: expression.clone(), message: words_of(&error) })?;
         }
-        let mut handle = handle.setnonblock().map_err(|error| failed(&self.name, &error))?;
-        if let Some(group) = self.group {
-            socket::join(&handle, group).map_err(|error| CaptureError::Device {
+        handle.setnonblock().map_err(|error| failed(&self.name, &error))
+    }
+
+    fn open_handle(&mut self) -> Result<(), CaptureError> {
+        let mut handle = self.activate()?;
+        if let Some(share) = self.share {
+            socket::join(&handle, share.group).map_err(|error| CaptureError::Device {
                 name: self.name.clone(),
                 message: format!("its frames cannot be shared among threads: {error}"),
             })?;
@@ -272,14 +342,9 @@ impl Ring {
         self.link = LinkType::of_dlt(handle.get_datalink().0);
         // What waits in the ring before goes with it.
         self.counts.dropped_by_kernel += self.count().waiting();
-        self.told = [0; 3];
         // What the interface had dropped before is not ours, nor what came before there was a filter.
-        if let Ok(stats) = handle.stats() {
-            self.told[2] = stats.if_dropped;
-            if options.filter.is_some() {
-                self.told = [stats.received, stats.dropped, stats.if_dropped];
-            }
-        }
+        let [received, dropped, if_dropped] = told(&mut handle);
+        self.told = if self.options.filter.is_some() { [received, dropped, if_dropped] } else { [0, 0, if_dropped] };
         self.carried.0 = carried(&self.name).unwrap_or(0);
         self.handle = Some(handle);
         (self.bound, self.lost) = (self.now_bound(), false);
@@ -308,10 +373,14 @@ impl Ring {
             let id = FrameId::new(input, counts.read);
             frames.push(Frame { id, ts, at, captured, wire_len: header.len, link });
         });
-        read.map_err(|error| {
-            self.lost = true;
-            failed(&self.name, &error)
-        })
+        match read {
+            // That its interface is gone is said of the ring that inherits.
+            Err(_) if self.bequeathed => Ok(0),
+            read => read.map_err(|error| {
+                self.lost = true;
+                failed(&self.name, &error)
+            }),
+        }
     }
 
     /// Whether its interface was there when last read.
@@ -384,6 +453,11 @@ pub fn wait<'r>(rings: impl Iterator<Item = &'r Ring>, at_most: Duration) -> boo
     }
     let erred = |events: PollFlags| events.intersects(PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL);
     !waiting.iter().any(|one| one.revents().is_some_and(erred))
+}
+
+/// What libpcap counted: received, dropped by the kernel, dropped by the interface.
+fn told(handle: &mut Capture<Active>) -> [u32; 3] {
+    handle.stats().map_or([0; 3], |stats| [stats.received, stats.dropped, stats.if_dropped])
 }
 
 /// Frames in and out, by the interface's own count.

@@ -140,40 +140,46 @@ impl Pcap {
 
     #[expect(clippy::cast_possible_truncation, reason = "an arena is some 16 MiB at most")]
     fn records<const BIG: bool>(&mut self, bytes: &[u8], at: &mut usize, eof: bool, frames: &mut Vec<Frame>) -> Step {
-        let header_len = self.record_header;
-        while frames.len() < BATCH_FRAMES {
-            let rest = bytes.get(*at..).unwrap_or_default();
+        // What every record needs lies in registers, not behind a reference.
+        let Self { input, ns_per_tick, record_header: header_len, lengths, link, .. } = *self;
+        let (mut place, mut number) = (*at, self.number);
+        let step = loop {
+            if frames.len() >= BATCH_FRAMES {
+                break Step::Full;
+            }
+            let rest = bytes.get(place..).unwrap_or_default();
             let Some(header) = rest.first_chunk::<16>().filter(|_| rest.len() >= header_len) else {
-                return short(rest.len(), header_len, eof);
+                break short(rest.len(), header_len, eof);
             };
             let [seconds, ticks, mut captured, mut wire] = words::<BIG>(*header);
-            if captured == 0 && self.number > 0 && rest.first_chunk() == Some(&[0; ZEROS]) {
-                return zeros();
+            if captured == 0 && number > 0 && rest.first_chunk() == Some(&[0; ZEROS]) {
+                break zeros();
             }
-            if self.lengths != Lengths::CapturedFirst && (self.lengths == Lengths::WireFirst || captured > wire) {
+            if lengths != Lengths::CapturedFirst && (lengths == Lengths::WireFirst || captured > wire) {
                 (captured, wire) = (wire, captured);
             }
             if captured > RECORD_BYTES_USUAL
                 && let Some(step) = self.oversized::<BIG>(rest, captured, wire, eof)
             {
-                return step;
+                break step;
             }
             let whole = header_len + captured as usize;
             if rest.len() < whole {
-                return if eof { cut(rest.len() - header_len, captured) } else { Step::More(whole) };
+                break if eof { cut(rest.len() - header_len, captured) } else { Step::More(whole) };
             }
-            self.number += 1;
+            number += 1;
             frames.push(Frame {
-                id: FrameId::new(self.input, self.number),
-                ts: Timestamp(u64::from(seconds) * 1_000_000_000 + u64::from(ticks) * self.ns_per_tick),
-                at: (*at + header_len) as u32,
+                id: FrameId::new(input, number),
+                ts: Timestamp(u64::from(seconds) * 1_000_000_000 + u64::from(ticks) * ns_per_tick),
+                at: (place + header_len) as u32,
                 captured,
                 wire_len: wire.max(captured),
-                link: self.link,
+                link,
             });
-            *at += whole;
-        }
-        Step::Full
+            place += whole;
+        };
+        (*at, self.number) = (place, number);
+        step
     }
 
     /// Judges a record larger than programs write: `None` if it may be taken once its bytes are there.

@@ -40,13 +40,36 @@ pub(super) fn join(socket: &impl AsFd, group: u16) -> io::Result<()> {
 ///
 /// # Errors
 /// What the kernel says: there is no such interface, or the socket shares its frames.
-#[expect(unsafe_code, reason = "bind to an address that nix makes from raw memory only")]
 pub(super) fn bind_again(socket: &impl AsFd, interface: Identity, promiscuous: bool) -> io::Result<()> {
-    let interface = interface.number;
+    bind(socket, interface, libc::ETH_P_ALL)?;
+    if promiscuous {
+        let member = libc::packet_mreq {
+            mr_ifindex: interface.number,
+            mr_type: u16::try_from(libc::PACKET_MR_PROMISC).unwrap_or_default(),
+            mr_alen: 0,
+            mr_address: [0; 8],
+        };
+        set(socket, libc::PACKET_ADD_MEMBERSHIP, &member)?;
+    }
+    Ok(())
+}
+
+/// Lets no frame come to a packet socket until it is bound again: it asks for a type that the kernel uses inside and
+/// gives to no frame that it receives.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn rest(socket: &impl AsFd, interface: Identity) -> io::Result<()> {
+    bind(socket, interface, libc::ETH_P_SNAP)
+}
+
+/// Binds a packet socket to an interface, for frames of a type.
+#[expect(unsafe_code, reason = "bind to an address that nix makes from raw memory only")]
+fn bind(socket: &impl AsFd, interface: Identity, of_type: libc::c_int) -> io::Result<()> {
     let address = libc::sockaddr_ll {
         sll_family: libc::sa_family_t::try_from(libc::AF_PACKET).unwrap_or_default(),
-        sll_protocol: u16::try_from(libc::ETH_P_ALL).unwrap_or_default().to_be(),
-        sll_ifindex: interface,
+        sll_protocol: u16::try_from(of_type).unwrap_or_default().to_be(),
+        sll_ifindex: interface.number,
         sll_hatype: 0,
         sll_pkttype: 0,
         sll_halen: 0,
@@ -56,19 +79,8 @@ pub(super) fn bind_again(socket: &impl AsFd, interface: Identity, promiscuous: b
     let descriptor = socket.as_fd().as_raw_fd();
     // SAFETY: the descriptor is open as long as `socket` is borrowed; the pointer is to `len` bytes that live until the
     // call returns, and the kernel only reads them.
-    if unsafe { libc::bind(descriptor, (&raw const address).cast(), len) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    if promiscuous {
-        let member = libc::packet_mreq {
-            mr_ifindex: interface,
-            mr_type: u16::try_from(libc::PACKET_MR_PROMISC).unwrap_or_default(),
-            mr_alen: 0,
-            mr_address: [0; 8],
-        };
-        set(socket, libc::PACKET_ADD_MEMBERSHIP, &member)?;
-    }
-    Ok(())
+    let answer = unsafe { libc::bind(descriptor, (&raw const address).cast(), len) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Which interface has this name, if there is one.

@@ -52,5 +52,6 @@ pub(super) fn u16_at<const BIG: bool>(bytes: &[u8], at: usize) -> u16 {
 #[inline]
 pub(super) fn words<const BIG: bool>(bytes: [u8; 16]) -> [u32; 4] {
     let [a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3] = bytes;
-    [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3], [d0, d1, d2, d3]].map(u32_of::<BIG>)
+    let word = u32_of::<BIG>;
+    [word([a0, a1, a2, a3]), word([b0, b1, b2, b3]), word([c0, c1, c2, c3]), word([d0, d1, d2, d3])]
 }

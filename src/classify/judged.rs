@@ -1,6 +1,8 @@
 //! What judging takes and gives: the facts of a capture, a flow with everything that is to be said of it, a scan or
 //! flood, a host with its roles.
 
+use std::time::Duration;
+
 use crate::catalogue::role::RoleId;
 use crate::catalogue::service::ServiceId;
 use crate::classify::hosts::HostId;
@@ -32,8 +34,10 @@ use crate::model::transport::Transport;
 pub struct CaptureFacts {
     /// Time of the first frame.
     pub first: Timestamp,
-    /// Time of the last frame.
+    /// Time of the last frame, or until when somebody watched after it.
     pub last: Timestamp,
+    /// Time of the last frame, where `last` is later.
+    pub heard: Option<Timestamp>,
     /// The first frame of each capture (input) that is a SYN makes its series doubtful.
     pub first_frame: FrameId,
     /// Share of packets that the capture is known to have lost, 0.0 to 1.0.
@@ -45,6 +49,13 @@ pub struct CaptureFacts {
     pub ends: Vec<Timestamp>,
     /// The capture goes on: what is not final yet is pending.
     pub running: bool,
+}
+
+impl CaptureFacts {
+    /// Whether frames, of whomever, came at least so long after a time.
+    pub(crate) fn goes_on_after(&self, at: Timestamp, so_long: Duration) -> bool {
+        self.heard.is_none_or(|heard| heard.since(at) >= so_long)
+    }
 }
 
 /// How to judge.

@@ -112,7 +112,9 @@ impl Case<'_> {
             let frames = [flow.first_frame, flow.reset.frame];
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ClientGaveUp, &frames);
         }
-        let early = self.context.watched_flow(flow, flow.syn_last) < wait;
+        // One SYN that is not even repeated may be all that a mirror showed before it ended.
+        let ended = tries <= 1 && !self.context.facts.goes_on_after(flow.syn_last, wait);
+        let early = ended || self.context.watched_flow(flow, flow.syn_last) < wait;
         // The client's repeats prove that the first tries, at least as long ago, were not answered.
         if early && (tries < limit::SYN_TRIES_SURE || self.context.watched_flow(flow, flow.first) < wait) {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);

@@ -102,7 +102,7 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let beyond = vantage::beyond(args, plan.filter.as_deref(), plan.settings, &stop)?;
     if let Some(beyond) = &beyond {
         let here = capture_facts(&captured, facts);
-        let here = vantage::point(&plan.inputs, plan.filter.as_deref(), here, &stop)?;
+        let here = vantage::point(&plan.inputs, plan.filter.as_deref(), here, args.max_memory, &stop)?;
         report.vantage = Some(beyond.compare(&here, &judge, report.findings.names()));
     }
     let pages = |color| Pages { report: &report, judge: &judge, catalogue: &plan.catalogue, style: Style { color } };
@@ -145,7 +145,8 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
     let threads = args.threads.map_or_else(default_threads, usize::from);
     let flows_max = match args.max_flows {
         Some(flows) => usize::try_from(flows).unwrap_or(usize::MAX),
-        None => Settings::flows_within(args.max_memory),
+        None if args.server_side.is_empty() => Settings::flows_within(args.max_memory),
+        None => Settings::flows_within(args.max_memory / 2),
     };
     let place = |path: &PathBuf| {
         check_place(path)?;
@@ -272,6 +273,7 @@ pub(super) fn capture_facts(captured: &Captured, facts: &[InputFacts]) -> Captur
     CaptureFacts {
         first: facts.iter().filter_map(|input| input.first).min().unwrap_or_default(),
         last: facts.iter().filter_map(|input| input.last).max().unwrap_or_default(),
+        heard: None,
         first_frame: captured.first_frame,
         lost_share: if lost == 0 { 0.0 } else { lost as f64 / (seen + lost) as f64 },
         gaps: captured.gaps.clone(),

@@ -61,8 +61,10 @@ pub(super) fn beyond(
         return Ok(None);
     }
     let mut source = open(&args.server_side, filter)?;
-    let captured = run(&mut source, settings, &Knowledge::new(), stop, &mut |_| {}).map_err(Stop::io)?;
-    let facts = capture_facts(&captured, source.facts());
+    let facts = {
+        let captured = run(&mut source, settings, &Knowledge::new(), stop, &mut |_| {}).map_err(Stop::io)?;
+        capture_facts(&captured, source.facts())
+    };
     let inputs: Vec<InputRow> = source.facts().iter().map(input_row).collect();
     let mut notes = Vec::new();
     for input in &inputs {
@@ -76,11 +78,14 @@ pub(super) fn beyond(
     if facts.lost_share > 0.0 {
         notes.push("The server's side's capture is known to have lost packets.".to_owned());
     }
-    let point = point(&args.server_side, filter, facts, stop)?;
+    let point = point(&args.server_side, filter, facts, args.max_memory, stop)?;
     Ok(Some(Beyond { point, inputs, notes }))
 }
 
-/// What a capture shows, packet by packet.
+/// What the rows of the report take.
+const ROWS_BYTES: u64 = 64 << 20;
+
+/// What a capture shows, packet by packet. Each of the two has a quarter of the memory allowed, bytes, and the flows the rest.
 ///
 /// # Errors
 /// [`Stop`] if it cannot be read.
@@ -88,9 +93,11 @@ pub(super) fn point(
     inputs: &[PathBuf],
     filter: Option<&str>,
     facts: CaptureFacts,
+    memory: u64,
     stop: &AtomicBool,
 ) -> Result<Point, Stop> {
-    let traces = trace(&mut open(inputs, filter)?, stop).map_err(Stop::io)?;
+    let room = memory.saturating_sub(ROWS_BYTES) / 4;
+    let traces = trace(&mut open(inputs, filter)?, room, stop).map_err(Stop::io)?;
     Ok(Point { traces, facts })
 }
 

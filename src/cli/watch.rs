@@ -267,7 +267,8 @@ fn open(plan: &Plan<'_>) -> Result<Vec<Vec<Ring>>, Stop> {
         let group = u16::from_le_bytes([own[0], own[1]]).wrapping_add(place);
         for (member, reader) in (0..).zip(&mut readers) {
             let input = place * args.threads + member;
-            let ring = Ring::open(name, input, (args.threads > 1).then_some(group), &options);
+            let share = device::Share { group, heir: member == 0 };
+            let ring = Ring::open(name, input, (args.threads > 1).then_some(share), &options);
             reader.push(ring.map_err(|error| match error {
                 CaptureError::Filter { .. } => Stop::usage(error),
                 error => Stop::io(error),
@@ -580,6 +581,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         // A link on which nothing comes is watched all the same, up to a silence that may be the end of the mirror.
         let end = running.unwrap_or_else(|| self.live.seen_until()).min(facts.last.plus(SILENCE));
         if facts.last != Timestamp::default() {
+            facts.heard = Some(facts.last);
             facts.last = facts.last.max(end);
         }
         facts.ends = vec![facts.last; inputs.len()];

@@ -20,6 +20,7 @@ use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
 use crate::decode::plain::Outline;
+use crate::decode::plain::Plain;
 use crate::decode::transport;
 use crate::decode::tunnel;
 use crate::decode::tunnel::Opening;
@@ -79,14 +80,14 @@ impl Decoder {
     /// Frames must come in capture order: later fragments follow a first that came before. The packet is that of the
     /// innermost IP header; `payload_at` counts from the start of `bytes`.
     pub fn decode(&mut self, frame: &Frame, bytes: &[u8]) -> Decoded {
-        match self.outline(frame, bytes).and_then(|outline| outline.packet(frame, bytes)) {
-            Some(packet) => Decoded::Packet(packet),
+        match self.outline(frame, bytes) {
+            Some(outline) => Decoded::Packet(Plain { outline: &outline, frame }.packet()),
             None => self.decode_other(frame, bytes),
         }
     }
 
     /// What finds the flow of a frame without surprises, which nearly all are. It is counted as decoded, and
-    /// [`Outline::packet`] is its packet. `None` says nothing of the frame: [`Decoder::decode_other`] does.
+    /// [`Plain::packet`] is its packet. `None` says nothing of the frame: [`Decoder::decode_other`] does.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "what it says is hashed while it is still in registers")]
     pub fn outline(&mut self, frame: &Frame, bytes: &[u8]) -> Option<Outline> {

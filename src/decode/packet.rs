@@ -60,16 +60,25 @@ pub struct Packet {
 }
 
 impl Packet {
-    /// What tells packets of one flow apart at a glance: length and IP-ID, sequence and acknowledgement number.
-    ///
-    /// Over IPv6 there is no IP-ID, and who only receives always has the same sequence number.
-    pub fn numbers(&self) -> u64 {
-        let last = match self.layer {
-            Layer::Tcp(tcp) => tcp.seq ^ tcp.ack.rotate_left(16),
-            Layer::Udp { checksum } => checksum.into(),
-            _ => 0,
+    /// What a copy of it has too.
+    #[inline]
+    pub fn words(&self) -> Words {
+        let (numbers, rest) = match self.layer {
+            Layer::Tcp(Tcp { seq, ack, flags, window, checksum }) => (
+                u64::from(seq) << 32 | u64::from(ack),
+                u64::from(flags) << 48 | u64::from(window) << 32 | u64::from(checksum) << 16,
+            ),
+            Layer::Udp { checksum } => (u64::from(checksum) << 32, 0),
+            Layer::IcmpError(error) => {
+                (2 << 40, u64::from(error.kind) << 8 | u64::from(error.code) | error.sender.halves()[1] << 16)
+            }
+            Layer::EchoRequest => (3 << 40, 0),
+            Layer::EchoReply => (4 << 40, 0),
+            Layer::Fragment => (5 << 40, self.payload_at.into()),
+            Layer::Other => (6 << 40, 0),
         };
-        (u64::from(self.ip_len) << 48) ^ (u64::from(self.ip_id) << 32) ^ u64::from(last)
+        let lengths = u64::from(self.ip_len) << 17 | u64::from(self.ip_id) << 1 | self.from.index() as u64;
+        Words { numbers, rest, lengths }
     }
 
     /// A place for a packet that is not there yet.
@@ -92,6 +101,123 @@ impl Packet {
             tunnels: 0,
         }
     };
+}
+
+/// What the headers of a packet say, asked for one by one: whoever needs few of them does not have all made ready.
+pub trait Headers {
+    /// See [`Packet::frame`].
+    fn frame(&self) -> FrameId;
+    /// See [`Packet::ts`].
+    fn ts(&self) -> Timestamp;
+    /// See [`Packet::key`].
+    fn key(&self) -> FlowKey;
+    /// See [`Packet::from`].
+    fn from(&self) -> Side;
+    /// See [`Packet::ttl`].
+    fn ttl(&self) -> u8;
+    /// See [`Packet::ip_len`].
+    fn ip_len(&self) -> u32;
+    /// See [`Packet::payload_len`].
+    fn payload_len(&self) -> u32;
+    /// Whether any payload was captured.
+    fn has_payload(&self) -> bool;
+    /// See [`Packet::lead`].
+    fn lead(&self) -> u8;
+    /// See [`Packet::link_group`].
+    fn link_group(&self) -> bool;
+    /// How it is counted.
+    fn counts_as(&self) -> CountsAs;
+    /// See [`Tcp::seq`]; 0 if it is no TCP.
+    fn seq(&self) -> u32;
+    /// See [`Tcp::ack`]; 0 if it is no TCP.
+    fn ack(&self) -> u32;
+    /// See [`Tcp::flags`]; 0 if it is no TCP.
+    fn flags(&self) -> u8;
+}
+
+/// How a packet is counted into a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountsAs {
+    /// As a segment of TCP.
+    Segment,
+    /// As one of many without numbers.
+    Datagram,
+    /// As a part of one, or as an error about one.
+    Other,
+}
+
+impl Headers for Packet {
+    fn frame(&self) -> FrameId {
+        self.frame
+    }
+
+    fn ts(&self) -> Timestamp {
+        self.ts
+    }
+
+    fn key(&self) -> FlowKey {
+        self.key
+    }
+
+    fn from(&self) -> Side {
+        self.from
+    }
+
+    fn ttl(&self) -> u8 {
+        self.ttl
+    }
+
+    fn ip_len(&self) -> u32 {
+        self.ip_len
+    }
+
+    fn payload_len(&self) -> u32 {
+        self.payload_len
+    }
+
+    fn has_payload(&self) -> bool {
+        self.payload_captured > 0
+    }
+
+    fn lead(&self) -> u8 {
+        self.lead
+    }
+
+    fn link_group(&self) -> bool {
+        self.link_group
+    }
+
+    fn counts_as(&self) -> CountsAs {
+        match self.layer {
+            Layer::Tcp(_) => CountsAs::Segment,
+            Layer::Fragment | Layer::IcmpError(_) => CountsAs::Other,
+            Layer::Udp { .. } | Layer::EchoRequest | Layer::EchoReply | Layer::Other => CountsAs::Datagram,
+        }
+    }
+
+    fn seq(&self) -> u32 {
+        if let Layer::Tcp(tcp) = self.layer { tcp.seq } else { 0 }
+    }
+
+    fn ack(&self) -> u32 {
+        if let Layer::Tcp(tcp) = self.layer { tcp.ack } else { 0 }
+    }
+
+    fn flags(&self) -> u8 {
+        if let Layer::Tcp(tcp) = self.layer { tcp.flags } else { 0 }
+    }
+}
+
+/// What a packet shares with its copies, its key apart: not the MAC addresses, VLAN or TTL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Words {
+    /// Of TCP the sequence number above that of the acknowledgement, 0 without ACK; of UDP the checksum in the place of
+    /// the lower half of the former.
+    pub numbers: u64,
+    /// Of TCP flags, window and checksum, from bit 48, 32 and 16 on.
+    pub rest: u64,
+    /// IP length above the IP-ID, above 1 if the high end sent it.
+    pub lengths: u64,
 }
 
 /// The part of a packet above IP.

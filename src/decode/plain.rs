@@ -1,9 +1,9 @@
 //! The short cut that most frames take: Ethernet with at most one tag, IPv4 without options or fragments, a whole TCP or
 //! UDP header, no tunnel.
 //!
-//! What it answers is what the general way answers, in a fraction of the instructions: the headers are looked at as an
-//! array, and nothing depends on which end sent them. A first look gives an [`Outline`], which finds the flow; the
-//! packet is made of it where the flow lies at hand, and need not be kept anywhere in between.
+//! What it answers is what the general way answers, in a fraction of the instructions: the headers are looked at as a few
+//! words, and nothing depends on which end sent them. One look gives an [`Outline`], by which nearly every packet is
+//! found and counted; the whole packet is made only of those that mean more.
 
 #![expect(clippy::inline_always, reason = "small, and used where what it says stays in registers")]
 
@@ -11,80 +11,116 @@ use crate::capture::batch::Frame;
 use crate::decode::ip::protocol;
 use crate::decode::link;
 use crate::decode::link::ethernet;
+use crate::decode::packet::CountsAs;
+use crate::decode::packet::Headers;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::decode::packet::Tcp;
+use crate::decode::packet::Words;
 use crate::decode::tunnel;
 use crate::model::addr::Addr;
 use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
+use crate::model::ids::FrameId;
+use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 
+/// Version, header length, "more fragments" and the offset (the reserved bit apart), as they lie in the first eight bytes.
+const UNUSUAL: u64 = 0xff00_0000_0000_3fff;
+/// Version 4, twenty bytes, no fragment.
+const USUAL: u64 = 0x4500_0000_0000_0000;
 const IP_LEN: usize = 20;
 const UDP_LEN: usize = 8;
 /// IPv4 and TCP without options; of UDP it is twelve bytes more than needed, which short frames carry as padding.
 const HEADERS_LEN: usize = IP_LEN + 20;
-const ACK: u8 = 0x10;
-/// "More fragments", the reserved bit apart, and the offset.
-const FRAGMENT: u16 = 0x3fff;
 
-type Head = [u8; HEADERS_LEN];
+/// The bit of ACK in the fifth word.
+const ACK: u64 = 0x10 << 48;
 
-/// What finds the flow of a plain frame, and where the rest of the frame lies: 24 bytes instead of a whole packet.
+/// Which bits of the fourth and fifth word are what [`Words`] have of them.
+struct Meant {
+    numbers: u64,
+    rest: u64,
+}
+
+const TCP: Meant = Meant { numbers: u64::MAX, rest: 0x00ff_ffff_ffff_0000 };
+const TCP_WITHOUT_ACK: Meant = Meant { numbers: u64::MAX << 32, ..TCP };
+/// The checksum is the lower half of the upper half.
+const UDP: Meant = Meant { numbers: 0xffff << 32, rest: 0 };
+
+/// A plain packet in few words, most of them as they lie in its headers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outline {
     ends: [u64; 2],
+    words: Words,
     payload_len: u16,
     payload_captured: u16,
     payload_at: u8,
-    ip_at: u8,
-    /// 1 if the high end sent it. A [`Side`] would let `Option` hide in it, and to find out costs more than to say it.
-    from_high: u8,
+    ttl: u8,
+    lead: u8,
+    /// [`FROM_HIGH`] and [`GROUP`].
+    bits: u8,
 }
+
+/// The high end sent it.
+const FROM_HIGH: u8 = 1;
+/// The link layer says that it went to many.
+const GROUP: u8 = 2;
 
 impl Outline {
     /// Looks at the headers of a frame; `None` if they are not plain.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "IPv4 lengths have 16 bits, headers end within 98 bytes")]
+    #[expect(clippy::cast_possible_truncation, reason = "fields are taken out of words, headers end within 98 bytes")]
     pub(super) fn of(frame: &Frame, bytes: &[u8]) -> Option<Self> {
         let first = bytes.first_chunk::<18>().filter(|_| frame.link == link::ETHERNET)?;
-        let ip_at = match [be16::<12, 18>(first), be16::<16, 18>(first)] {
+        let ip_at = match [be16::<12>(first), be16::<16>(first)] {
             [ethernet::IPV4, _] => 14,
             [ethernet::VIRTUAL_LAN, ethernet::IPV4] => 18,
             _ => return None,
         };
-        let head = head(bytes, ip_at)?;
-        let total = usize::from(be16::<2, HEADERS_LEN>(head));
-        // Version and length; a length that segmentation left empty is the general way's.
-        if head[0] != 0x45 || be16::<6, HEADERS_LEN>(head) & FRAGMENT != 0 || total < IP_LEN {
+        let [begin, source, target, numbers, rest] = words(bytes, ip_at)?;
+        if begin & UNUSUAL != USUAL {
             return None;
         }
-        let limit = bytes.len().max(frame.wire_len as usize).min(ip_at + total);
-        let captured = bytes.len().min(limit);
-        let ports = be32::<20>(head);
-        let (header_len, payload_max) = match head[9] {
-            protocol::TCP if head[32] >= 0x50 => (usize::from(head[32] >> 4) * 4, usize::MAX),
-            protocol::UDP if tunnel::of_ports([(ports >> 16) as u16, ports as u16]).is_none() => {
-                (UDP_LEN, usize::from(be16::<24, HEADERS_LEN>(head)).checked_sub(UDP_LEN)?)
+        let ports = [(target >> 16) as u16, target as u16];
+        let number = (source >> 48) as u8;
+        let (header_len, payload_max, meant) = match number {
+            protocol::TCP if rest >> 60 >= 5 => {
+                let acknowledges = rest & ACK != 0;
+                ((rest >> 60) as usize * 4, usize::MAX, if acknowledges { TCP } else { TCP_WITHOUT_ACK })
+            }
+            protocol::UDP if tunnel::of_ports(ports).is_none() => {
+                (UDP_LEN, usize::from((numbers >> 48) as u16).checked_sub(UDP_LEN)?, UDP)
             }
             _ => return None,
         };
         let payload_at = ip_at + IP_LEN + header_len;
-        if payload_at > captured {
-            return None;
-        }
-        let payload_len = (limit - payload_at).min(payload_max);
+        // A length that segmentation left empty, or a lie, is the general way's.
+        let end = ip_at + usize::from((begin >> 32) as u16);
+        let payload_len = end.min(bytes.len().max(frame.wire_len as usize)).checked_sub(payload_at)?.min(payload_max);
+        let payload_captured = bytes.len().checked_sub(payload_at)?.min(payload_len);
+        let lead = if payload_captured > 0 { bytes.get(payload_at).copied().unwrap_or_default() } else { 0 };
         // Address and port in one number sort as `FlowKey::of` sorts them.
-        let source = u64::from(be32::<12>(head)) << 16 | u64::from(ports >> 16);
-        let target = u64::from(be32::<16>(head)) << 16 | u64::from(ports & 0xffff);
+        let source_end = (source & 0xffff_ffff) << 16 | u64::from(ports[0]);
+        let target_end = target >> 32 << 16 | u64::from(ports[1]);
+        let from_high = if target_end < source_end { FROM_HIGH } else { 0 };
+        let lengths = (begin >> 16 & 0xffff_ffff) << 1 | u64::from(from_high);
         Some(Self {
-            ends: [u64::from(head[9]) << 48 | source.min(target), source.max(target)],
+            ends: [u64::from(number) << 48 | source_end.min(target_end), source_end.max(target_end)],
+            words: Words { numbers: numbers & meant.numbers, rest: rest & meant.rest, lengths },
             payload_len: payload_len as u16,
-            payload_captured: (captured - payload_at).min(payload_len) as u16,
+            payload_captured: payload_captured as u16,
             payload_at: payload_at as u8,
-            ip_at: ip_at as u8,
-            from_high: u8::from(target < source),
+            ttl: (source >> 56) as u8,
+            lead,
+            bits: from_high | (first[0] & 1) << 1,
         })
+    }
+
+    /// Whether it is of a packet: the default is of none.
+    #[inline(always)]
+    pub fn is_some(&self) -> bool {
+        self.payload_at > 0
     }
 
     /// The key of its flow, as [`FlowKey::v4_ends`] says it.
@@ -93,17 +129,10 @@ impl Outline {
         self.ends
     }
 
-    /// The same as [`Packet::numbers`], from the same bytes.
+    /// The same as [`Packet::words`].
     #[inline(always)]
-    pub fn numbers(&self, bytes: &[u8]) -> u64 {
-        let Some(head) = head(bytes, self.ip_at.into()) else { return 0 };
-        let last = if head[9] == protocol::TCP {
-            let ack = if head[33] & ACK == 0 { 0 } else { be32::<28>(head) };
-            be32::<24>(head) ^ ack.rotate_left(16)
-        } else {
-            be16::<26, HEADERS_LEN>(head).into()
-        };
-        (u64::from(be32::<2>(head)) << 32) ^ u64::from(last)
+    pub fn words(&self) -> Words {
+        self.words
     }
 
     /// Whether there is captured payload, and which end sent it.
@@ -114,7 +143,7 @@ impl Outline {
 
     #[inline(always)]
     fn from(&self) -> Side {
-        if self.from_high == 0 { Side::Low } else { Side::High }
+        if self.bits & FROM_HIGH == 0 { Side::Low } else { Side::High }
     }
 
     /// Whether the capture cut the payload.
@@ -123,65 +152,138 @@ impl Outline {
         self.payload_captured < self.payload_len
     }
 
-    /// The whole packet, from the same frame and bytes.
-    ///
-    /// Whoever looks at few of its fields, and hands it to nobody, pays for these only.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "fields are taken out of words")]
-    pub fn packet(&self, frame: &Frame, bytes: &[u8]) -> Option<Packet> {
-        let head = head(bytes, self.ip_at.into())?;
-        // Whole words, of which signatures take more than one field at a time.
-        let [first, _, _, numbers, rest] = words(head);
-        let (transport, layer) = if head[9] == protocol::TCP {
-            let flags = (rest >> 48) as u8;
-            let numbers = if flags & ACK == 0 { numbers >> 32 << 32 } else { numbers };
-            let (seq, ack) = ((numbers >> 32) as u32, numbers as u32);
-            let (window, checksum) = ((rest >> 32) as u16, (rest >> 16) as u16);
-            (Transport::Tcp, Layer::Tcp(Tcp { seq, ack, flags, window, checksum }))
-        } else {
-            (Transport::Udp, Layer::Udp { checksum: be16::<26, HEADERS_LEN>(head) })
-        };
-        let [low, high] = self.ends;
-        let lead = bytes.get(usize::from(self.payload_at)).filter(|_| self.payload_captured > 0);
-        Some(Packet {
-            frame: frame.id,
-            ts: frame.ts,
-            key: FlowKey { low: addr(low), high: addr(high), low_port: port(low), high_port: port(high), transport },
-            from: self.from(),
-            ttl: head[8],
-            ip_id: (first >> 16) as u16,
-            ip_len: (first >> 32) as u32 & 0xffff,
-            payload_len: self.payload_len.into(),
-            payload_at: self.payload_at.into(),
-            payload_captured: self.payload_captured.into(),
-            lead: lead.copied().unwrap_or_default(),
-            layer,
-            link_group: bytes.first().is_some_and(|first| first & 1 != 0),
-            tunnels: 0,
-        })
+    fn is_tcp(&self) -> bool {
+        self.ends[0] >> 48 == Transport::Tcp as u64
     }
 }
 
-#[inline(always)]
-fn head(bytes: &[u8], ip_at: usize) -> Option<&Head> {
-    bytes.get(ip_at..)?.first_chunk()
+/// A plain packet: its outline, and the frame that has its number and time.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<'a> {
+    /// What its headers say.
+    pub outline: &'a Outline,
+    /// What it lies in.
+    pub frame: &'a Frame,
 }
 
-/// Its eight bytes at a time; the last two of UDP mean nothing.
+impl Plain<'_> {
+    /// All of it.
+    #[expect(clippy::cast_possible_truncation, reason = "fields are taken out of words")]
+    pub fn packet(self) -> Packet {
+        let Words { numbers, rest, lengths } = self.outline.words;
+        let layer = if self.outline.is_tcp() {
+            let (window, checksum) = ((rest >> 32) as u16, (rest >> 16) as u16);
+            Layer::Tcp(Tcp { seq: self.seq(), ack: self.ack(), flags: self.flags(), window, checksum })
+        } else {
+            Layer::Udp { checksum: (numbers >> 32) as u16 }
+        };
+        Packet {
+            frame: self.frame(),
+            ts: self.ts(),
+            key: self.key(),
+            from: self.from(),
+            ttl: self.ttl(),
+            ip_id: (lengths >> 1) as u16,
+            ip_len: self.ip_len(),
+            payload_len: self.payload_len(),
+            payload_at: self.outline.payload_at.into(),
+            payload_captured: self.outline.payload_captured.into(),
+            lead: self.lead(),
+            layer,
+            link_group: self.link_group(),
+            tunnels: 0,
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "fields are taken out of words")]
+impl Headers for Plain<'_> {
+    #[inline(always)]
+    fn frame(&self) -> FrameId {
+        self.frame.id
+    }
+
+    #[inline(always)]
+    fn ts(&self) -> Timestamp {
+        self.frame.ts
+    }
+
+    #[inline(always)]
+    fn key(&self) -> FlowKey {
+        let [low, high] = self.outline.ends;
+        let transport = if self.outline.is_tcp() { Transport::Tcp } else { Transport::Udp };
+        FlowKey { low: addr(low), high: addr(high), low_port: port(low), high_port: port(high), transport }
+    }
+
+    #[inline(always)]
+    fn from(&self) -> Side {
+        self.outline.from()
+    }
+
+    #[inline(always)]
+    fn ttl(&self) -> u8 {
+        self.outline.ttl
+    }
+
+    #[inline(always)]
+    fn ip_len(&self) -> u32 {
+        (self.outline.words.lengths >> 17) as u32
+    }
+
+    #[inline(always)]
+    fn payload_len(&self) -> u32 {
+        self.outline.payload_len.into()
+    }
+
+    #[inline(always)]
+    fn has_payload(&self) -> bool {
+        self.outline.payload_captured > 0
+    }
+
+    #[inline(always)]
+    fn lead(&self) -> u8 {
+        self.outline.lead
+    }
+
+    #[inline(always)]
+    fn link_group(&self) -> bool {
+        self.outline.bits & GROUP != 0
+    }
+
+    #[inline(always)]
+    fn counts_as(&self) -> CountsAs {
+        if self.outline.is_tcp() { CountsAs::Segment } else { CountsAs::Datagram }
+    }
+
+    #[inline(always)]
+    fn seq(&self) -> u32 {
+        (self.outline.words.numbers >> 32) as u32
+    }
+
+    #[inline(always)]
+    fn ack(&self) -> u32 {
+        self.outline.words.numbers as u32
+    }
+
+    #[inline(always)]
+    fn flags(&self) -> u8 {
+        (self.outline.words.rest >> 48) as u8
+    }
+}
+
+/// The headers, eight bytes at a time; the last two of UDP are not its own.
 #[inline(always)]
-fn words(head: &Head) -> [u64; 5] {
-    let (words, _) = head.as_chunks::<8>();
-    std::array::from_fn(|at| words.get(at).map_or(0, |word| u64::from_be_bytes(*word)))
+fn words(bytes: &[u8], ip_at: usize) -> Option<[u64; 5]> {
+    let head: &[u8; HEADERS_LEN] = bytes.get(ip_at..)?.first_chunk()?;
+    let [begin, source, target, numbers, rest] = head.as_chunks().0.first_chunk()?;
+    let word = u64::from_be_bytes;
+    Some([word(*begin), word(*source), word(*target), word(*numbers), word(*rest)])
 }
 
 #[inline(always)]
-fn be16<const AT: usize, const LEN: usize>(bytes: &[u8; LEN]) -> u16 {
+fn be16<const AT: usize>(bytes: &[u8; 18]) -> u16 {
     u16::from_be_bytes([bytes[AT], bytes[AT + 1]])
-}
-
-#[inline(always)]
-fn be32<const AT: usize>(head: &Head) -> u32 {
-    u32::from_be_bytes([head[AT], head[AT + 1], head[AT + 2], head[AT + 3]])
 }
 
 #[inline(always)]
@@ -231,9 +333,9 @@ mod tests {
                         for wire_len in [bytes.len(), bytes.len() + 9, 20] {
                             let frame = samples::frame(1, bytes, wire_len, 0);
                             let Some(outline) = Outline::of(&frame, bytes) else { continue };
-                            let packet = outline.packet(&frame, bytes).unwrap();
+                            let packet = Plain { outline: &outline, frame: &frame }.packet();
+                            assert_eq!(packet.words(), outline.words());
                             assert_eq!(packet.key.v4_ends(), Some(outline.ends()));
-                            assert_eq!(packet.numbers(), outline.numbers(bytes));
                             assert_eq!(outline.is_cut(), packet.payload_captured < packet.payload_len);
                             let general = Decoder::new().decode_any(&frame, bytes);
                             assert_eq!(format!("Packet({packet:?})"), format!("{general:?}"), "{at} {flip:#x} {cut}");

@@ -8,8 +8,7 @@
 
 use prefetch_index::prefetch_index;
 
-use crate::decode::packet::Layer;
-use crate::decode::packet::Packet;
+use crate::decode::packet::Words;
 
 /// How far apart two copies may be: 5 ms (SEMANTICS section 1, guards). Retransmission timers start at 200 ms.
 pub const WINDOW_NS: u64 = 5_000_000;
@@ -20,98 +19,102 @@ pub const WINDOW_NUMBERED_NS: u64 = 50_000_000;
 const PLACES_BITS: u32 = 10;
 const PLACES: usize = 1 << PLACES_BITS;
 
-/// The recent packets of one table, by signature. Fixed memory: 16 KiB.
+/// The recent packets of one table, by their likenesses. Fixed memory: 16 KiB.
 #[derive(Debug)]
 pub struct Recent {
     places: Box<[Place; PLACES]>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Place {
-    signature: u64,
+    likeness: Likeness,
     ts: u64,
 }
 
-/// Where packets like one are remembered, known before the packet is made.
-///
-/// It has no seed, so that every run of the same capture forgets the same packets.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CopyPlace(u16);
+/// Nothing was seen at the end of time.
+const NOBODY: Place = Place { likeness: Likeness(0), ts: u64::MAX };
 
-impl CopyPlace {
-    /// Of a packet's key, mixed without a seed, its numbers ([`Packet::numbers`]).
+/// What a packet shares with its copies, in one number: the place where packets like it are remembered, whether an IP-ID
+/// tells them apart, and a signature in all bits above.
+///
+/// The place has no seed, so that every run of the same capture forgets the same packets; the signature has one, so that
+/// nobody can aim at it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Likeness(u64);
+
+/// Set in the likeness of a packet that has an IP-ID.
+const NUMBERED: u64 = 1 << PLACES_BITS;
+
+/// Where [`Words::lengths`] has it.
+const IP_ID: u64 = 0xffff << 1;
+
+impl Likeness {
+    /// Of a packet of these words; `mix` is its key without a seed, `hash` the seeded one.
     #[inline(always)]
-    pub fn of(mix: u64, numbers: u64) -> Self {
-        Self(((mix ^ numbers).wrapping_mul(0xd6e8_feb8_6659_fd93) >> (64 - PLACES_BITS)) as u16)
+    pub fn of(words: Words, mix: u64, hash: u64) -> Self {
+        let Words { numbers, rest, lengths } = words;
+        // Over IPv6 there is no IP-ID, and who only receives always has the same sequence number.
+        let place = mix ^ numbers ^ numbers.rotate_left(48) ^ lengths.rotate_left(31);
+        let place = place.wrapping_mul(0xd6e8_feb8_6659_fd93) >> (64 - PLACES_BITS);
+        let numbered = if lengths & IP_ID == 0 { 0 } else { NUMBERED };
+        // A multiply of each word with its own odd constant, folded: a window or flags must not make up for an IP-ID, since
+        // where checksums are left to hardware nothing else tells such packets apart.
+        let folded = (numbers ^ hash).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+            ^ rest.wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
+            ^ lengths.wrapping_mul(0x1656_67b1_9e37_79f9).rotate_left(41);
+        Self((folded ^ folded >> 29) << (PLACES_BITS + 1) | numbered | place)
+    }
+
+    /// Its place among the remembered packets.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the lowest bits")]
+    fn place(self) -> usize {
+        self.0 as usize % PLACES
     }
 }
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { places: Box::new([Place::default(); PLACES]) }
+        Self { places: Box::new([NOBODY; PLACES]) }
     }
 }
 
 impl Recent {
     /// Asks for the cache line where such packets are remembered.
     #[inline]
-    pub fn prefetch(&self, copy_place: CopyPlace) {
-        prefetch_index(self.places.as_slice(), copy_place.0.into());
+    pub fn prefetch(&self, likeness: Likeness) {
+        prefetch_index(self.places.as_slice(), likeness.place());
     }
 
-    /// Whether a packet is a copy of one seen just before. Remembers it if not. `hash` is the seeded one of its key: nobody
-    /// can aim at what it is compared with.
+    /// Whether a packet of this likeness and time (ns) is a copy of one seen just before. Remembers it if not.
     #[inline(always)]
-    pub fn is_copy(&mut self, packet: &Packet, copy_place: CopyPlace, hash: u64) -> bool {
-        let place = &mut self.places[usize::from(copy_place.0) % PLACES];
-        let signature = signature(packet, hash) | 1;
-        let window = if packet.ip_id == 0 { WINDOW_NS } else { WINDOW_NUMBERED_NS };
-        if place.signature == signature && packet.ts.0.abs_diff(place.ts) <= window {
-            return true;
+    pub fn is_copy(&mut self, likeness: Likeness, ts: u64) -> bool {
+        let place = &mut self.places[likeness.place()];
+        if place.likeness == likeness {
+            let window = if likeness.0 & NUMBERED == 0 { WINDOW_NS } else { WINDOW_NUMBERED_NS };
+            if ts.abs_diff(place.ts) <= window {
+                return true;
+            }
         }
-        *place = Place { signature, ts: packet.ts.0 };
+        *place = Place { likeness, ts };
         false
     }
-}
-
-/// Everything that a copy shares with its original: not the MAC addresses, VLAN or TTL.
-#[inline(always)]
-fn signature(packet: &Packet, hash: u64) -> u64 {
-    let (a, b) = match packet.layer {
-        Layer::Tcp(tcp) => (
-            (u64::from(tcp.seq) << 32) | u64::from(tcp.ack),
-            (u64::from(tcp.flags) << 32) | (u64::from(tcp.window) << 16) | u64::from(tcp.checksum),
-        ),
-        Layer::Udp { checksum } => (1 << 40, u64::from(checksum)),
-        Layer::IcmpError(error) => {
-            (2 << 40, (u64::from(error.kind) << 8) | u64::from(error.code) | (error.sender.halves()[1] << 16))
-        }
-        Layer::EchoRequest => (3 << 40, 0),
-        Layer::EchoReply => (4 << 40, 0),
-        Layer::Fragment => (5 << 40, u64::from(packet.payload_at)),
-        Layer::Other => (6 << 40, 0),
-    };
-    let c = (u64::from(packet.ip_len) << 17) | (u64::from(packet.ip_id) << 1) | packet.from.index() as u64;
-    // A multiply of each word with its own odd constant, folded: a window or flags must not make up for an IP-ID, since
-    // where checksums are left to hardware nothing else tells such packets apart.
-    let folded = (a ^ hash).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
-        ^ b.wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
-        ^ c.wrapping_mul(0x1656_67b1_9e37_79f9).rotate_left(41);
-    folded ^ (folded >> 29)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::packet::Layer;
+    use crate::decode::packet::Packet;
     use crate::decode::packet::Tcp;
-    use crate::model::time::Timestamp;
 
     /// As hardware leaves them to itself: one checksum for all segments of a length.
     #[test]
     fn a_window_does_not_make_up_for_an_ip_id() {
         let segment = |window: u16, ip_id: u16| {
             let tcp = Tcp { seq: 7, ack: 9, flags: 0x10, window, checksum: 0xbeef };
-            signature(&Packet { ip_id, ip_len: 40, layer: Layer::Tcp(tcp), ..Packet::NONE }, 5)
+            Likeness::of(Packet { ip_id, ip_len: 40, layer: Layer::Tcp(tcp), ..Packet::NONE }.words(), 3, 5).0
+                >> PLACES_BITS
         };
         let all = || (0..16).flat_map(|bit| [(1 << bit, 0x64), (0, 0x64 ^ (1 << bit)), (1 << bit, 0x65)]);
         let distinct: std::collections::HashSet<u64> = all().map(|(window, ip_id)| segment(window, ip_id)).collect();
@@ -121,15 +124,12 @@ mod tests {
     /// Of one who only receives, over IPv6: nothing but the acknowledgement tells its segments apart.
     #[test]
     fn copies_that_come_after_the_next_packet_are_told() {
-        let segment = |ack: u32, ts: u64| {
+        let segment = |ack: u32| {
             let tcp = Tcp { seq: 7, ack, flags: 0x10, window: 1, checksum: 0 };
-            Packet { ts: Timestamp(ts), ip_len: 60, layer: Layer::Tcp(tcp), ..Packet::NONE }
+            Packet { ip_len: 60, layer: Layer::Tcp(tcp), ..Packet::NONE }
         };
         let mut recent = Recent::default();
-        let mut is_copy = |ack: u32, ts: u64| {
-            let packet = segment(ack, ts);
-            recent.is_copy(&packet, CopyPlace::of(3, packet.numbers()), 5)
-        };
+        let mut is_copy = |ack: u32, ts: u64| recent.is_copy(Likeness::of(segment(ack).words(), 3, 5), ts);
         for (ack, ts) in [(1_000, 1), (2_448, 2), (3_896, 3)] {
             assert!(!is_copy(ack, ts), "{ack}");
         }

@@ -10,9 +10,10 @@ use bytemuck::Pod;
 use bytemuck::Zeroable;
 use prefetch_index::prefetch_index;
 
+use crate::decode::packet::CountsAs;
+use crate::decode::packet::Headers;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
-use crate::decode::packet::Tcp;
 use crate::flow::arena::Arena;
 use crate::flow::history::History;
 use crate::flow::hosts::Hosts;
@@ -625,76 +626,100 @@ impl Entry {
     ///
     /// It does what counting does with such a packet of the unfolded flow.
     #[inline(always)]
-    pub(crate) fn take(&mut self, packet: &Packet) -> bool {
-        let me = packet.from.index();
+    pub(crate) fn take(&mut self, packet: &impl Headers) -> bool {
+        let me = packet.from().index();
         // Its first packet of each end may begin or answer.
-        if !self.last_frame[me].is_some() || (packet.link_group && !self.has(Mark::Group)) {
+        if !self.last_frame[me].is_some()
+            || (packet.link_group() && !self.has(Mark::Group))
+            || self.packets[me] == u32::MAX
+            || self.payload[me] > u32::MAX - packet.payload_len()
+            || self.ip_bytes[me] > u32::MAX - packet.ip_len()
+        {
             return false;
         }
-        let Some(packets) = self.packets[me].checked_add(1) else { return false };
-        let Some(payload) = self.payload[me].checked_add(packet.payload_len) else { return false };
-        let Some(ip_bytes) = self.ip_bytes[me].checked_add(packet.ip_len) else { return false };
-        if let Layer::Tcp(tcp) = packet.layer {
-            if !self.in_sequence(packet, &tcp) {
-                return false;
-            }
-        } else {
-            let fragment = packet.layer == Layer::Fragment || self.is_tcp();
-            let pause = packet.ts.0.saturating_sub(self.last_seen().0);
-            if self.marks & SAID_DATA[me] == 0 || fragment || pause > IDLE_NS || self.marks & DETAILED != 0 {
-                return false;
-            }
-            if self.max_ack[me] == 0 || packet.ts.0.saturating_sub(self.last[me].0) >= TRY_GAP_NS {
-                self.max_ack[me] = (self.max_ack[me] + 1).min(u32::from(u16::MAX));
-            }
+        let goes_on = match packet.counts_as() {
+            CountsAs::Segment => self.in_sequence(packet),
+            CountsAs::Datagram => self.one_more(packet),
+            CountsAs::Other => false,
+        };
+        if !goes_on {
+            return false;
         }
-        self.packets[me] = packets;
-        self.payload[me] = payload;
-        self.ip_bytes[me] = ip_bytes;
-        self.last[me] = packet.ts;
-        self.last_frame[me] = packet.frame;
+        self.packets[me] += 1;
+        self.payload[me] += packet.payload_len();
+        self.ip_bytes[me] += packet.ip_len();
+        self.last[me] = packet.ts();
+        self.last_frame[me] = packet.frame();
         if self.lead[me] == 0 {
-            self.lead[me] = packet.lead;
+            self.lead[me] = packet.lead();
         }
-        if self.ttl[me] != packet.ttl {
-            if self.ttl[me] == 0 {
-                self.ttl[me] = packet.ttl;
-            } else {
-                self.marks |= TTL_VARIES[me];
-            }
+        if self.ttl[me] != packet.ttl() {
+            self.note_ttl(me, packet.ttl());
         }
         true
+    }
+
+    /// Notes a try of a datagram that its end has sent the like of before; false if it may mean more.
+    #[inline(always)]
+    fn one_more(&mut self, packet: &impl Headers) -> bool {
+        let (me, ts) = (packet.from().index(), packet.ts().0);
+        let pause = ts.saturating_sub(self.last_seen().0);
+        if self.marks & (SAID_DATA[me] | DETAILED) != SAID_DATA[me] || pause > IDLE_NS || self.is_tcp() {
+            return false;
+        }
+        if self.max_ack[me] == 0 || ts.saturating_sub(self.last[me].0) >= TRY_GAP_NS {
+            self.max_ack[me] = (self.max_ack[me] + 1).min(u32::from(u16::MAX));
+        }
+        true
+    }
+
+    #[cold]
+    fn note_ttl(&mut self, me: usize, ttl: u8) {
+        if self.ttl[me] == 0 {
+            self.ttl[me] = ttl;
+        } else {
+            self.marks |= TTL_VARIES[me];
+        }
     }
 
     /// Moves the numbers of a segment forward, if it is an acknowledgement that repeats nothing, tells of no hole and
     /// completes no handshake; else changes nothing.
     #[inline(always)]
-    fn in_sequence(&mut self, packet: &Packet, tcp: &Tcp) -> bool {
-        let (me, other) = (packet.from.index(), packet.from.other().index());
-        if tcp.flags & (SYN | RST | ACK) != ACK || self.marks & SETTLED == 0 {
+    fn in_sequence(&mut self, packet: &impl Headers) -> bool {
+        let (me, other) = (packet.from().index(), packet.from().other().index());
+        if packet.flags() & (SYN | RST | ACK) != ACK || self.marks & SETTLED == 0 {
             return false;
         }
-        let hole = self.last_frame[other].is_some()
-            && self.flags[other] & RST == 0
-            && after(tcp.ack, self.next_seq[other].wrapping_add(1));
-        let end = tcp.seq.wrapping_add(packet.payload_len).wrapping_add(u32::from(tcp.flags & FIN));
-        let moves = after(end, self.next_seq[me]);
-        let keeps_alive = packet.payload_len == 1 && tcp.seq == self.next_seq[me].wrapping_sub(1);
-        if hole || (!moves && packet.payload_len > 0 && !keeps_alive) {
+        if after(packet.ack(), self.next_seq[other].wrapping_add(1)) && self.tells_of_hole(other) {
+            return false;
+        }
+        let fin = packet.flags() & FIN;
+        let end = packet.seq().wrapping_add(packet.payload_len()).wrapping_add(u32::from(fin));
+        let forward = end.wrapping_sub(self.next_seq[me]).cast_signed().max(0).cast_unsigned();
+        let keeps_alive = packet.payload_len() == 1 && packet.seq() == self.next_seq[me].wrapping_sub(1);
+        if forward == 0 && packet.payload_len() > 0 && !keeps_alive {
             return false;
         }
         // Which end speaks, and whether it tells anything new, is as good as random: nothing here may be a jump.
-        let advances = after(tcp.ack, self.max_ack[me]) && self.marks & ACKED[me] != 0;
-        self.next_seq[me] = if moves { end } else { self.next_seq[me] };
-        self.max_ack[me] = if advances { tcp.ack } else { self.max_ack[me] };
-        self.unheard[me] = if advances { 0 } else { self.unheard[me] };
-        self.marks |= if advances { ACK_ADVANCED[me] } else { 0 };
-        self.flags[me] |= tcp.flags;
+        let acked = u32::from(self.marks & ACKED[me] != 0).wrapping_neg();
+        let advance = packet.ack().wrapping_sub(self.max_ack[me]).cast_signed().max(0).cast_unsigned() & acked;
+        let advances = u32::from(advance != 0).wrapping_neg();
+        self.next_seq[me] = self.next_seq[me].wrapping_add(forward);
+        self.max_ack[me] = self.max_ack[me].wrapping_add(advance);
+        self.unheard[me] = if advance == 0 { self.unheard[me] } else { 0 };
+        self.marks |= ACK_ADVANCED[me] & advances;
+        self.flags[me] |= packet.flags();
         self.unheard[other] = 0;
-        if self.marks & USUAL[me] != USUAL[me] || tcp.flags & FIN != 0 {
-            self.say(packet.from, tcp.ack, packet.payload_len > 0, tcp.flags & FIN != 0);
+        if self.marks & USUAL[me] != USUAL[me] || fin != 0 {
+            self.say(packet.from(), packet.ack(), packet.payload_len() > 0, fin != 0);
         }
         true
+    }
+
+    /// Whether an acknowledgement of what this end never sent says that something of it is missing here.
+    #[cold]
+    fn tells_of_hole(&self, end: usize) -> bool {
+        self.last_frame[end].is_some() && self.flags[end] & RST == 0
     }
 
     /// Notes what an end does for the first time: acknowledge, send data, close.

@@ -2,11 +2,13 @@
 //!
 //! Small slots lead to dense entries. Entries stay where they are until the end of the capture: the entry is the record.
 
+use crate::decode::packet::CountsAs;
+use crate::decode::packet::Headers;
 use crate::decode::packet::IcmpError;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::flow::arena::Arena;
-use crate::flow::duplicate::CopyPlace;
+use crate::flow::duplicate::Likeness;
 use crate::flow::duplicate::Recent;
 use crate::flow::entry::Beside;
 use crate::flow::entry::Entry;
@@ -120,16 +122,16 @@ impl Table {
 
     /// Asks for the cache lines that lead to the flow of a packet: its slot, and what is remembered of packets like it.
     #[inline]
-    pub fn prefetch_slot(&self, copy_place: CopyPlace, hash: u64) {
-        self.recent.prefetch(copy_place);
-        self.slots.prefetch(tag_of(hash));
+    pub fn prefetch_slot(&self, likeness: Likeness, tag: u32) {
+        self.recent.prefetch(likeness);
+        self.slots.prefetch(tag);
     }
 
-    /// The flow that a hash seems to lead to, if any; asks for its entry.
+    /// The flow that a tag seems to lead to, if any; asks for its entry.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "once for each packet")]
-    pub fn prefetch_flow(&self, hash: u64) -> FlowIndex {
-        let likely = self.slots.find(tag_of(hash), |_| true).unwrap_or_default();
+    pub fn prefetch_flow(&self, tag: u32) -> FlowIndex {
+        let likely = self.slots.find(tag, |_| true).unwrap_or_default();
         self.entries.prefetch(likely);
         FlowIndex(likely)
     }
@@ -144,13 +146,13 @@ impl Table {
         entry.is_held()
     }
 
-    /// Counts a packet into its flow. `hash` is the seeded hash of `packet.key`; `copy_place` leads to its copies.
-    pub fn update(&mut self, packet: &Packet, copy_place: CopyPlace, hash: u64) -> Event {
-        let likely = FlowIndex(self.slots.find(tag_of(hash), |_| true).unwrap_or_default());
-        match self.advance(packet, copy_place, hash, likely) {
+    /// Counts a packet into its flow. `tag` is the half of a seeded hash of `packet.key`.
+    pub fn update(&mut self, packet: &Packet, likeness: Likeness, tag: u32) -> Event {
+        let likely = FlowIndex(self.slots.find(tag, |_| true).unwrap_or_default());
+        match self.advance(packet, likeness, likely) {
             Advance::Silent => Event { flow: likely, ..Event::QUIET },
             Advance::Speaks { held } => Event { flow: likely, answered: false, speaks: true, held },
-            Advance::Unusual { copy } => self.update_unusual(packet, hash, copy),
+            Advance::Unusual { copy } => self.update_unusual(packet, tag, copy),
         }
     }
 
@@ -158,18 +160,21 @@ impl Table {
     /// such. Another is counted by [`Table::update_unusual`], which must follow.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "most fields of the packet are looked at nowhere else")]
-    pub fn advance(&mut self, packet: &Packet, copy_place: CopyPlace, hash: u64, likely: FlowIndex) -> Advance {
+    pub fn advance(&mut self, packet: &impl Headers, likeness: Likeness, likely: FlowIndex) -> Advance {
         self.counters.packets += 1;
-        if self.recent.is_copy(packet, copy_place, hash) {
-            return Advance::Unusual { copy: true };
-        }
-        let Some(entry) = self.entries.get_mut(likely.0) else { return Advance::Unusual { copy: false } };
+        let copy = self.recent.is_copy(likeness, packet.ts().0);
+        let Some(entry) = self.entries.get_mut(likely.0) else { return Advance::Unusual { copy } };
         // Since somebody looked, the flow may have been followed by another of the same key.
-        let is_it = entry.is_of(&packet.key, &self.beside.hosts) && !entry.has(Mark::Superseded);
-        if !is_it || matches!(packet.layer, Layer::IcmpError(_)) || !entry.take(packet) {
-            return Advance::Unusual { copy: false };
+        let is_it = entry.is_of(&packet.key(), &self.beside.hosts) && !entry.has(Mark::Superseded);
+        if copy && is_it && tells_no_more_than_that(packet) {
+            self.counters.duplicates += 1;
+            entry.set(Mark::Copied);
+            return Advance::Silent;
         }
-        if speaks(packet, entry.has(heard(packet.from))) {
+        if copy || !is_it || !entry.take(packet) {
+            return Advance::Unusual { copy };
+        }
+        if packet.has_payload() && !entry.has(heard(packet.from())) {
             return Advance::Speaks { held: entry.is_held() };
         }
         Advance::Silent
@@ -177,22 +182,22 @@ impl Table {
 
     /// Counts a packet that begins a flow, is a copy, or may mean more than that a flow goes on.
     #[inline(never)]
-    pub fn update_unusual(&mut self, packet: &Packet, hash: u64, copy: bool) -> Event {
+    pub fn update_unusual(&mut self, packet: &Packet, tag: u32, copy: bool) -> Event {
         if let Layer::IcmpError(error) = packet.layer {
             if copy {
                 self.counters.duplicates += 1;
             } else {
                 self.counters.icmp_errors += 1;
-                self.icmp(packet, &error, hash);
+                self.icmp(packet, &error, tag);
             }
             return Event::QUIET;
         }
-        let Some(index) = self.find(packet, hash) else {
+        let Some(index) = self.find(packet, tag) else {
             if copy {
                 self.counters.duplicates += 1;
                 return Event::QUIET;
             }
-            return self.begin(packet, hash);
+            return self.begin(packet, tag);
         };
         let Some(entry) = self.entries.get_mut(index) else { return Event::QUIET };
         if copy {
@@ -207,7 +212,7 @@ impl Table {
             let speaks = speaks(packet, entry.has(heard(packet.from)));
             return Event { flow: FlowIndex(index), answered: false, speaks, held: entry.is_held() };
         }
-        self.count_unfolded(index, packet, hash)
+        self.count_unfolded(index, packet, tag)
     }
 
     /// All flows, in the order they began (an evicted flow's place goes to a later one).
@@ -296,15 +301,15 @@ impl Table {
     }
 
     #[inline]
-    fn find(&self, packet: &Packet, hash: u64) -> Option<u32> {
-        self.slots.find(tag_of(hash), |index| {
+    fn find(&self, packet: &Packet, tag: u32) -> Option<u32> {
+        self.slots.find(tag, |index| {
             self.entries.get(index).is_some_and(|entry| entry.is_of(&packet.key, &self.beside.hosts))
         })
     }
 
     /// Counts a packet that may change anything, or begin another flow on the same key.
     #[inline(never)]
-    fn count_unfolded(&mut self, index: u32, packet: &Packet, hash: u64) -> Event {
+    fn count_unfolded(&mut self, index: u32, packet: &Packet, tag: u32) -> Event {
         let Some(entry) = self.entries.get_mut(index) else { return Event::QUIET };
         let mut flow = entry.unfold(&self.beside);
         let over = match packet.layer {
@@ -325,36 +330,36 @@ impl Table {
         let waited = packet.ts.since(flow.last_seen()).as_millis();
         flow.superseded_after_ms = u32::try_from(waited).unwrap_or(u32::MAX - 1);
         entry.fold(&flow, &mut self.beside);
-        let (fresh, event) = self.insert(packet, hash);
+        let (fresh, event) = self.insert(packet, tag);
         // If the old flow was given up to make room, there is no slot of it left.
-        if !self.slots.replace(tag_of(hash), index, fresh) {
-            self.link(fresh, hash);
+        if !self.slots.replace(tag, index, fresh) {
+            self.link(fresh, tag);
         }
         event
     }
 
     /// Begins a flow on a key that has none.
     #[inline(never)]
-    fn begin(&mut self, packet: &Packet, hash: u64) -> Event {
-        let (fresh, event) = self.insert(packet, hash);
-        self.link(fresh, hash);
+    fn begin(&mut self, packet: &Packet, tag: u32) -> Event {
+        let (fresh, event) = self.insert(packet, tag);
+        self.link(fresh, tag);
         event
     }
 
     /// A new flow with its first packet, in a fresh place or in that of a flow which is given up.
-    fn insert(&mut self, packet: &Packet, hash: u64) -> (u32, Event) {
+    fn insert(&mut self, packet: &Packet, tag: u32) -> (u32, Event) {
         self.counters.flows += 1;
         if self.entries.held() >= self.limits.flows_max.clamp(1, Slots::NUMBER_MAX) {
             let given_up = self.evict();
             self.entries.release(given_up);
         }
-        if let Some(attempt) = Entry::of_attempt(packet, tag_of(hash)) {
+        if let Some(attempt) = Entry::of_attempt(packet, tag) {
             let flow = FlowIndex(self.entries.put(attempt));
             return (flow.0, Event { flow, ..Event::QUIET });
         }
         let mut flow = Flow::begin(packet);
         let answered = count(&mut flow, packet, &mut self.counters);
-        let index = self.entries.put(Entry::of(&flow, tag_of(hash), &mut self.beside));
+        let index = self.entries.put(Entry::of(&flow, tag, &mut self.beside));
         (index, Event { flow: FlowIndex(index), answered, speaks: speaks(packet, false), held: false })
     }
 
@@ -416,19 +421,19 @@ impl Table {
         past
     }
 
-    fn link(&mut self, fresh: u32, hash: u64) {
+    fn link(&mut self, fresh: u32, tag: u32) {
         if self.slots.is_full() {
             let linked = |(entry, index): (&Entry, u32)| {
                 (index != fresh && !entry.has(Mark::Superseded) && !entry.is_vacant()).then_some((entry.tag, index))
             };
             self.slots.rebuild(self.entries.iter().zip(1..).filter_map(linked));
         }
-        self.slots.insert(tag_of(hash), fresh);
+        self.slots.insert(tag, fresh);
     }
 
     #[inline(never)]
-    fn icmp(&mut self, packet: &Packet, error: &IcmpError, hash: u64) {
-        let Some(entry) = self.find(packet, hash).and_then(|index| self.entries.get_mut(index)) else {
+    fn icmp(&mut self, packet: &Packet, error: &IcmpError, tag: u32) {
+        let Some(entry) = self.find(packet, tag).and_then(|index| self.entries.get_mut(index)) else {
             self.counters.icmp_unmatched += 1;
             return;
         };
@@ -466,13 +471,6 @@ impl Table {
             entry.fold(&flow, &mut self.beside);
         }
     }
-}
-
-/// What slots and entries keep of a hash.
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the low half")]
-fn tag_of(hash: u64) -> u32 {
-    hash as u32
 }
 
 /// A flow where the table keeps it.
@@ -590,6 +588,17 @@ fn count(flow: &mut Flow, packet: &Packet, counters: &mut Counters) -> bool {
         _ => datagram(flow, packet, pause),
     };
     step == tcp::Step::Answered
+}
+
+/// Whether a copy of this packet tells of its flow that there are copies, and nothing else.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as Table::advance")]
+fn tells_no_more_than_that(copy: &impl Headers) -> bool {
+    match copy.counts_as() {
+        CountsAs::Segment => !rst(copy.flags()),
+        CountsAs::Datagram => true,
+        CountsAs::Other => false,
+    }
 }
 
 /// Whether a packet has captured payload of a flow that is still listened to.
@@ -772,20 +781,24 @@ mod tests {
     /// Flows are looked for before the packets ahead are counted: one of these may begin another flow of the same key.
     #[test]
     fn a_packet_is_not_counted_into_a_flow_that_was_followed_meanwhile() {
-        let (mut table, copy_place) = (Table::new(Limits::default()), CopyPlace::default());
+        let mut table = Table::new(Limits::default());
         let mut datagram = packet(&mut Draw(1), false, Transport::Udp, 0);
         (datagram.payload_captured, datagram.link_group) = (0, false);
-        table.update(&datagram, copy_place, 5);
+        table.update(&datagram, Likeness::of(datagram.words(), 3, 9), 5);
         let likely = table.prefetch_flow(5);
-        let mut next = |table: &mut Table, hash: u64, flow: FlowIndex| {
+        let mut next = |table: &mut Table, flow: FlowIndex| {
             datagram.ts.0 += 1;
             datagram.ip_id += 1;
-            (table.advance(&datagram, copy_place, hash, flow), table.advance(&datagram, copy_place, hash, flow))
+            let likeness = Likeness::of(datagram.words(), 3, 9);
+            (table.advance(&datagram, likeness, flow), table.advance(&datagram, likeness, flow))
         };
-        assert_eq!(next(&mut table, 5, likely), (Advance::Silent, Advance::Unusual { copy: true }));
-        assert_eq!(next(&mut table, 6, FlowIndex::default()).0, Advance::Unusual { copy: false });
+        // A copy of it is marked where it is met.
+        assert_eq!(next(&mut table, likely), (Advance::Silent, Advance::Silent));
+        assert_eq!((table.counters.duplicates, table.entries.get(likely.0).unwrap().has(Mark::Copied)), (1, true));
+        let unknown = next(&mut table, FlowIndex::default());
+        assert_eq!(unknown, (Advance::Unusual { copy: false }, Advance::Unusual { copy: true }));
         table.entries.get_mut(likely.0).unwrap().set(Mark::Superseded);
-        assert_eq!(next(&mut table, 5, likely).0, Advance::Unusual { copy: false });
+        assert_eq!(next(&mut table, likely).0, Advance::Unusual { copy: false });
         assert_eq!(table.packets(likely), Some(2));
     }
 
@@ -805,7 +818,7 @@ mod tests {
                 (packet.payload_len, packet.link_group) = (0, false);
                 let tcp = Tcp { seq: 7, ack: if client { 0 } else { 8 }, flags, window: 3, checksum: 0 };
                 packet.layer = if transport == Transport::Tcp { Layer::Tcp(tcp) } else { Layer::Udp { checksum: 0 } };
-                table.update(&packet, CopyPlace::of(number << 32, packet.numbers()), 5);
+                table.update(&packet, Likeness::of(packet.words(), number << 32, 5), 5);
             }
             let flow = table.flows().next().unwrap().flow();
             assert_eq!((table.flows().count(), table.beside.details()), (1, 0));

@@ -12,7 +12,7 @@ use crate::decode::packet::IcmpError;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
 use crate::decode::packet::Tcp;
-use crate::flow::duplicate::CopyPlace;
+use crate::flow::duplicate::Likeness;
 use crate::flow::duplicate::Recent;
 use crate::flow::record::ACK;
 use crate::flow::record::FIN;
@@ -27,20 +27,23 @@ use crate::model::transport::Transport;
 /// Packets of one way that are kept one by one; further ones are counted.
 pub const PRINTS_MAX: usize = 64;
 
-/// Conversations that are kept, and packets of all of them: some 400 MiB for each capture.
-const TRACES_MAX: usize = 1 << 20;
-const ALL_PRINTS_MAX: usize = 1 << 22;
+/// What a conversation takes in memory, bytes, until it was laid beside that of the other capture.
+const TRACE_BYTES: u64 = 1024;
+
+/// What a packet takes that is kept, room for the next ones included.
+const PRINT_BYTES: u64 = 2 * size_of::<Print>() as u64;
 
 /// Payload bytes that tell one packet from another.
 const DIGEST_BYTES: usize = 64;
 
 /// The conversations of a capture.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Traces {
     all: Vec<Trace>,
     newest: HashMap<FlowKey, usize, RandomState>,
     recent: Recent,
-    prints: usize,
+    /// Bytes of memory that are left.
+    room: u64,
     left_out: u64,
     others: u64,
 }
@@ -111,6 +114,11 @@ pub struct Print {
 }
 
 impl Traces {
+    /// None yet; those to come may take so many bytes of memory.
+    pub fn within(room: u64) -> Self {
+        Self { all: Vec::new(), newest: HashMap::default(), recent: Recent::default(), room, left_out: 0, others: 0 }
+    }
+
     /// The conversations, in the order they began.
     pub fn all(&self) -> &[Trace] {
         &self.all
@@ -129,7 +137,7 @@ impl Traces {
     /// Adds a packet. `payload` is what was captured of its payload.
     pub fn add(&mut self, packet: &Packet, payload: &[u8]) {
         let mix = mix(&packet.key);
-        if self.recent.is_copy(packet, CopyPlace::of(mix, packet.numbers()), mix.rotate_left(17)) {
+        if self.recent.is_copy(Likeness::of(packet.words(), mix, mix.rotate_left(17)), packet.ts.0) {
             return;
         }
         match packet.layer {
@@ -180,8 +188,7 @@ impl Traces {
                 return Some(place);
             }
         }
-        if self.all.len() >= TRACES_MAX {
-            self.left_out += 1;
+        if !self.takes(TRACE_BYTES) {
             return None;
         }
         let place = self.all.len();
@@ -208,15 +215,20 @@ impl Traces {
         way.packets += 1;
         way.resets += u64::from(print.flags & RST != 0);
         way.last = way.last.max(packet.ts);
-        if way.prints.len() >= PRINTS_MAX {
+        if way.prints.len() >= PRINTS_MAX || !self.takes(PRINT_BYTES) {
             return;
         }
-        if self.prints >= ALL_PRINTS_MAX {
-            self.left_out += 1;
-            return;
+        if let Some(way) = self.all.get_mut(place).and_then(|trace| trace.ways.get_mut(packet.from.index())) {
+            way.prints.push(print);
         }
-        self.prints += 1;
-        way.prints.push(print);
+    }
+
+    /// Whether there is room for so many bytes more; a packet for which there is none is counted.
+    fn takes(&mut self, bytes: u64) -> bool {
+        let left = self.room.checked_sub(bytes);
+        self.left_out += u64::from(left.is_none());
+        self.room = left.unwrap_or(self.room);
+        left.is_some()
     }
 }
 
@@ -316,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_syn_with_another_number_begins_another_conversation() {
-        let mut traces = Traces::default();
+        let mut traces = Traces::within(1 << 20);
         for packet in [packet(1, true, SYN, 7, 0), packet(2, true, SYN, 7, 0), packet(3, true, SYN, 9, 0)] {
             traces.add(&packet, &[]);
         }
@@ -327,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_packet_captured_twice_counts_once() {
-        let mut traces = Traces::default();
+        let mut traces = Traces::within(1 << 20);
         let first = packet(1, true, SYN, 7, 0);
         traces.add(&first, &[]);
         traces.add(&Packet { ts: Timestamp(first.ts.0 + 1000), ttl: 9, ..first }, &[]);
@@ -336,7 +348,7 @@ mod tests {
 
     #[test]
     fn what_is_beyond_the_bound_is_counted_and_not_kept() {
-        let mut traces = Traces::default();
+        let mut traces = Traces::within(1 << 20);
         for number in 0..100 {
             traces.add(&packet(number, true, ACK, 100 * u32::try_from(number).unwrap_or(0), 100), &[1; 100]);
         }

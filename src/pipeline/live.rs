@@ -46,12 +46,12 @@ use crate::model::time::Timestamp;
 use crate::pipeline::ears::EarCounts;
 use crate::pipeline::run::Captured;
 use crate::pipeline::run::RunError;
-use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
 use crate::pipeline::worker::Handle;
+use crate::pipeline::worker::PacketBatch;
 use crate::pipeline::worker::Worker;
 
-/// Packets that are counted under one lock.
+/// Packets that are counted under one lock: as many as a batch of them holds.
 const CHUNK: usize = 256;
 
 /// How often a reader says what it counted, and looks after its interfaces.
@@ -69,11 +69,21 @@ const LOOK_FOR: Duration = Duration::from_secs(1);
 /// An interface that is there again and cannot be opened so often will not be.
 const TRIES_MAX: u32 = 5;
 
+/// How long an interface stays gone at most so that what waits of it is read first.
+const LAST_READ: Duration = Duration::from_secs(1);
+
+/// Why a ring has no frames although its interface is up.
+const ELSEWHERE: &str = "it was replaced; the first reader reads all its frames now";
+
 /// Where several rings are read, frames wait so long for older ones of another ring.
 const HOLD: Duration = BLOCK_WAIT.saturating_add(Duration::from_millis(30));
 
 /// So many frames do not wait any longer.
 const HELD_MAX: usize = 1 << 15;
+
+/// Frames that are at hand at once: a packet names the place of its frame in 16 bits. Rings whose frames have no room are
+/// read in the next turn.
+const AT_HAND_MAX: usize = u16::MAX as usize - CHUNK;
 
 /// ICMP errors that wait; more are counted in the order they came.
 const LATE_MAX: usize = 4096;
@@ -174,7 +184,6 @@ pub struct Live<'a> {
     recent: Vec<Mutex<Recent>>,
     /// What each reader may keep.
     kept_bytes: usize,
-    hash: KeyHash,
     stop: AtomicBool,
     reading: AtomicUsize,
     /// Frames that may still be read.
@@ -201,7 +210,6 @@ pub fn watch<T>(
         told: readers.iter().map(|_| Mutex::default()).collect(),
         recent: readers.iter().map(|_| Mutex::default()).collect(),
         kept_bytes: settings.kept_bytes / count,
-        hash: KeyHash::default(),
         stop: AtomicBool::new(false),
         reading: AtomicUsize::new(readers.len()),
         budget: AtomicU64::new(settings.frames_max.unwrap_or(u64::MAX)),
@@ -362,8 +370,8 @@ struct Reader<'l, 'a> {
     batch: FrameBatch,
     /// Where several rings are read: what waits for older frames.
     rest: FrameBatch,
-    /// For each worker: packets, what finds their flows, and the places of their frames.
-    lanes: Vec<Vec<(Handle, Packet, usize)>>,
+    /// Packets for each worker.
+    lanes: Vec<PacketBatch>,
     /// Where there are several readers: ICMP errors, until the packets that they are about were surely counted.
     late: VecDeque<(Packet, Handle)>,
     seen_until: Timestamp,
@@ -401,7 +409,7 @@ impl<'l, 'a> Reader<'l, 'a> {
             decoder: Decoder::new(),
             batch: FrameBatch::default(),
             rest: FrameBatch::default(),
-            lanes: live.workers.iter().map(|_| Vec::with_capacity(CHUNK)).collect(),
+            lanes: live.workers.iter().map(|_| PacketBatch::new()).collect(),
             late: VecDeque::new(),
             seen_until: at,
         }
@@ -446,6 +454,9 @@ impl<'l, 'a> Reader<'l, 'a> {
     fn read(&mut self) -> usize {
         let mut read = 0;
         for watched in &mut self.rings {
+            if self.batch.frames.len() > AT_HAND_MAX - device::READ_MAX {
+                break;
+            }
             let most = self.live.take(device::READ_MAX as u64);
             let before = self.batch.frames.len();
             let frames = watched.ring.read(&mut self.batch, usize::try_from(most).unwrap_or(0));
@@ -508,19 +519,27 @@ impl<'l, 'a> Reader<'l, 'a> {
     }
 
     /// Counts frames of a batch, from this place on.
-    fn chunk(&mut self, at: usize, frames: &[Frame], batch: &FrameBatch) {
+    fn chunk(&mut self, at: u16, frames: &[Frame], batch: &FrameBatch) {
+        self.look_for_gaps(frames);
         let workers = self.live.workers.len();
+        // One worker is the usual case, and a division for each frame is not nothing.
+        let lane_of = |handle: &Handle| if workers == 1 { 0 } else { usize::from(handle.shard) % workers };
         let recent = self.live.recent.get(self.number).filter(|_| self.live.kept_bytes > 0);
         let mut recent = recent.map(lock);
-        let mut before = Timestamp(self.live.newest.load(Ordering::Relaxed));
         for (number, frame) in (at..).zip(frames) {
-            if before != Timestamp::default() && frame.ts.since(before) > GAP {
-                self.live.gap(before, frame.ts);
-            }
-            before = before.max(frame.ts);
             let bytes = batch.bytes(frame);
-            let Decoded::Packet(packet) = self.decoder.decode(frame, bytes) else { continue };
-            let handle = Handle::of(&packet, &self.live.hash);
+            // Whose frames are kept is asked of whole packets.
+            if recent.is_none()
+                && let Some(outline) = self.decoder.outline(frame, bytes)
+            {
+                let handle = Handle::of_plain(outline, number);
+                if let Some(lane) = self.lanes.get_mut(lane_of(&handle)) {
+                    lane.push(handle);
+                }
+                continue;
+            }
+            let Decoded::Packet(packet) = self.decoder.decode_other(frame, bytes) else { continue };
+            let handle = Handle::of(&packet, number);
             if let Some(recent) = &mut recent {
                 let interface = u32::from(frame.id.input());
                 let kept = Kept { interface, ts: frame.ts, wire_len: frame.wire_len, bytes: bytes.into() };
@@ -528,24 +547,32 @@ impl<'l, 'a> Reader<'l, 'a> {
             }
             if workers > 1 && matches!(packet.layer, Layer::IcmpError(_)) && self.late.len() < LATE_MAX {
                 self.late.push_back((packet, handle));
-            } else if let Some(lane) = self.lanes.get_mut(usize::from(handle.shard) % workers) {
-                lane.push((handle, packet, number));
+            } else if let Some(lane) = self.lanes.get_mut(lane_of(&handle)) {
+                lane.push_beside(handle, packet);
             }
         }
         drop(recent);
-        self.live.newest.fetch_max(before.0, Ordering::Relaxed);
         // Each reader begins with a table of its own, so that they meet seldom.
         for place in (0..workers).map(|step| (self.number + step) % workers) {
             if let (Some(lane), Some(worker)) = (self.lanes.get_mut(place), self.live.workers.get(place))
                 && !lane.is_empty()
             {
-                let mut worker = lock(worker);
-                for (handle, packet, number) in lane.drain(..) {
-                    let bytes = batch.frames.get(number).map(|frame| batch.bytes(frame)).unwrap_or_default();
-                    worker.count_one(&handle, &packet, bytes);
-                }
+                lock(worker).take(lane, batch);
+                lane.clear();
             }
         }
+    }
+
+    /// Notes the silences before these frames.
+    fn look_for_gaps(&self, frames: &[Frame]) {
+        let mut before = Timestamp(self.live.newest.load(Ordering::Relaxed));
+        for frame in frames {
+            if before != Timestamp::default() && frame.ts.since(before) > GAP {
+                self.live.gap(before, frame.ts);
+            }
+            before = before.max(frame.ts);
+        }
+        self.live.newest.fetch_max(before.0, Ordering::Relaxed);
     }
 
     /// Waits for frames; `false` if an interface reported an error.
@@ -581,7 +608,7 @@ impl<'l, 'a> Reader<'l, 'a> {
             since: watched.since,
             carried: watched.ring.carried(),
             span: watched.first.map(|first| (first, watched.last)),
-            fault: watched.fault.clone(),
+            fault: watched.fault.clone().or_else(|| watched.ring.is_bequeathed().then(|| ELSEWHERE.to_owned())),
             tries: watched.tries,
         };
         let rings = self.rings.iter_mut().map(report).collect();
@@ -605,6 +632,10 @@ impl Watched {
         let (before, since) = (self.state, self.since);
         let mut state = self.ring.link_state();
         if !self.ring.is_open() && state != LinkState::Gone {
+            if now().since(since) < LAST_READ && self.ring.still_holds() {
+                self.looked = None;
+                return None;
+            }
             match self.ring.reopen() {
                 Ok(()) => (self.fault, self.tries) = (None, 0),
                 Err(error) => {

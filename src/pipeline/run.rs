@@ -22,7 +22,6 @@ use crate::decode::decoder::Decoder;
 use crate::decode::packet::Decoded;
 use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
-use crate::flow::duplicate::CopyPlace;
 use crate::flow::fold::Folds;
 use crate::flow::limits::Counters;
 use crate::flow::limits::Limits;
@@ -32,12 +31,8 @@ use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::pipeline::ears::EarCounts;
 use crate::pipeline::observe::Observer;
-use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
-use crate::pipeline::shard::mix_of_v4;
-use crate::pipeline::shard::shard_of;
 use crate::pipeline::worker::Handle;
-use crate::pipeline::worker::IN_FRAME;
 use crate::pipeline::worker::PacketBatch;
 use crate::pipeline::worker::Shard;
 use crate::pipeline::worker::Worker;
@@ -192,21 +187,13 @@ pub fn run_observed<O: Observer>(
         let mut arena = FrameBatch::default();
         let mut batch = PacketBatch::new();
         while reader.next(&mut arena)? {
-            for (number, frame) in (0..).zip(&arena.frames) {
-                if let Some(handle) = reader.plain(&arena, number, frame) {
-                    batch.push(handle);
-                } else if let Some((handle, packet)) = reader.other(&arena, number, frame) {
-                    batch.push_beside(handle, packet);
-                }
-                if batch.is_full() {
-                    worker.take(&batch, &arena);
-                    batch.clear();
-                    observer.counted(asked);
-                }
+            let mut at = 0;
+            while at < arena.frames.len() {
+                at = reader.fill(&mut batch, &arena, at);
+                worker.take(&batch, &arena);
+                batch.clear();
+                observer.counted(asked);
             }
-            worker.take(&batch, &arena);
-            batch.clear();
-            observer.counted(asked);
             asked = O::now();
         }
         return Ok((reader.captured(worker.into_shards()), vec![observer]));
@@ -340,7 +327,6 @@ struct Reader<'a> {
     stop: &'a AtomicBool,
     progress: &'a mut dyn FnMut(Progress),
     decoder: Decoder,
-    hash: KeyHash,
     first: Option<FrameId>,
     gaps: Gaps,
     interrupted: bool,
@@ -386,8 +372,8 @@ impl Gaps {
 
 impl<'a> Reader<'a> {
     fn new(source: &'a mut Source, stop: &'a AtomicBool, progress: &'a mut dyn FnMut(Progress)) -> Self {
-        let (decoder, hash, gaps) = (Decoder::new(), KeyHash::default(), Gaps::default());
-        Self { source, stop, progress, decoder, hash, first: None, gaps, interrupted: false }
+        let (decoder, gaps) = (Decoder::new(), Gaps::default());
+        Self { source, stop, progress, decoder, first: None, gaps, interrupted: false }
     }
 
     /// Reads the next frames; false at the end, or when told to stop.
@@ -407,6 +393,25 @@ impl<'a> Reader<'a> {
         Ok(more)
     }
 
+    /// Puts the packets of frames from this place on into a batch until it is full; the place behind the last of them.
+    #[inline(never)]
+    #[expect(clippy::cast_possible_truncation, reason = "a batch has a thousand frames")]
+    fn fill(&mut self, batch: &mut PacketBatch, frames: &FrameBatch, from: usize) -> usize {
+        let left = frames.frames.get(from..).unwrap_or_default();
+        for (number, frame) in (from..).zip(left) {
+            let place = number as u16;
+            if let Some(handle) = self.plain(frames, place, frame) {
+                batch.push(handle);
+            } else if let Some((handle, packet)) = self.other(frames, place, frame) {
+                batch.push_beside(handle, packet);
+            }
+            if batch.is_full() {
+                return number + 1;
+            }
+        }
+        from + left.len()
+    }
+
     /// What finds the packet in a plain frame, the one of this number in its batch, and its flow; `None` says nothing of
     /// the frame.
     #[inline(always)]
@@ -414,16 +419,14 @@ impl<'a> Reader<'a> {
     fn plain(&mut self, batch: &FrameBatch, number: u16, frame: &Frame) -> Option<Handle> {
         let bytes = batch.bytes(frame);
         let outline = self.decoder.outline(frame, bytes)?;
-        let mix = mix_of_v4(outline.ends());
-        let (hash, copy_place) = (self.hash.of_v4(outline.ends()), CopyPlace::of(mix, outline.numbers(bytes)));
-        Some(Handle { hash, copy_place, outline, beside: IN_FRAME, frame: number, shard: shard_of(mix) })
+        Some(Handle::of_plain(outline, number))
     }
 
     /// The packet of a frame that is not plain, if it has one, and what finds its flow.
     #[inline(never)]
     fn other(&mut self, batch: &FrameBatch, number: u16, frame: &Frame) -> Option<(Handle, Packet)> {
         let Decoded::Packet(packet) = self.decoder.decode_other(frame, batch.bytes(frame)) else { return None };
-        Some((Handle { frame: number, ..Handle::of(&packet, &self.hash) }, packet))
+        Some((Handle::of(&packet, number), packet))
     }
 
     fn captured(&self, shards: impl IntoIterator<Item = Shard>) -> Captured {

@@ -10,14 +10,14 @@ use crate::decode::decoder::Decoder;
 use crate::decode::packet::Decoded;
 use crate::flow::trace::Traces;
 
-/// Reads `source` to its end, or until `stop` is set.
+/// Reads `source` to its end, or until `stop` is set. What is kept may take `room` bytes of memory.
 ///
 /// # Errors
 /// When the input cannot be read at all.
-pub fn trace(source: &mut Source, stop: &AtomicBool) -> Result<Traces, CaptureError> {
+pub fn trace(source: &mut Source, room: u64, stop: &AtomicBool) -> Result<Traces, CaptureError> {
     let mut decoder = Decoder::new();
     let mut arena = FrameBatch::default();
-    let mut traces = Traces::default();
+    let mut traces = Traces::within(room);
     while !stop.load(Ordering::Relaxed) && source.next_batch(&mut arena)? {
         for frame in &arena.frames {
             let bytes = arena.bytes(frame);

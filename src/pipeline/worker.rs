@@ -1,10 +1,11 @@
 //! A worker: its share of the tables, fed with batches.
 
-use crate::capture::batch::Frame;
 use crate::capture::batch::FrameBatch;
 use crate::decode::packet::Packet;
+use crate::decode::packet::Words;
 use crate::decode::plain::Outline;
-use crate::flow::duplicate::CopyPlace;
+use crate::decode::plain::Plain;
+use crate::flow::duplicate::Likeness;
 use crate::flow::limits::Limits;
 use crate::flow::record::Flow;
 use crate::flow::table::Advance;
@@ -19,39 +20,57 @@ use crate::pipeline::ears::Ears;
 use crate::pipeline::shard::KeyHash;
 use crate::pipeline::shard::SHARDS;
 use crate::pipeline::shard::mix_of;
+use crate::pipeline::shard::mix_of_v4;
 use crate::pipeline::shard::shard_of;
 
-/// What finds the flow of a packet, and the packet.
+/// A packet on its way to a worker.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Handle {
-    /// The seeded hash of its key.
-    pub(crate) hash: u64,
-    /// What leads to its copies.
-    pub(crate) copy_place: CopyPlace,
-    /// What makes the packet of its frame.
-    pub(crate) outline: Outline,
-    /// If nothing does, its place among the packets that lie beside the handles; else [`IN_FRAME`].
-    pub(crate) beside: u16,
+    /// What its headers say, if they are plain.
+    outline: Outline,
     /// The place of its frame in the batch of frames.
-    pub(crate) frame: u16,
+    frame: u16,
+    /// If they are not, its place among the packets that lie beside the handles.
+    beside: u8,
     /// The shard of its key.
     pub(crate) shard: u8,
 }
 
 impl Handle {
-    /// Of a packet that lies by itself.
-    pub(crate) fn of(packet: &Packet, hash: &KeyHash) -> Self {
-        let mix = mix_of(&packet.key);
-        let (hash, copy_place) = (hash.of(&packet.key), CopyPlace::of(mix, packet.numbers()));
-        Self { hash, copy_place, outline: Outline::default(), beside: 0, frame: 0, shard: shard_of(mix) }
+    /// Of a plain packet in the frame of this number.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is written where it stays")]
+    pub(crate) fn of_plain(outline: Outline, frame: u16) -> Self {
+        Self { outline, frame, beside: 0, shard: shard_of(mix_of_v4(outline.ends())) }
+    }
+
+    /// Of another.
+    pub(crate) fn of(packet: &Packet, frame: u16) -> Self {
+        Self { frame, shard: shard_of(mix_of(&packet.key)), ..Self::default() }
     }
 }
 
-/// The place of packets that are still in their frames.
-pub(crate) const IN_FRAME: u16 = u16::MAX;
+const _: () = assert!(size_of::<Handle>() <= 64);
 
-/// Packets on their way to a worker. What is looked at ahead of time lies close together; the packets themselves, but for
-/// a few, are still in their frames.
+/// What leads to the flow of a packet, and to its copies.
+#[derive(Clone, Copy, Debug, Default)]
+struct Trail {
+    likeness: Likeness,
+    /// Half of the seeded hash of its key.
+    tag: u32,
+}
+
+impl Trail {
+    /// `mix` and `hash` are those of the packet's key.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "in a loop that does nothing else")]
+    #[expect(clippy::cast_possible_truncation, reason = "the low half")]
+    fn of(words: Words, mix: u64, hash: u64) -> Self {
+        Self { likeness: Likeness::of(words, mix, hash), tag: hash as u32 }
+    }
+}
+
+/// Packets on their way to a worker, each in a cache line but for a few that have no outline.
 #[derive(Debug)]
 pub(crate) struct PacketBatch {
     /// Room for all; how many there are.
@@ -60,7 +79,7 @@ pub(crate) struct PacketBatch {
     beside: Vec<Packet>,
 }
 
-/// Packets that one batch holds at most, so that their frames are still in the nearest cache when they are counted.
+/// Packets that one batch holds at most, so that all are still in the nearest cache when they are counted.
 const BATCH: usize = 256;
 
 impl PacketBatch {
@@ -81,7 +100,7 @@ impl PacketBatch {
         self.len == 0
     }
 
-    /// Takes in a packet that is in its frame, if it is not full.
+    /// Takes in a plain packet, if it is not full.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "it is written where it stays")]
     pub(crate) fn push(&mut self, handle: Handle) {
@@ -100,7 +119,7 @@ impl PacketBatch {
     #[inline(never)]
     #[expect(clippy::cast_possible_truncation, reason = "a place of a batch")]
     pub(crate) fn push_beside(&mut self, handle: Handle, packet: Packet) {
-        self.push(Handle { beside: self.beside.len() as u16, ..handle });
+        self.push(Handle { beside: self.beside.len() as u8, ..handle });
         self.beside.push(packet);
     }
 
@@ -136,6 +155,9 @@ pub(crate) struct Worker<'a> {
     /// One for each shard; those of other workers stay empty.
     shards: [Shard; SHARDS],
     knowledge: &'a Knowledge,
+    hash: KeyHash,
+    /// Room for those of a batch.
+    trails: Vec<Trail>,
 }
 
 /// For so many packets the flows are looked for before those ahead of them are counted: enough for memory to answer
@@ -149,53 +171,72 @@ impl<'a> Worker<'a> {
     /// A worker that has counted nothing.
     pub(crate) fn new(limits: Limits, knowledge: &'a Knowledge) -> Self {
         let shards = std::array::from_fn(|_| Shard { table: Table::new(limits), ears: Ears::default() });
-        Self { shards, knowledge }
+        Self { shards, knowledge, hash: KeyHash::default(), trails: Vec::with_capacity(BATCH) }
     }
 
     /// Counts a batch of packets into the tables, in order; `frames` holds what they lie in.
     pub(crate) fn take(&mut self, batch: &PacketBatch, frames: &FrameBatch) {
         let (handles, beside) = (batch.handles(), batch.beside.as_slice());
-        let mut far = handles.chunks(BLOCK);
+        let mut trails = std::mem::take(&mut self.trails);
+        trails.clear();
+        trails.extend(handles.iter().map(|handle| self.trail(handle, beside)));
+        let blocks = || handles.chunks(BLOCK).zip(trails.chunks(BLOCK));
+        let (mut far, mut near) = (blocks(), blocks());
         far.by_ref().take(SLOTS_AHEAD).for_each(|block| self.prefetch_slots(block));
-        let mut blocks = handles.chunks(BLOCK);
-        let mut block = blocks.next().unwrap_or_default();
+        let mut block = near.next().unwrap_or_default();
         let mut flows = self.prefetch_flows(block);
-        while !block.is_empty() {
+        while !block.0.is_empty() {
             self.prefetch_slots(far.next().unwrap_or_default());
-            let next = blocks.next().unwrap_or_default();
+            let next = near.next().unwrap_or_default();
             let next_flows = self.prefetch_flows(next);
-            self.prefetch_talks(block, &flows);
-            for (handle, flow) in block.iter().zip(flows) {
-                self.count(handle, flow, beside, frames);
+            self.prefetch_talks(block.0, &flows);
+            for ((handle, trail), flow) in block.0.iter().zip(block.1).zip(flows) {
+                self.count(handle, trail, flow, beside, frames);
             }
             (block, flows) = (next, next_flows);
         }
+        self.trails = trails;
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "in a loop that does nothing else")]
+    fn trail(&self, handle: &Handle, beside: &[Packet]) -> Trail {
+        if !handle.outline.is_some() {
+            return beside.get(usize::from(handle.beside)).map(|packet| self.trail_of(packet)).unwrap_or_default();
+        }
+        let ends = handle.outline.ends();
+        Trail::of(handle.outline.words(), mix_of_v4(ends), self.hash.of_v4(ends))
+    }
+
+    #[inline(never)]
+    fn trail_of(&self, packet: &Packet) -> Trail {
+        Trail::of(packet.words(), mix_of(&packet.key), self.hash.of(&packet.key))
     }
 
     /// Asks for what leads to the flows of these packets, and to their copies.
     #[inline(never)]
-    fn prefetch_slots(&self, block: &[Handle]) {
-        for handle in block {
+    fn prefetch_slots(&self, (handles, trails): (&[Handle], &[Trail])) {
+        for (handle, trail) in handles.iter().zip(trails) {
             if let Some(shard) = self.shards.get(usize::from(handle.shard)) {
-                shard.table.prefetch_slot(handle.copy_place, handle.hash);
+                shard.table.prefetch_slot(trail.likeness, trail.tag);
             }
         }
     }
 
     /// Where the flows of these packets seem to be; asks for them.
     #[inline(never)]
-    fn prefetch_flows(&mut self, block: &[Handle]) -> [FlowIndex; BLOCK] {
+    fn prefetch_flows(&mut self, (handles, trails): (&[Handle], &[Trail])) -> [FlowIndex; BLOCK] {
         let mut flows = [FlowIndex::default(); BLOCK];
-        for (handle, flow) in block.iter().zip(&mut flows) {
-            *flow = self.shard(handle).table.prefetch_flow(handle.hash);
+        for ((handle, trail), flow) in handles.iter().zip(trails).zip(&mut flows) {
+            *flow = self.shard(handle).table.prefetch_flow(trail.tag);
         }
         flows
     }
 
     /// Asks for what is known of flows whose payload is still listened to; they were asked for before.
     #[inline(never)]
-    fn prefetch_talks(&self, block: &[Handle], flows: &[FlowIndex; BLOCK]) {
-        for (handle, flow) in block.iter().zip(flows) {
+    fn prefetch_talks(&self, handles: &[Handle], flows: &[FlowIndex; BLOCK]) {
+        for (handle, flow) in handles.iter().zip(flows) {
             let Some(side) = handle.outline.speaker() else { continue };
             let Some(shard) = self.shards.get(usize::from(handle.shard)) else { continue };
             if shard.table.prefetch_speech(*flow, side) {
@@ -225,48 +266,44 @@ impl<'a> Worker<'a> {
     }
 
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the packet stays in registers")]
-    fn count(&mut self, handle: &Handle, flow: FlowIndex, beside: &[Packet], frames: &FrameBatch) {
+    #[expect(clippy::inline_always, reason = "once for each packet")]
+    fn count(&mut self, handle: &Handle, trail: &Trail, flow: FlowIndex, beside: &[Packet], frames: &FrameBatch) {
         let Some(frame) = frames.frames.get(usize::from(handle.frame)) else { return };
-        if handle.beside != IN_FRAME {
-            return self.count_beside(handle, beside.get(usize::from(handle.beside)), frames.bytes(frame));
+        if !handle.outline.is_some() {
+            return self.count_beside(handle, trail, beside.get(usize::from(handle.beside)), frames.bytes(frame));
         }
-        let Some(bytes) = frames.arena.get(frame.at as usize..) else { return };
-        let Some(packet) = handle.outline.packet(frame, bytes) else { return };
-        match self.shard(handle).table.advance(&packet, handle.copy_place, handle.hash, flow) {
+        let plain = Plain { outline: &handle.outline, frame };
+        match self.shard(handle).table.advance(&plain, trail.likeness, flow) {
             Advance::Silent => {}
-            // The packet is made again, so that above nothing of it but what was asked for is ever written down.
             Advance::Speaks { held } => {
-                self.heed_plain(handle, frame, bytes, Event { flow, answered: false, speaks: true, held });
+                self.heed_plain(handle, plain, frames, Event { flow, answered: false, speaks: true, held });
             }
-            Advance::Unusual { copy } => self.count_unusual(handle, frame, bytes, copy),
+            Advance::Unusual { copy } => self.count_unusual(handle, trail, plain, frames, copy),
         }
     }
 
     #[inline(never)]
-    fn count_beside(&mut self, handle: &Handle, packet: Option<&Packet>, bytes: &[u8]) {
-        if let Some(packet) = packet {
-            self.count_one(handle, packet, bytes);
-        }
+    fn count_beside(&mut self, handle: &Handle, trail: &Trail, packet: Option<&Packet>, bytes: &[u8]) {
+        let Some(packet) = packet else { return };
+        let event = self.shard(handle).table.update(packet, trail.likeness, trail.tag);
+        self.heed(handle, packet, bytes, event);
     }
 
     /// Counts a packet by itself; `bytes` are those of its frame.
     pub(crate) fn count_one(&mut self, handle: &Handle, packet: &Packet, bytes: &[u8]) {
-        let event = self.shard(handle).table.update(packet, handle.copy_place, handle.hash);
-        self.heed(handle, packet, bytes, event);
+        self.count_beside(handle, &self.trail_of(packet), Some(packet), bytes);
     }
 
     #[inline(never)]
-    fn count_unusual(&mut self, handle: &Handle, frame: &Frame, bytes: &[u8], copy: bool) {
-        let Some(packet) = handle.outline.packet(frame, bytes) else { return };
-        let event = self.shard(handle).table.update_unusual(&packet, handle.hash, copy);
-        self.heed(handle, &packet, bytes, event);
+    fn count_unusual(&mut self, handle: &Handle, trail: &Trail, plain: Plain<'_>, frames: &FrameBatch, copy: bool) {
+        let packet = plain.packet();
+        let event = self.shard(handle).table.update_unusual(&packet, trail.tag, copy);
+        self.heed(handle, &packet, frames.bytes(plain.frame), event);
     }
 
     #[inline(never)]
-    fn heed_plain(&mut self, handle: &Handle, frame: &Frame, bytes: &[u8], event: Event) {
-        let Some(packet) = handle.outline.packet(frame, bytes) else { return };
-        self.heed(handle, &packet, bytes, event);
+    fn heed_plain(&mut self, handle: &Handle, plain: Plain<'_>, frames: &FrameBatch, event: Event) {
+        self.heed(handle, &plain.packet(), frames.bytes(plain.frame), event);
     }
 
     /// Does what a packet that was just counted gives cause for.
@@ -312,7 +349,6 @@ mod tests {
     fn flows_that_leave_take_what_was_heard_of_them_along() {
         let knowledge = Knowledge::new();
         let mut worker = Worker::new(Limits::default(), &knowledge);
-        let hash = KeyHash::default();
         let (client, server) = (Addr::v4([10, 0, 0, 2]), Addr::v4([10, 0, 0, 1]));
         let (key, from) = FlowKey::of(client, 50_000, server, 80, Transport::Tcp);
         // A handshake that begins, and bytes that may still be anything of several.
@@ -334,7 +370,7 @@ mod tests {
                 link_group: false,
                 tunnels: 0,
             };
-            worker.count_one(&Handle::of(&packet, &hash), &packet, bytes);
+            worker.count_one(&Handle::of(&packet, 0), &packet, bytes);
         }
         let listened = |worker: &Worker<'_>| worker.shards.iter().map(|shard| shard.ears.count()).sum::<usize>();
         let expire = |worker: &mut Worker<'_>, before| {

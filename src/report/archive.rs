@@ -1,7 +1,7 @@
 //! What flows came to that are kept no more: sums per host pair and port, and findings, so that a watch of weeks loses
 //! no total.
 //!
-//! A flow comes here once, with its last verdict. Times of handshakes are of flows that are kept.
+//! A flow comes here once, with its last verdict.
 
 use std::collections::BTreeMap;
 

@@ -25,6 +25,7 @@ use crate::report::archive::PastKey;
 use crate::report::counts::Counts;
 use crate::report::handshakes::HandshakeUs;
 use crate::report::handshakes::Handshakes;
+use crate::report::handshakes::PastHandshakes;
 use crate::report::moment::Moment;
 use crate::report::names::Names;
 use crate::report::names::Party;
@@ -220,6 +221,7 @@ pub(crate) struct Past {
     last: Timestamp,
     worked: Option<Timestamp>,
     worst: Worst,
+    handshakes: PastHandshakes,
 }
 
 impl Default for Past {
@@ -232,6 +234,7 @@ impl Default for Past {
             last: Timestamp(0),
             worked: None,
             worst: Worst::NotJudged,
+            handshakes: PastHandshakes::default(),
         }
     }
 }
@@ -239,7 +242,7 @@ impl Default for Past {
 impl Past {
     /// Adds a flow.
     pub(crate) fn add(&mut self, ruled: &Ruled<'_>) {
-        let Sums { packets, payload, first, last, .. } = ruled.sums;
+        let Sums { packets, payload, first, last, handshake_us, .. } = ruled.sums;
         *self.counts.entry((outcome_place(ruled.outcome), standing_place(ruled.standing))).or_default() += 1;
         for way in [0, 1] {
             self.packets[way] += packets[way];
@@ -249,6 +252,7 @@ impl Past {
         self.last = self.last.max(last);
         self.worked = self.worked.max((ruled.outcome == Outcome::Open).then_some(first));
         self.worst = self.worst.min(Worst::of(ruled));
+        self.handshakes.add(handshake_us);
     }
 
     /// Adds other sums.
@@ -264,6 +268,7 @@ impl Past {
         self.last = self.last.max(other.last);
         self.worked = self.worked.max(other.worked);
         self.worst = self.worst.min(other.worst);
+        self.handshakes.join(&other.handshakes);
     }
 }
 
@@ -394,6 +399,12 @@ impl Row {
             self.handshake_us = us;
         } else {
             self.more().handshakes.add(us);
+        }
+    }
+
+    fn shook_hands_before(&mut self, past: &PastHandshakes) {
+        if !past.is_empty() {
+            self.more().handshakes.add_past(past);
         }
     }
 
@@ -584,6 +595,7 @@ impl Pairs {
                 row.worked = row.worked.max(worked);
                 row.works = true;
             }
+            row.shook_hands_before(&past.handshakes);
         });
     }
 

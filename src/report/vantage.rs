@@ -543,28 +543,39 @@ fn own_notes(comparison: &Comparison<'_>, notes: Vec<String>) -> Vec<Shown> {
 /// Finds the trace of a flow.
 struct Index<'t> {
     traces: &'t [Trace],
+    /// In the order they began.
     by_key: HashMap<FlowKey, Vec<usize>, RandomState>,
+    /// The same of those whose beginning was seen.
+    by_number: HashMap<(FlowKey, Side, u32), Vec<usize>, RandomState>,
 }
 
 impl<'t> Index<'t> {
     fn of(traces: &'t [Trace]) -> Self {
-        let mut by_key: HashMap<FlowKey, Vec<usize>, RandomState> = HashMap::default();
+        let mut index = Self { traces, by_key: HashMap::default(), by_number: HashMap::default() };
         for (place, trace) in traces.iter().enumerate() {
-            by_key.entry(trace.key).or_default().push(place);
+            index.by_key.entry(trace.key).or_default().push(place);
+            for side in [Side::Low, Side::High] {
+                if let Some(isn) = trace.isn(side) {
+                    index.by_number.entry((trace.key, side, isn)).or_default().push(place);
+                }
+            }
         }
-        Self { traces, by_key }
+        index
     }
 
-    /// By its initial sequence number, else by its time.
+    /// By its initial sequence number and its time, else by its time alone.
     fn find(&self, flow: &Flow, orig: Side) -> Option<usize> {
-        let places = self.by_key.get(&flow.key)?;
         let begun = flow.syns.get(orig.index()).is_some_and(|syns| *syns > 0);
         let isn = flow.isn.get(orig.index()).copied().filter(|_| begun && flow.key.transport == Transport::Tcp);
-        let trace = |place: &&usize| self.traces.get(**place);
-        if let Some(isn) = isn {
-            return places.iter().find(|place| trace(place).is_some_and(|trace| trace.isn(orig) == Some(isn))).copied();
-        }
-        let holds = |trace: &Trace| trace.first <= flow.first && flow.first <= trace.last;
-        places.iter().find(|place| trace(place).is_some_and(holds)).copied()
+        let places = match isn {
+            Some(isn) => self.by_number.get(&(flow.key, orig, isn)),
+            None => self.by_key.get(&flow.key),
+        }?;
+        // Each ended before the next began: many with the same ends need no look at all of them.
+        let begins = |place: &usize| self.traces.get(*place).is_some_and(|trace| trace.first <= flow.first);
+        let later = places.partition_point(begins).max(usize::from(isn.is_some()));
+        let place = places.get(later.checked_sub(1)?).copied()?;
+        let holds = |trace: &Trace| isn.is_some() || flow.first <= trace.last;
+        self.traces.get(place).filter(|trace| holds(trace)).map(|_| place)
     }
 }

@@ -33,6 +33,9 @@ WHOLE = "{ip} saddr . th sport . {ip} daddr . th dport . meta l4proto"
 # have at most five parts.)
 TRANSLATED = "ct original ip saddr . ct original proto-src . ip daddr . th dport . th sport"
 
+# Readings of the counters until two of them must agree.
+READINGS = 20
+
 PROTOCOLS = {6: "tcp", 17: "udp"}
 ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
 IP = {4: "ip", 6: "ip6"}
@@ -127,9 +130,11 @@ def freeze(host: Host, on: bool):
 def read_all(hosts: list[Host]) -> list[dict[str, dict[tuple, int]]]:
     """The sets of all hosts at one moment: read until nothing has changed meanwhile."""
     before = None
-    while (now := [read(host) for host in hosts]) != before:
+    for _ in range(READINGS):
+        if (now := [read(host) for host in hosts]) == before:
+            return now
         before = now
-    return now
+    raise RuntimeError(f"after {READINGS} readings the counters still change, though nobody sends")
 
 
 def read(host: Host) -> dict[str, dict[tuple, int]]:

@@ -87,7 +87,7 @@ class Host:
             "LDAPTLS_REQCERT": "never",
         }
 
-    def run(self, *words, timeout=None, text=None) -> subprocess.CompletedProcess:
+    def run(self, *words, timeout=120, text=None) -> subprocess.CompletedProcess:
         """Runs a command to its end; the caller looks at its exit code."""
         return subprocess.run(
             self.command(*words),
@@ -131,6 +131,7 @@ class Host:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            timeout=60,
         )
         if done.returncode != 0:
             raise RuntimeError(f"{self.name}: {' '.join(map(str, words))}: {done.stderr}\n{text or ''}")

@@ -5,13 +5,13 @@ they are read, all processes of all hosts stand still, so that nothing happens b
 """
 
 import json
-import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable
 
 import counting
+import limit
 import truth
 from domain import Domain
 from firewall import Firewall
@@ -26,8 +26,9 @@ from topology import uplink
 
 # Seconds after which a client program that does not end is ended.
 PATIENCE = 60
-# Seconds that one scenario may take before it counts as stuck.
+# Seconds that one scenario, and one step of building, may take before it counts as stuck.
 STUCK = 240
+BUILD = 420
 # Seconds for which silence is listened to, where the firewall makes some. A server repeats a SYN-ACK that nobody heard for
 # two seconds more than its client waits, and then three seconds of silence are due.
 LINGER = 5.5
@@ -54,13 +55,17 @@ class Lab:
 
     def build(self):
         """Everything from nothing; gives the name of each step that is done."""
+        limit.begin("building hosts and wires", BUILD)
         self.topology.build()
         self.topology.use_family(4)
         self.firewall.open()
         yield "hosts and wires"
+        limit.begin("building the first controller", BUILD)
         self.domain.provision()
         yield "first controller"
+        limit.begin("building the second controller, members, users", BUILD)
         self.domain.populate()
+        limit.over()
         yield "second controller, members, users"
         (self.out / "site.toml").write_text(self.site())
 
@@ -78,7 +83,8 @@ class Lab:
     def act(self, host: str, action: str, *command, timeout: float = PATIENCE, folder: Path | None = None) -> str:
         """Runs a program on a host, in a folder if one is given, and writes down what it saw."""
         begun = time.monotonic()
-        words = ["env", "-C", str(folder or "/"), "timeout", str(timeout), *map(str, command)]
+        # Whoever does not end when asked is ended.
+        words = ["env", "-C", str(folder or "/"), "timeout", "--kill-after=5", str(timeout), *map(str, command)]
         done = self.hosts[host].run(*words)
         self.actions.append(
             {
@@ -136,12 +142,12 @@ class Lab:
     def run(self, scenario, rules: Path | None = None) -> dict:
         """Runs one scenario, with the firewall's rules from a file if one is given; writes its truth beside the capture."""
         begun = time.monotonic()
-        signal.alarm(STUCK)
+        name = f"{scenario.name}@{rules.stem}" if rules else scenario.name
+        limit.begin(f"scenario {name}", STUCK)
         self.expectations, self.actions = [], []
         self.topology.use_family(scenario.family)
         self.topology.use_offloads(scenario.offloads)
         self.firewall.outside = rules
-        name = f"{scenario.name}@{rules.stem}" if rules else scenario.name
         if scenario.prepare:
             scenario.prepare(self)
         self.firewall.load(scenario.rules, scenario.before, scenario.translate)
@@ -168,7 +174,7 @@ class Lab:
         set_span(self.topology, "off")
         if scenario.clean_up:
             scenario.clean_up(self)
-        signal.alarm(0)
+        limit.over()
         found = truth.flows(hosts, firewall)
         pairs = truth.host_pairs(found)
         truth.measure(self.expectations, pairs)

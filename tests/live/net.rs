@@ -59,6 +59,16 @@ impl Net {
         self.exec(&["ip", "link", "set", "lo", "up"]);
     }
 
+    /// Makes an interface of another kind in the place of the watched end, or says that there can be none.
+    pub(crate) fn plug_another_kind(&self) -> bool {
+        let tunnel = ["tuntap", "add", WATCHED, "mode", "tun"];
+        let made = self.command("ip").args(tunnel).status().is_ok_and(|status| status.success());
+        if !made {
+            eprintln!("skipped in part: no tunnel can be made");
+        }
+        made
+    }
+
     /// A command inside the namespace.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");

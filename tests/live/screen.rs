@@ -207,8 +207,7 @@ fn whatever_ends_it_the_terminal_is_given_back() {
     for how in ["C-c", "TERM", "INT", "gone"] {
         let Some(terminal) = Terminal::new(&net) else { return };
         let folder = folder();
-        // Where two readers share an interface, one that is replaced cannot be read any more: an error ends the watch.
-        let before = begin(&terminal, folder.path(), if how == "gone" { "--threads 2" } else { "" });
+        let before = begin(&terminal, folder.path(), "");
         match how {
             "C-c" => {
                 terminal.press(&["w"]);
@@ -217,8 +216,11 @@ fn whatever_ends_it_the_terminal_is_given_back() {
             }
             "gone" => {
                 net.exec(&["ip", "link", "del", WATCHED]);
-                terminal.wait_for(&["rx0#0 gone"]);
-                net.plug();
+                terminal.wait_for(&["rx0 gone"]);
+                // One of another kind cannot be read: an error ends the watch.
+                if !net.plug_another_kind() {
+                    return;
+                }
             }
             signal => {
                 let pid = pid_of(&net).unwrap();

@@ -44,6 +44,24 @@ fn running_one_syn_is_too_early() {
 }
 
 #[test]
+fn running_one_syn_after_which_nothing_came_waits_for_the_mirror() {
+    let c = kerberos();
+    let tried = || Script::new().talks(-5.0, C, S, 445).syn(0.0, c);
+    is_pending(tried().heard(2.9).running(20.0));
+    let world = tried().heard(3.0).running(3.0).judge();
+    world.of(c).verdict("dropped", "possible", "syn_single", "unknown");
+    // At the end nothing comes any more, as in a file that ends there.
+    let world = tried().heard(2.9).until(20.0).judge();
+    world.of(c).verdict("unknown", "possible", "edge_end", "-").finding("-");
+}
+
+#[test]
+fn running_twin_repeated_syns_show_that_the_mirror_goes_on() {
+    let world = three_syns().heard(3.0).running(6.0).judge();
+    world.of(kerberos()).verdict("dropped", "confirmed", "syn_unanswered", "unknown").finding("blocked");
+}
+
+#[test]
 fn running_a_refusal_waits_for_a_second_try() {
     let c = kerberos();
     let refused = || Script::new().talks(-5.0, C, S, 445).syn(0.0, c).refuse(0.001, c);

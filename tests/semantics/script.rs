@@ -28,7 +28,7 @@ use portolan::decode::packet::IcmpError;
 use portolan::decode::packet::Layer;
 use portolan::decode::packet::Packet;
 use portolan::decode::packet::Tcp;
-use portolan::flow::duplicate::CopyPlace;
+use portolan::flow::duplicate::Likeness;
 use portolan::flow::limits::Counters;
 use portolan::flow::limits::Limits;
 use portolan::flow::record::Flow;
@@ -136,6 +136,7 @@ pub(crate) struct Script {
     ip_id: u16,
     input: u16,
     until: Option<f64>,
+    heard: Option<f64>,
     running: bool,
     lost: f64,
     gaps: Vec<(Timestamp, Timestamp)>,
@@ -155,6 +156,7 @@ impl Script {
             ip_id: 100,
             input: 0,
             until: None,
+            heard: None,
             running: false,
             lost: 0.0,
             gaps: Vec::new(),
@@ -173,6 +175,11 @@ impl Script {
     /// The capture was seen until then, and still goes on.
     pub(crate) fn running(self, seconds: f64) -> Self {
         Self { until: Some(seconds), running: true, ..self }
+    }
+
+    /// The last frame, of whomever, came then.
+    pub(crate) fn heard(self, seconds: f64) -> Self {
+        Self { heard: Some(seconds), ..self }
     }
 
     /// The share of packets that the capture is known to have lost.
@@ -470,6 +477,7 @@ impl Script {
         let facts = CaptureFacts {
             first: first.ts,
             last: self.until.map_or(Timestamp(last.0 + 60_000_000_000), time),
+            heard: self.heard.map(time),
             first_frame: first.frame,
             lost_share: self.lost,
             ends: self.ends,
@@ -500,6 +508,7 @@ pub(crate) fn heard(frames: &[Frame], site: &str) -> World {
         first: Timestamp(frames.first().unwrap().at_ns),
         last,
         first_frame: captured.first_frame,
+        heard: None,
         lost_share: 0.0,
         ends: vec![last],
         gaps: captured.gaps,
@@ -526,7 +535,7 @@ fn number(packets: &mut [Packet]) -> HashMap<FrameId, FrameId> {
 /// Counts one packet, and tells what it tells, as a worker does.
 pub(crate) fn feed(table: &mut Table, knowledge: &Knowledge, packet: &Packet) {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(packet.key);
-    let event = table.update(packet, CopyPlace::of(hash, packet.numbers()), hash);
+    let event = table.update(packet, Likeness::of(packet.words(), hash, hash), (hash >> 32) as u32);
     if !event.answered {
         return;
     }

@@ -230,6 +230,7 @@ fn throw(seed: u64, packets: u64, flows_max: usize) -> BTreeSet<&'static str> {
     let facts = CaptureFacts {
         first: Timestamp(0),
         last: Timestamp(at),
+        heard: None,
         first_frame,
         lost_share: 0.001,
         gaps: Vec::new(),

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::hash::Hash;
 
 use foldhash::quality::RandomState;
@@ -23,10 +24,13 @@ use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
 
 /// How far apart, clocks set aside, the first packets of a translated conversation may be: a way through a network.
-const TRANSIT_MAX_NS: i128 = 2_000_000_000;
+pub(super) const TRANSIT_MAX_NS: u64 = 2_000_000_000;
 
 /// The least payload that tells one datagram from all others: an identifier of 16 bits alone does not.
 const TELLING_BYTES: u32 = 12;
+
+/// How many conversations with the same ends are looked at packet by packet.
+const CANDIDATES_MAX: usize = 32;
 
 /// Which conversation is which.
 #[derive(Debug, Default)]
@@ -101,6 +105,11 @@ impl Alignment {
         self.pairs.is_empty()
     }
 
+    /// Whether a conversation of the server's side was recognised.
+    pub fn is_taken(&self, server: usize) -> bool {
+        self.taken.contains(&server)
+    }
+
     /// Whether several conversations of the server's side could be this one.
     pub fn is_unclear(&self, client: usize) -> bool {
         self.unclear.contains(&client)
@@ -132,7 +141,9 @@ pub fn align(client: &Traces, server: &Traces) -> (Alignment, Clock) {
             let here = here.way(here.began)?.prints.first()?.ts;
             Some((here, there.way(there.began)?.prints.first()?.ts))
         });
-        firsts.and_then(|(here, there)| clock.apart(here, there)).is_some_and(|apart| apart.abs() <= TRANSIT_MAX_NS)
+        firsts
+            .and_then(|(here, there)| clock.apart(here, there))
+            .is_some_and(|apart| apart.unsigned_abs() <= TRANSIT_MAX_NS.into())
     });
     let all_known = !alignment.is_empty();
     for (place, pair) in found {
@@ -142,34 +153,53 @@ pub fn align(client: &Traces, server: &Traces) -> (Alignment, Clock) {
     (alignment, clock)
 }
 
-/// Whether two conversations with the same ends are one.
-type Test = fn(&Trace, &Trace) -> bool;
-
 /// Conversations with the same addresses and ports.
 fn same_ends(client: &Traces, server: &Traces, alignment: &mut Alignment) {
-    let mut by_key: HashMap<FlowKey, Vec<usize>, RandomState> = HashMap::default();
-    for (place, trace) in server.all().iter().enumerate() {
-        by_key.entry(trace.key).or_default().push(place);
+    same_numbers(client, server, alignment);
+    let mut free: HashMap<FlowKey, VecDeque<usize>, RandomState> = HashMap::default();
+    for (place, trace) in server.all().iter().enumerate().filter(|(place, _)| !alignment.taken.contains(place)) {
+        free.entry(trace.key).or_default().push_back(place);
     }
-    let tests: [(By, Test); 3] = [(By::Tuple, same_number), (By::Tuple, alike), (By::TuplePayload, same_bytes)];
+    let tests: [(By, Test); 2] = [(By::Tuple, alike), (By::TuplePayload, same_bytes)];
     for (by, test) in tests {
         for (place, trace) in client.all().iter().enumerate() {
             if alignment.pair(place).is_some() {
                 continue;
             }
-            let free = by_key.get(&trace.key).into_iter().flatten().copied();
-            let mut free = free.filter(|other| !alignment.taken.contains(other));
-            if let Some(other) = free.find(|other| server.all().get(*other).is_some_and(|other| test(trace, other))) {
+            let Some(others) = free.get_mut(&trace.key) else { continue };
+            let is_it = |other: &usize| server.all().get(*other).is_some_and(|other| test(trace, other));
+            if let Some(other) =
+                others.iter().take(CANDIDATES_MAX).position(is_it).and_then(|number| others.remove(number))
+            {
                 alignment.put(place, Pair { server: other, flipped: false, by });
             }
         }
     }
 }
 
-/// Whether one end began both with the same number.
-fn same_number(a: &Trace, b: &Trace) -> bool {
-    let same = |side| a.isn(side).is_some() && a.isn(side) == b.isn(side);
-    a.is_tcp() && (same(a.began) || same(a.began.other()))
+/// Whether two conversations with the same ends are one.
+type Test = fn(&Trace, &Trace) -> bool;
+
+/// Conversations with the same addresses and ports of which one end began with the same number on both sides.
+fn same_numbers(client: &Traces, server: &Traces, alignment: &mut Alignment) {
+    // The earliest last, since it is taken first.
+    let mut free: HashMap<(FlowKey, Side, u32), Vec<usize>, RandomState> = HashMap::default();
+    for (place, trace) in server.all().iter().enumerate().rev() {
+        for side in [Side::Low, Side::High] {
+            if let Some(isn) = trace.isn(side) {
+                free.entry((trace.key, side, isn)).or_default().push(place);
+            }
+        }
+    }
+    for (place, trace) in client.all().iter().enumerate() {
+        let mut earliest = |side| {
+            let others = free.get_mut(&(trace.key, side, trace.isn(side)?))?;
+            std::iter::from_fn(|| others.pop()).find(|other| !alignment.taken.contains(other))
+        };
+        if let Some(other) = earliest(trace.began).or_else(|| earliest(trace.began.other())) {
+            alignment.put(place, Pair { server: other, flipped: false, by: By::Tuple });
+        }
+    }
 }
 
 /// Whether a packet of the one is in the other, where at most one of them shows the beginning.

@@ -7,11 +7,14 @@ pub mod align;
 pub mod clock;
 pub mod place;
 
+mod strangers;
+
 use std::collections::BTreeSet;
 
 use crate::classify::judged::CaptureFacts;
 use crate::classify::vantage::align::Alignment;
 use crate::classify::vantage::clock::Clock;
+use crate::classify::vantage::strangers::Strangers;
 use crate::flow::trace::Trace;
 use crate::flow::trace::Traces;
 use crate::model::addr::Addr;
@@ -51,6 +54,7 @@ pub struct Comparison<'a> {
     heard: BTreeSet<Addr>,
     /// Pairs with an answered conversation that did not pass the server's side while it watched.
     elsewhere: BTreeSet<(Addr, Addr)>,
+    strangers: Strangers,
 }
 
 impl<'a> Comparison<'a> {
@@ -71,9 +75,11 @@ impl<'a> Comparison<'a> {
             spoke_at_all: BTreeSet::new(),
             heard: BTreeSet::new(),
             elsewhere: BTreeSet::new(),
+            strangers: Strangers::default(),
         };
         comparison.look_at_server();
         comparison.look_at_client();
+        comparison.strangers = Strangers::of(&client.traces, &server.traces, &comparison.alignment);
         comparison
     }
 

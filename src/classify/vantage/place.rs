@@ -230,8 +230,10 @@ impl Comparison<'_> {
         if answers.packets > answers.resets || self.elsewhere.contains(&(client, server)) {
             return Err("passes_elsewhere");
         }
-        if self.alignment.is_unclear(place) || (!here.is_tcp() && requests.prints.iter().all(|print| print.digest == 0))
-        {
+        let arrived = |at| self.strangers.may_be(here, orig, at);
+        let may_have_arrived = requests.prints.iter().filter_map(|print| self.clock.to_server(print.ts)).any(arrived);
+        let no_digest = !here.is_tcp() && requests.prints.iter().all(|print| print.digest == 0);
+        if self.alignment.is_unclear(place) || no_digest || may_have_arrived {
             return Err("unclear");
         }
         let (confidence, why) = if self.passed.contains(&(client, server)) {
