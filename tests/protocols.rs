@@ -114,7 +114,6 @@ const KNOWN: &[Known] = &[
     by_port("telnet-auth-missing-name.pcap", "telnet", "ftp", "made traffic: Telnet on port 21"),
     by_port("FuzzTarget-5758569646653440", "tls", "bgp", "damaged on purpose; port 179"),
     by_bytes("fuzz-2006-06-26-2594.pcap", "dns", "nbns", "a damaged letter: it is no such name any more"),
-    by_bytes("fuzz-2006-06-26-2594.pcap", "ntp", "dns", "a damaged label: what is left is likely NTP, not certainly"),
     by_bytes("fuzz-2006-06-26-2594.pcap", "pop3", "ftp", SHARED_WORDS),
     by_bytes("linux-cooked-unsw-nb15.pcap", "pop3", "ftp", SHARED_WORDS),
     by_bytes("PacketExamples/Ftp.pcap", "pop3", "ftp", SHARED_WORDS),

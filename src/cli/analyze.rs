@@ -25,6 +25,7 @@ use crate::classify::judged::Options as JudgeOptions;
 use crate::classify::thresholds::LOSS_PROBABLE_SHARE;
 use crate::cli::args::AnalyzeArgs;
 use crate::cli::args::ColorWhen;
+use crate::cli::args::FilterArgs;
 use crate::cli::args::JudgeArgs;
 use crate::cli::evidence;
 use crate::cli::evidence::Again;
@@ -80,7 +81,7 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let mut source = Source::open(&plan.inputs, SourceOptions { filter, count: args.count }).map_err(Stop::io)?;
     let knowledge = Knowledge::new();
     let stop = interrupt_flag()?;
-    let bar = Bar::new(!args.quiet && std::io::stderr().is_terminal());
+    let bar = Bar::new(!args.run.quiet && std::io::stderr().is_terminal());
     let began = Instant::now();
     let mut newest = Progress::default();
     let captured = run(&mut source, plan.settings, &knowledge, &stop, &mut |progress| {
@@ -102,7 +103,7 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let beyond = vantage::beyond(args, plan.filter.as_deref(), plan.settings, &stop)?;
     if let Some(beyond) = &beyond {
         let here = capture_facts(&captured, facts);
-        let here = vantage::point(&plan.inputs, plan.filter.as_deref(), here, args.max_memory, &stop)?;
+        let here = vantage::point(&plan.inputs, plan.filter.as_deref(), here, args.run.max_memory, &stop)?;
         report.vantage = Some(beyond.compare(&here, &judge, report.findings.names()));
     }
     let pages = |color| Pages { report: &report, judge: &judge, catalogue: &plan.catalogue, style: Style { color } };
@@ -117,7 +118,7 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     to_stdout(|out| (plan.stdout.write)(&pages(plan.coloured), out))
         .or_else(|stop| if stop.is_quiet() { Ok(()) } else { Err(stop) })?;
     complain(args, facts);
-    if args.verbose {
+    if args.run.verbose {
         say_speed(&newest, read_in, began.elapsed());
     }
     let blind = judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE;
@@ -143,10 +144,10 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
     check_profiles(&args.readiness, &catalogue)?;
     let judge = judge_options(&args.judge, &catalogue);
     let threads = args.threads.map_or_else(default_threads, usize::from);
-    let flows_max = match args.max_flows {
+    let flows_max = match args.run.max_flows {
         Some(flows) => usize::try_from(flows).unwrap_or(usize::MAX),
-        None if args.server_side.is_empty() => Settings::flows_within(args.max_memory),
-        None => Settings::flows_within(args.max_memory / 2),
+        None if args.server_side.is_empty() => Settings::flows_within(args.run.max_memory),
+        None => Settings::flows_within(args.run.max_memory / 2),
     };
     let place = |path: &PathBuf| {
         check_place(path)?;
@@ -162,14 +163,14 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
     let files: Result<Vec<_>, Stop> = args.output.iter().filter(|path| !is_packets(path)).map(place).collect();
     Ok(Plan {
         inputs,
-        filter: filter_text(args.filter_file.as_deref(), &args.expression, args.filter.as_deref())?,
+        filter: filter_text(&args.filter)?,
         catalogue,
         judge,
         settings: Settings { threads, flows_max },
         stdout: format_by_name(&args.format)?,
         files: files?,
         records,
-        coloured: coloured(args.color),
+        coloured: coloured(args.run.color),
     })
 }
 
@@ -204,20 +205,16 @@ fn check_profiles(wanted: &[String], catalogue: &Catalogue) -> Result<(), Stop> 
 }
 
 /// The filter, from wherever it was given.
-pub(super) fn filter_text(
-    file: Option<&Path>,
-    expression: &[String],
-    filter: Option<&str>,
-) -> Result<Option<String>, Stop> {
-    if let Some(path) = file {
+pub(super) fn filter_text(args: &FilterArgs) -> Result<Option<String>, Stop> {
+    if let Some(path) = &args.filter_file {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Stop::io(format!("cannot read the filter file {}: {error}", path.display())))?;
         return Ok(Some(text.trim().to_owned()));
     }
-    if !expression.is_empty() {
-        return Ok(Some(expression.join(" ")));
+    if !args.expression.is_empty() {
+        return Ok(Some(args.expression.join(" ")));
     }
-    Ok(filter.map(str::to_owned))
+    Ok(args.filter.clone())
 }
 
 /// All cores but the one that reads.
@@ -370,7 +367,7 @@ pub(super) fn input_row(facts: &InputFacts) -> InputRow {
 /// Damage is in the report; who reads only the exit code's neighbour, standard error, is told too.
 #[expect(clippy::print_stderr, reason = "the command speaks to the person")]
 fn complain(args: &AnalyzeArgs, facts: &[InputFacts]) {
-    if args.quiet {
+    if args.run.quiet {
         return;
     }
     for input in facts {
@@ -400,9 +397,9 @@ fn say_speed(progress: &Progress, read_in: Duration, all_in: Duration) {
 
 /// `blind`: the capture cannot show every failure, so that finding none proves nothing.
 fn exit_code(args: &AnalyzeArgs, report: &Report<'_>, facts: &[InputFacts], blind: bool) -> u8 {
-    if args.fail_on.iter().any(|kind| report.has(*kind)) {
+    if args.run.fail_on.iter().any(|kind| report.has(*kind)) {
         return exit::FINDINGS;
     }
     let damaged = facts.iter().any(|input| input.damage.is_some());
-    if damaged || (blind && !args.fail_on.is_empty()) { exit::DAMAGED } else { exit::CLEAN }
+    if damaged || (blind && !args.run.fail_on.is_empty()) { exit::DAMAGED } else { exit::CLEAN }
 }

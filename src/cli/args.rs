@@ -170,12 +170,9 @@ pub struct AnalyzeArgs {
     /// A capture of the same time from near the server, behind the firewall in question (repeatable)
     #[arg(long, value_name = "FILE", requires = "client_side")]
     pub server_side: Vec<PathBuf>,
-    /// Judge only frames that match this tcpdump expression
-    #[arg(short, long, value_name = "EXPR")]
-    pub filter: Option<String>,
-    /// Read the tcpdump expression from a file
-    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "filter")]
-    pub filter_file: Option<PathBuf>,
+    /// What to judge at all
+    #[command(flatten)]
+    pub filter: FilterArgs,
     /// Stop after this many frames
     #[arg(short = 'c', long, value_name = "N")]
     pub count: Option<u64>,
@@ -197,33 +194,14 @@ pub struct AnalyzeArgs {
     /// List every row of this profile for each two hosts of its roles, with whether it was reached
     #[arg(long, value_name = "PROFILE", value_delimiter = ',')]
     pub readiness: Vec<String>,
-    /// Exit with 1 if such a finding exists: blocked, unexpected, attempt, any
-    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = fail_kinds())]
-    pub fail_on: Vec<FailOn>,
-    /// Flows kept with all their detail (default: as many as fit into --max-memory)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub max_flows: Option<u64>,
-    /// Memory for flows and their judgement, such as 512M or 4G
-    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = size)]
-    pub max_memory: u64,
-    /// Say less: no warnings, no progress
-    #[arg(short, long, conflicts_with = "verbose")]
-    pub quiet: bool,
-    /// Say more on standard error: what was read, how fast
-    #[arg(short, long)]
-    pub verbose: bool,
-    /// Colour the text
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub color: ColorWhen,
-    /// The same as --filter, after --
-    #[arg(last = true, value_name = "EXPR", conflicts_with_all = ["filter", "filter_file"])]
-    pub expression: Vec<String>,
+    /// How far to go, and what to say
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// `portolan watch`.
 #[cfg(all(target_os = "linux", feature = "live"))]
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct WatchArgs {
     /// An interface to watch (repeatable: all are one capture); any means all of them
     #[arg(short, long, value_name = "IFACE", required_unless_present = "list_interfaces")]
@@ -231,12 +209,9 @@ pub struct WatchArgs {
     /// List the interfaces
     #[arg(short = 'D', long)]
     pub list_interfaces: bool,
-    /// Watch only frames that match this tcpdump expression; the kernel drops the others
-    #[arg(short, long, value_name = "EXPR")]
-    pub filter: Option<String>,
-    /// Read the tcpdump expression from a file
-    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "filter")]
-    pub filter_file: Option<PathBuf>,
+    /// What to judge at all
+    #[command(flatten)]
+    pub filter: FilterArgs,
     /// Stop after this many frames
     #[arg(short = 'c', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
@@ -293,6 +268,28 @@ pub struct WatchArgs {
     /// Threads that read, each its share of an interface's frames
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
     pub threads: u16,
+    /// How far to go, and what to say
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Which frames count.
+#[derive(Debug, Args)]
+pub struct FilterArgs {
+    /// Only frames that match this tcpdump expression; where interfaces are watched, the kernel drops the others
+    #[arg(short, long, value_name = "EXPR")]
+    pub filter: Option<String>,
+    /// Read the tcpdump expression from a file
+    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "filter")]
+    pub filter_file: Option<PathBuf>,
+    /// The same as --filter, after --
+    #[arg(last = true, value_name = "EXPR", conflicts_with_all = ["filter", "filter_file"])]
+    pub expression: Vec<String>,
+}
+
+/// How far a run may go, how it ends, and what it says.
+#[derive(Debug, Args)]
+pub struct RunArgs {
     /// Exit with 1 if such a finding exists: blocked, unexpected, attempt, any
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = fail_kinds())]
     pub fail_on: Vec<FailOn>,
@@ -302,18 +299,15 @@ pub struct WatchArgs {
     /// Memory for flows and their judgement, such as 512M or 4G
     #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = size)]
     pub max_memory: u64,
-    /// Say less: no warnings
+    /// Say less: no warnings, no progress
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more on standard error
+    /// Say more on standard error: what was read, how fast
     #[arg(short, long)]
     pub verbose: bool,
     /// Colour the text
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: ColorWhen,
-    /// The same as --filter, after --
-    #[arg(last = true, value_name = "EXPR", conflicts_with_all = ["filter", "filter_file"])]
-    pub expression: Vec<String>,
 }
 
 /// What flows are judged by.

@@ -78,7 +78,7 @@ pub(super) fn beyond(
     if facts.lost_share > 0.0 {
         notes.push("The server's side's capture is known to have lost packets.".to_owned());
     }
-    let point = point(&args.server_side, filter, facts, args.max_memory, stop)?;
+    let point = point(&args.server_side, filter, facts, args.run.max_memory, stop)?;
     Ok(Some(Beyond { point, inputs, notes }))
 }
 

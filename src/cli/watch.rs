@@ -166,15 +166,15 @@ pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
     let metrics = args.metrics.as_deref().map(Bound::take).transpose()?;
     let manager = Manager::find();
     let given = give_up(args.user.as_deref(), &needs(&plan))?;
-    if args.verbose {
+    if args.run.verbose {
         say_given(&given);
     }
     // Threads from here on.
     let metrics = metrics.map(Metrics::serve).transpose()?;
     let knowledge = Knowledge::new();
-    let flows_max = match args.max_flows {
+    let flows_max = match args.run.max_flows {
         Some(flows) => usize::try_from(flows).unwrap_or(usize::MAX),
-        None => RunSettings::flows_within(args.max_memory),
+        None => RunSettings::flows_within(args.run.max_memory),
     };
     let kept_bytes = if args.record.is_some() { KEPT_BYTES } else { 0 };
     let settings = live::Settings { flows_max, frames_max: args.count, kept_bytes };
@@ -244,7 +244,7 @@ fn decide(args: &WatchArgs) -> Result<Plan<'_>, Stop> {
     Ok(Plan {
         args,
         catalogue: Arc::new(catalogue(&args.judge)?),
-        filter: filter_text(args.filter_file.as_deref(), &args.expression, args.filter.as_deref())?,
+        filter: filter_text(&args.filter)?,
         stdout: args.format.as_deref().map(format_by_name).transpose()?,
         files: files?,
     })
@@ -350,7 +350,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         Ok(Self {
             options: judge_options(&args.judge, &catalogue),
             catalogue,
-            face: Face::choose(plan.stdout, coloured(args.color), !plan.files.is_empty(), &signals.quit)?,
+            face: Face::choose(plan.stdout, coloured(args.run.color), !plan.files.is_empty(), &signals.quit)?,
             plan,
             live,
             knowledge,
@@ -514,7 +514,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         let report = Report::build_after(run, health, &judge, &catalogue, &captured.folds(), &self.archive);
         let changes = self.compare(&judge, &report);
         let status = self.status_of(&captured, &rings, &judge, &report);
-        let color = coloured(self.plan.args.color);
+        let color = coloured(self.plan.args.run.color);
         let pages = Pages { report: &report, judge: &judge, catalogue: &catalogue, style: Style::default() };
         // A file that cannot be written keeps nobody from the others.
         let written = self.write(&pages, None);
@@ -533,7 +533,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             let why = Shown::text(ring.fault.as_deref().unwrap_or_default());
             return Err(Stop::io(format!("{} is there again and cannot be opened: {}", ring.name, why.as_str())));
         }
-        let fail_on = &self.plan.args.fail_on;
+        let fail_on = &self.plan.args.run.fail_on;
         if fail_on.iter().any(|kind| report.has(*kind)) {
             return Ok(exit::FINDINGS);
         }
@@ -746,7 +746,7 @@ impl<'w, 'l> Watch<'w, 'l> {
 
     #[expect(clippy::print_stderr, reason = "the command speaks to the person")]
     fn complain(&self, message: &str) {
-        if !self.plan.args.quiet && !self.face.is_screen() {
+        if !self.plan.args.run.quiet && !self.face.is_screen() {
             eprintln!("portolan: {message}");
         }
     }

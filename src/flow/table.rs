@@ -792,8 +792,11 @@ mod tests {
             let likeness = Likeness::of(datagram.words(), 3, 9);
             (table.advance(&datagram, likeness, flow), table.advance(&datagram, likeness, flow))
         };
-        assert_eq!(next(&mut table, likely), (Advance::Silent, Advance::Unusual { copy: true }));
-        assert_eq!(next(&mut table, FlowIndex::default()).0, Advance::Unusual { copy: false });
+        // A copy of it is marked where it is met.
+        assert_eq!(next(&mut table, likely), (Advance::Silent, Advance::Silent));
+        assert_eq!((table.counters.duplicates, table.entries.get(likely.0).unwrap().has(Mark::Copied)), (1, true));
+        let unknown = next(&mut table, FlowIndex::default());
+        assert_eq!(unknown, (Advance::Unusual { copy: false }, Advance::Unusual { copy: true }));
         table.entries.get_mut(likely.0).unwrap().set(Mark::Superseded);
         assert_eq!(next(&mut table, likely).0, Advance::Unusual { copy: false });
         assert_eq!(table.packets(likely), Some(2));

@@ -242,8 +242,7 @@ impl SmbSession {
         };
         let file = match command.does {
             Does::Open(name) => self.open(command.call, tree, &name, scene),
-            Does::Close(handle) => named(handle),
-            Does::Write(handle) | Does::Read(handle) | Does::Transact(handle) => named(handle),
+            Does::Close(handle) | Does::Write(handle) | Does::Read(handle) | Does::Transact(handle) => named(handle),
             _ => of_before,
         };
         self.before = Some(About { tree, file });
@@ -260,10 +259,8 @@ impl SmbSession {
                     self.aim(scene.from, Some(file));
                 }
             }
-            Does::Read(_) => {
-                if self.knows(file, false, scene) {
-                    self.ask(command.call, Wanted::Bytes(file), scene);
-                }
+            Does::Read(_) if self.knows(file, false, scene) => {
+                self.ask(command.call, Wanted::Bytes(file), scene);
             }
             Does::Transact(_) => {
                 self.knows(file, true, scene);

@@ -240,7 +240,9 @@ mod tests {
     fn after(past: &PastHandshakes, now: &[u32]) -> Option<HandshakeUs> {
         let mut handshakes = Handshakes::default();
         handshakes.add_past(past);
-        now.iter().for_each(|&us| handshakes.add(us));
+        for us in now {
+            handshakes.add(*us);
+        }
         handshakes.summary()
     }
 
