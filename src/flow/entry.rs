@@ -626,7 +626,7 @@ impl Entry {
     ///
     /// It does what counting does with such a packet of the unfolded flow.
     #[inline(always)]
-    pub(crate) fn take(&mut self, packet: &impl Headers) -> bool {
+    pub(crate) fn take(&mut self, packet: &impl Headers, beside: &mut Beside) -> bool {
         let me = packet.from().index();
         // Its first packet of each end may begin or answer.
         if !self.last_frame[me].is_some()
@@ -638,7 +638,7 @@ impl Entry {
             return false;
         }
         let goes_on = match packet.counts_as() {
-            CountsAs::Segment => self.in_sequence(packet),
+            CountsAs::Segment => self.in_sequence(packet, beside),
             CountsAs::Datagram => self.one_more(packet),
             CountsAs::Other => false,
         };
@@ -682,10 +682,10 @@ impl Entry {
         }
     }
 
-    /// Moves the numbers of a segment forward, if it is an acknowledgement that repeats nothing, tells of no hole and
-    /// completes no handshake; else changes nothing.
+    /// Moves the numbers of a segment forward, if it is an acknowledgement that tells of no hole and completes no
+    /// handshake; else changes nothing.
     #[inline(always)]
-    fn in_sequence(&mut self, packet: &impl Headers) -> bool {
+    fn in_sequence(&mut self, packet: &impl Headers, beside: &mut Beside) -> bool {
         let (me, other) = (packet.from().index(), packet.from().other().index());
         if packet.flags() & (SYN | RST | ACK) != ACK || self.marks & SETTLED == 0 {
             return false;
@@ -697,7 +697,8 @@ impl Entry {
         let end = packet.seq().wrapping_add(packet.payload_len()).wrapping_add(u32::from(fin));
         let forward = end.wrapping_sub(self.next_seq[me]).cast_signed().max(0).cast_unsigned();
         let keeps_alive = packet.payload_len() == 1 && packet.seq() == self.next_seq[me].wrapping_sub(1);
-        if forward == 0 && packet.payload_len() > 0 && !keeps_alive {
+        let repeats = forward == 0 && packet.payload_len() > 0 && !keeps_alive;
+        if repeats && !self.count_repeat(me, beside) {
             return false;
         }
         // Which end speaks, and whether it tells anything new, is as good as random: nothing here may be a jump.
@@ -706,13 +707,23 @@ impl Entry {
         let advances = u32::from(advance != 0).wrapping_neg();
         self.next_seq[me] = self.next_seq[me].wrapping_add(forward);
         self.max_ack[me] = self.max_ack[me].wrapping_add(advance);
-        self.unheard[me] = if advance == 0 { self.unheard[me] } else { 0 };
+        let unheard = if advance == 0 { self.unheard[me] } else { 0 };
+        self.unheard[me] = unheard.saturating_add(u8::from(repeats));
         self.marks |= ACK_ADVANCED[me] & advances;
         self.flags[me] |= packet.flags();
         self.unheard[other] = 0;
         if self.marks & USUAL[me] != USUAL[me] || fin != 0 {
             self.say(packet.from(), packet.ack(), packet.payload_len() > 0, fin != 0);
         }
+        true
+    }
+
+    /// Counts data that an end sends again; false if there is no place for that yet.
+    #[inline(never)]
+    fn count_repeat(&self, me: usize, beside: &mut Beside) -> bool {
+        let kept = if self.marks & DETAILED == 0 { None } else { beside.details.get_mut(self.more) };
+        let Some(detail) = kept else { return false };
+        detail.retransmits[me] = detail.retransmits[me].saturating_add(1);
         true
     }
 

@@ -171,7 +171,7 @@ impl Table {
             entry.set(Mark::Copied);
             return Advance::Silent;
         }
-        if copy || !is_it || !entry.take(packet) {
+        if copy || !is_it || !entry.take(packet, &mut self.beside) {
             return Advance::Unusual { copy };
         }
         if packet.has_payload() && !entry.has(heard(packet.from())) {
@@ -208,7 +208,7 @@ impl Table {
             }
             return Event::QUIET;
         }
-        if entry.take(packet) {
+        if entry.take(packet, &mut self.beside) {
             let speaks = speaks(packet, entry.has(heard(packet.from)));
             return Event { flow: FlowIndex(index), answered: false, speaks, held: entry.is_held() };
         }
@@ -733,7 +733,7 @@ mod tests {
             for number in 1..=draw.below(90) {
                 let packet = packet(&mut draw, v6, transport, number);
                 let said = count(&mut open, &packet, &mut open_counters);
-                if entry.take(&packet) {
+                if entry.take(&packet, &mut beside) {
                     in_place += 1;
                     assert!(!said);
                 } else {
