@@ -50,7 +50,7 @@ impl Handle {
     }
 }
 
-const _: () = assert!(size_of::<Handle>() <= 64);
+const _: () = assert!(size_of::<Handle>() == 56);
 
 /// What leads to the flow of a packet, and to its copies.
 #[derive(Clone, Copy, Debug, Default)]
