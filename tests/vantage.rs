@@ -450,7 +450,7 @@ fn an_attempt_that_was_renumbered_is_not_called_lost() {
     assert_eq!(lost, 0, "{vantage}");
 }
 
-/// The same where it also has another address there. What keeps its address is lost if it does not arrive.
+/// The same where it also has another address there, for this server alone. What keeps its address is lost if it does not arrive.
 #[test]
 fn an_attempt_behind_a_translator_that_renumbers_is_not_called_lost() {
     let lost = |outside: [u8; 4]| {
@@ -464,7 +464,15 @@ fn an_attempt_behind_a_translator_that_renumbers_is_not_called_lost() {
             payload: b"",
         };
         let (client, neighbour) = ([10, 1, 0, 5], [10, 1, 0, 6]);
-        let known = || [0, 5_000, 12_000].map(|at| syn(at, neighbour, 50_001, 7));
+        let known = || {
+            let elsewhere = Segment { to: ([10, 2, 0, 8], 445), ..syn(500, client, 50_002, 8) };
+            [
+                syn(0, neighbour, 50_001, 7),
+                elsewhere,
+                syn(5_000, neighbour, 50_001, 7),
+                syn(12_000, neighbour, 50_001, 7),
+            ]
+        };
         let tries = |host, port, seq| [1_000, 2_000, 4_000].map(|at| syn(at, host, port, seq));
         let mut here: Vec<Segment<'_>> = known().into_iter().chain(tries(client, 50_000, 100)).collect();
         let mut there: Vec<Segment<'_>> = known().into_iter().chain(tries(outside, 6_000, 900)).collect();

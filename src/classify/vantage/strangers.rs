@@ -26,8 +26,9 @@ pub(super) struct Strangers {
     arrived: BTreeMap<(Transport, Addr, u16), Vec<(Timestamp, Addr)>>,
     /// What servers are at the server's side, where that differs.
     outside: BTreeMap<Addr, Addr>,
-    /// Clients that were recognised under their own addresses.
-    own: BTreeSet<Addr>,
+    /// Clients and servers between which the client was recognised under its own address: a translator may stand before
+    /// some servers only.
+    own: BTreeSet<(Addr, Addr)>,
     /// Every host at the client's side that began anything.
     insiders: BTreeSet<Addr>,
 }
@@ -54,7 +55,7 @@ impl Strangers {
                 strangers.outside.insert(answers.0, answers_there.0);
             }
             if matches!(pair.by, By::Tuple | By::TuplePayload) || asks_there.0 == asks.0 {
-                strangers.own.insert(asks.0);
+                strangers.own.insert((asks.0, answers.0));
             }
         }
         strangers
@@ -64,13 +65,13 @@ impl Strangers {
     /// of the server's clock.
     pub(super) fn may_be(&self, trace: &Trace, orig: Side, at: Timestamp) -> bool {
         let ((client, _), (server, port)) = ends(trace, orig);
+        let keeps_address = self.own.contains(&(client, server));
         let server = self.outside.get(&server).copied().unwrap_or(server);
         let Some(list) = self.arrived.get(&(trace.key.transport, server, port)) else { return false };
         let from = Timestamp(at.0.saturating_sub(TRANSIT_MAX_NS));
         let until = Timestamp(at.0.saturating_add(TRANSIT_MAX_NS));
         let near = list.get(list.partition_point(|(begun, _)| *begun < from)..).unwrap_or_default();
         let mut near = near.iter().take_while(|(begun, _)| *begun <= until).take(LOOK_MAX + 1).enumerate();
-        let keeps_address = self.own.contains(&client);
         near.any(|(number, (_, asks))| {
             number == LOOK_MAX || *asks == client || (!keeps_address && !self.insiders.contains(asks))
         })
