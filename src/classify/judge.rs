@@ -3,6 +3,8 @@
 //! First every flow gets its direction and the numbers of its hosts, then the context is read from all, then each is
 //! judged once. What is kept of that is small: who wants a flow with everything that can be said of it asks again.
 
+use prefetch_index::prefetch_index;
+
 use crate::catalogue::Catalogue;
 use crate::catalogue::role::RoleSet;
 use crate::classify::collapse::Attempts;
@@ -18,6 +20,7 @@ use crate::classify::judged::Collapse;
 use crate::classify::judged::Host;
 use crate::classify::judged::Judged;
 use crate::classify::judged::Options;
+use crate::classify::judged::Placed;
 use crate::classify::judged::Ruled;
 use crate::classify::judged::Sums;
 use crate::classify::outcome::outcome;
@@ -123,6 +126,58 @@ impl<'a> Judge<'a> {
     /// Every flow with what came of it, in the order they began.
     pub fn rulings(&self) -> impl Iterator<Item = Ruled<'_>> + '_ {
         ahead(&self.flows).enumerate().filter_map(|(number, seen)| self.ruled(number, seen))
+    }
+
+    /// How many flows.
+    pub fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    /// Whose sums every flow belongs to, in the order they began.
+    pub fn placed(&self) -> impl Iterator<Item = Placed> + '_ {
+        let all = self.flows.iter().zip(&self.rulings).enumerate();
+        all.map(|(number, (seen, ruling))| {
+            let collapse = self.collapsed.of(number);
+            // The sums of a scan or flood are added up at once.
+            if collapse.is_some() {
+                self.ahead([None, Some(number + 2 * AHEAD), Some(number + AHEAD)]);
+            }
+            Placed {
+                client: seen.client,
+                server: seen.server,
+                transport: seen.class.transport(),
+                port: seen.port,
+                service: self.answers.get(ruling.answer).and_then(|answer| answer.service),
+                collapse,
+            }
+        })
+    }
+
+    /// The flow of that number and what came of it.
+    #[inline]
+    pub fn ruling(&self, number: usize) -> Option<Ruled<'_>> {
+        self.ruled(number, self.flows.get(number)?)
+    }
+
+    /// Asks for what [`Judge::ruling`] looks at: of the last of three flows in a row what it looks at last.
+    #[inline]
+    pub fn ahead(&self, later: [Option<usize>; 3]) {
+        let [far, middle, near] = later;
+        if let Some(far) = far {
+            prefetch_index(&self.flows, far);
+            prefetch_index(&self.rulings, far);
+        }
+        if let Some(seen) = middle.and_then(|middle| self.flows.get(middle)) {
+            seen.stored.prefetch();
+        }
+        if let Some(seen) = near.and_then(|near| self.flows.get(near)) {
+            seen.stored.prefetch_more();
+        }
     }
 
     /// Every flow with everything that is to be said of it, in the order they began.

@@ -218,20 +218,16 @@ impl Past {
 }
 
 /// Findings while flows are added.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Gathered {
     places: HashMap<Story, usize, RandomState>,
     groups: Vec<(Story, Group)>,
 }
 
 impl Gathered {
-    /// Begins with what was found of flows that are kept no more; `row` is where a pair counts them.
-    pub(crate) fn after(past: &Past, row: impl Fn(&Story, ServiceKey) -> Option<RowPlace>) -> Self {
-        let placed = |(story, group): &(Story, Group)| {
-            let row = row(story, group.service).unwrap_or(RowPlace::NONE);
-            (*story, Group { row, ..group.clone() })
-        };
-        Self { places: past.0.places.clone(), groups: past.0.groups.iter().map(placed).collect() }
+    /// Begins with what was found of flows that are kept no more.
+    pub(crate) fn after(past: &Past) -> Self {
+        past.0.clone()
     }
 
     /// Adds a flow, if there is something to say of it; `row` is where its pair counts it.
@@ -291,8 +287,11 @@ impl Gathered {
         dated: bool,
     ) -> Findings<'a> {
         let told = self.groups.into_iter().map(|(story, mut group)| {
-            if let Some(row) = pairs.row(group.row) {
-                (group.service, group.worked) = (row.key.service, Worked::of(row));
+            let known = || pairs.find([story.client, story.server], story.transport, group.service);
+            let place = if group.row == RowPlace::NONE { known() } else { Some(group.row) };
+            if let Some(row) = place.and_then(|place| pairs.row(place)) {
+                group.service = pairs.kind(row).map_or(group.service, |(_, service)| service);
+                group.worked = Worked::of(row);
             }
             (story, Body::Flows(group))
         });

@@ -146,8 +146,10 @@ pub(crate) fn ranges(
     for pair in pairs.iter() {
         let (Party::One(client), Party::One(server)) = (pair.client, pair.server) else { continue };
         let tallies = || {
-            let over = |place| Some((pairs.row(place)?.key.transport, place));
-            pair.places().filter_map(over).flat_map(|(over, place)| exercised.at(place).map(move |tally| (over, tally)))
+            let over = |place| Some((pairs.transport(place)?, place));
+            pair.places()
+                .filter_map(over)
+                .flat_map(|(over, place)| exercised.at(place).iter().map(move |tally| (over, tally)))
         };
         if !tallies().any(|(_, tally)| tally.signs.worked + tally.signs.failed + tally.signs.cut > 0) {
             continue;

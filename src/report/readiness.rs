@@ -370,7 +370,7 @@ pub(crate) fn readiness(seen: &Seen<'_, '_>, fits: &mut Fits<'_>) -> Readiness {
 fn shows(seen: &Seen<'_, '_>, pair: Pair<'_>, client: Addr, server: Addr) -> BTreeMap<RowId, Shows> {
     let mut all: BTreeMap<RowId, Shows> = BTreeMap::new();
     for place in pair.places() {
-        let Some(transport) = seen.pairs.row(place).map(|row| row.key.transport) else { continue };
+        let Some(transport) = seen.pairs.transport(place) else { continue };
         for tally in seen.exercised.at(place) {
             let mut add = |row: RowId| all.entry(row).or_default().add(transport, tally);
             if tally.basis == Basis::NoAnswerDue {
