@@ -145,7 +145,8 @@ impl<'a> Judge<'a> {
             let collapse = self.collapsed.of(number);
             // The sums of a scan or flood are added up at once.
             if collapse.is_some() {
-                self.ahead([None, Some(number + 2 * AHEAD), Some(number + AHEAD)]);
+                self.ask_for_entry(number + 2 * AHEAD);
+                self.ask_for_detail(number + AHEAD);
             }
             Placed {
                 client: seen.client,
@@ -164,18 +165,25 @@ impl<'a> Judge<'a> {
         self.ruled(number, self.flows.get(number)?)
     }
 
-    /// Asks for what [`Judge::ruling`] looks at: of the last of three flows in a row what it looks at last.
+    /// Asks memory for what [`Judge::ruling`] looks at first.
     #[inline]
-    pub fn ahead(&self, later: [Option<usize>; 3]) {
-        let [far, middle, near] = later;
-        if let Some(far) = far {
-            prefetch_index(&self.flows, far);
-            prefetch_index(&self.rulings, far);
-        }
-        if let Some(seen) = middle.and_then(|middle| self.flows.get(middle)) {
+    pub(crate) fn ask_for(&self, number: usize) {
+        prefetch_index(&self.flows, number);
+        prefetch_index(&self.rulings, number);
+    }
+
+    /// Asks for what it looks at then.
+    #[inline]
+    pub(crate) fn ask_for_entry(&self, number: usize) {
+        if let Some(seen) = self.flows.get(number) {
             seen.stored.prefetch();
         }
-        if let Some(seen) = near.and_then(|near| self.flows.get(near)) {
+    }
+
+    /// Asks for what it looks at last.
+    #[inline]
+    pub(crate) fn ask_for_detail(&self, number: usize) {
+        if let Some(seen) = self.flows.get(number) {
             seen.stored.prefetch_more();
         }
     }

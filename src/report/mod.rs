@@ -144,8 +144,14 @@ pub(crate) trait Flows {
     /// The frames that show what became of it.
     fn frames(&self, number: u32) -> Option<Frames>;
 
-    /// Asks for what [`Flows::ruled`] will look at: what it looks at last of the last.
-    fn ahead(&self, _later: [Option<u32>; 3]) {}
+    /// Asks memory for what [`Flows::ruled`] looks at first.
+    fn ask_for(&self, _number: u32) {}
+
+    /// Asks for what it looks at then.
+    fn ask_for_sums(&self, _number: u32) {}
+
+    /// Asks for what it looks at last.
+    fn ask_for_more(&self, _number: u32) {}
 }
 
 impl Flows for Judge<'_> {
@@ -169,8 +175,19 @@ impl Flows for Judge<'_> {
         self.frames(number as usize)
     }
 
-    fn ahead(&self, later: [Option<u32>; 3]) {
-        self.ahead(later.map(|number| number.map(|number| number as usize)));
+    #[inline]
+    fn ask_for(&self, number: u32) {
+        self.ask_for(number as usize);
+    }
+
+    #[inline]
+    fn ask_for_sums(&self, number: u32) {
+        self.ask_for_entry(number as usize);
+    }
+
+    #[inline]
+    fn ask_for_more(&self, number: u32) {
+        self.ask_for_detail(number as usize);
     }
 }
 
@@ -204,6 +221,7 @@ impl<F: Flows> Told<'_, F> {
             self.stale.look(&judged, self.endpoints);
             self.findings.add(row, &judged);
         }
+        self.findings.end_pair();
     }
 }
 

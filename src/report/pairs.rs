@@ -605,7 +605,7 @@ impl Pairs {
                 row = Row { ends, service, ..part };
             }
             for item in own {
-                flows.ahead([3, 2, 1].map(|steps| gathered.flow(at + steps * AHEAD)));
+                gathered.ask_ahead(at, flows);
                 at += 1;
                 match gathered.source(item) {
                     Source::Flow(number) => {
@@ -707,7 +707,16 @@ impl Pairs {
 
     /// The pairs, gravest first, then by client and server.
     pub fn iter(&self) -> impl Iterator<Item = Pair<'_>> {
-        self.spans.iter().map(|span| Pair {
+        self.spans.iter().map(|span| self.pair(span))
+    }
+
+    /// The pair at a place of the order.
+    pub(crate) fn get(&self, place: usize) -> Option<Pair<'_>> {
+        self.spans.get(place).map(|span| self.pair(span))
+    }
+
+    fn pair(&self, span: &Span) -> Pair<'_> {
+        Pair {
             client: self.party(span.ends.client),
             server: self.party(span.ends.server),
             worst: span.worst,
@@ -715,7 +724,7 @@ impl Pairs {
             from: span.from,
             rows: self.rows.get(span.from as usize..span.to as usize).unwrap_or_default(),
             pairs: self,
-        })
+        }
     }
 
     /// The services of all pairs.
@@ -874,9 +883,22 @@ impl<'b> Gathered<'b> {
         past.checked_sub(self.pasts.len()).map_or(Source::Past(past), Source::Part)
     }
 
-    /// The number of the flow that stands at a place.
-    fn flow(&self, at: usize) -> Option<u32> {
-        self.items.get(at).map(|item| item.what).filter(|what| (*what as usize) < self.flows)
+    /// Asks for what flows are looked at for which come after a place.
+    #[inline]
+    fn ask_ahead(&self, at: usize, flows: &impl Flows) {
+        let flow = |ahead: usize| {
+            let what = self.items.get(at + ahead)?.what;
+            ((what as usize) < self.flows).then_some(what)
+        };
+        if let Some(number) = flow(3 * AHEAD) {
+            flows.ask_for(number);
+        }
+        if let Some(number) = flow(2 * AHEAD) {
+            flows.ask_for_sums(number);
+        }
+        if let Some(number) = flow(AHEAD) {
+            flows.ask_for_more(number);
+        }
     }
 
     /// Brings the items in the order of the report. The hosts that occur, and the services.
