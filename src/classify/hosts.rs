@@ -16,6 +16,12 @@ impl HostId {
         Self(u32::try_from(place + 1).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX))
     }
 
+    /// The number.
+    #[inline]
+    pub(crate) fn number(self) -> u32 {
+        self.0.get()
+    }
+
     /// The place in a list with an item for each host.
     #[inline]
     pub fn index(self) -> usize {
@@ -26,7 +32,9 @@ impl HostId {
 /// Every host that was met, numbered in the order of their first mention. At most 2^32.
 #[derive(Debug, Default)]
 pub struct Hosts {
-    numbers: HashMap<Addr, HostId, RandomState>,
+    /// By the 32 bits of IPv4 addresses: a scan names millions of them.
+    v4: HashMap<u32, HostId, RandomState>,
+    v6: HashMap<Addr, HostId, RandomState>,
     addrs: Vec<Addr>,
 }
 
@@ -35,7 +43,10 @@ impl Hosts {
     #[inline]
     pub fn number(&mut self, addr: Addr) -> HostId {
         let next = HostId::at(self.addrs.len());
-        let number = *self.numbers.entry(addr).or_insert(next);
+        let number = match addr.as_v4_bits() {
+            Some(bits) => *self.v4.entry(bits).or_insert(next),
+            None => *self.v6.entry(addr).or_insert(next),
+        };
         if number == next {
             self.addrs.push(addr);
         }
@@ -44,7 +55,10 @@ impl Hosts {
 
     /// The number of a host, if it has one.
     pub fn find(&self, addr: Addr) -> Option<HostId> {
-        self.numbers.get(&addr).copied()
+        match addr.as_v4_bits() {
+            Some(bits) => self.v4.get(&bits).copied(),
+            None => self.v6.get(&addr).copied(),
+        }
     }
 
     /// The address of a host; that of nobody if the number is not of this list.

@@ -209,13 +209,11 @@ impl Exercised {
         }
         let start = *self.starts.last()? as usize;
         let is_it = |tally: &Tally| tally.basis == basis && (Rc::ptr_eq(&tally.rows, rows) || tally.rows == *rows);
-        let at = match self.tallies.get(start..)?.iter().position(is_it) {
-            Some(at) => start + at,
-            None => {
-                self.tallies.push(Tally::new(Rc::clone(rows), basis, port));
-                self.tallies.len() - 1
-            }
-        };
+        let known = self.tallies.get(start..)?.iter().position(is_it);
+        let at = known.map_or(self.tallies.len(), |at| start + at);
+        if known.is_none() {
+            self.tallies.push(Tally::new(Rc::clone(rows), basis, port));
+        }
         self.tallies.get_mut(at)
     }
 }

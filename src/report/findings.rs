@@ -241,7 +241,7 @@ impl Gathered {
         if self.groups.len() > self.ended {
             self.places.clear();
             let own = self.groups.get_mut(self.ended..).unwrap_or_default();
-            own.sort_unstable_by(|(one, _), (next, _)| one.cmp(next));
+            own.sort_unstable_by_key(|(story, _)| *story);
             self.ended = self.groups.len();
         }
     }

@@ -861,16 +861,12 @@ impl<'b> Gathered<'b> {
 
     /// Adds a flow of a scan or flood.
     fn add_part(&mut self, key: RowKey, ruled: Option<Ruled<'_>>, first_part: usize) {
-        let place = match self.part_of.get(&key) {
-            Some(place) => *place,
-            None => {
-                let place = self.parts.len();
-                self.part_of.insert(key, place);
-                self.push(key, first_part + place);
-                self.parts.push(Some(Row::new(Ends { client: MANY, server: MANY }, 0)));
-                place
-            }
-        };
+        let next = self.parts.len();
+        let place = *self.part_of.entry(key).or_insert(next);
+        if place == next {
+            self.push(key, first_part + place);
+            self.parts.push(Some(Row::new(Ends { client: MANY, server: MANY }, 0)));
+        }
         if let (Some(Some(row)), Some(ruled)) = (self.parts.get_mut(place), ruled) {
             row.add(&ruled, key.transport.has_ports() && key.service != ServiceKey::Many);
         }
