@@ -130,6 +130,7 @@ pub(crate) struct Collapsed {
     pub(crate) all: Vec<Collapse>,
     /// By the number of the flow, from 1; 0 = none. Empty if there are no collapses.
     part_of: Vec<u32>,
+    summing: Summing,
 }
 
 impl Collapsed {
@@ -140,6 +141,7 @@ impl Collapsed {
         collapsed.scans(attempts, may_scan, limit::SCAN_DISTINCT, Common::Target);
         collapsed.scans(attempts, may_scan, limit::SCAN_DISTINCT, Common::Port);
         collapsed.scans(attempts, may_scan, limit::SCAN_DISTINCT_ANYWHERE, Common::Nothing);
+        collapsed.summing = Summing::default();
         collapsed
     }
 
@@ -166,7 +168,7 @@ impl Collapsed {
     }
 
     fn add(&mut self, kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) {
-        self.all.push(summary(kind, attempts, members));
+        self.all.push(self.summing.of(kind, attempts, members));
         self.part_of.resize(attempts.flows.len(), 0);
         let number = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
         for member in members {
@@ -291,58 +293,91 @@ fn dense(attempts: Attempts<'_>, members: &[u32], distinct: usize) -> bool {
     false
 }
 
-/// What members have in common, and their sums. They are in order of time.
-fn summary(kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) -> Collapse {
-    let (mut clients, mut servers, mut ports) = (Vec::new(), Vec::new(), Vec::new());
-    let mut outcomes: Vec<(Outcome, u64)> = Vec::new();
-    let mut tries = 0;
-    for (at, (seen, ruling)) in attempts.of(members).enumerate() {
-        if let Some((later, _)) = members.get(at + AHEAD).and_then(|number| attempts.at(*number)) {
-            later.stored.prefetch();
-        }
-        // Most have one or two of these in common: then there is nothing to sort.
-        add_other(&mut clients, seen.client);
-        add_other(&mut servers, seen.server);
-        add_other(&mut ports, (seen.class.transport(), seen.port));
-        match outcomes.iter_mut().find(|(outcome, _)| *outcome == ruling.outcome) {
-            Some((_, count)) => *count += 1,
-            None => outcomes.push((ruling.outcome, 1)),
-        }
-        tries += seen.tries();
+/// Tells what was met before in the same round, by its place in some list.
+#[derive(Debug, Default)]
+struct Met {
+    round: u32,
+    /// The last round in which each was met.
+    rounds: Vec<u32>,
+    /// How many were met in this one.
+    count: u64,
+}
+
+impl Met {
+    fn begin(&mut self) {
+        self.round += 1;
+        self.count = 0;
     }
-    let [clients, servers] = [clients, servers].map(|all| distinct(all.into_iter()));
-    let ports = distinct(ports.into_iter());
-    let outcome = outcomes.iter().max_by_key(|(outcome, count)| (*count, std::cmp::Reverse(*outcome)));
-    let chosen = || members.iter().filter_map(|number| attempts.at(*number)).map(|(seen, _)| seen);
-    let last = chosen().next_back();
-    let mut frames = Frames::default();
-    for seen in chosen().take(5).chain(last) {
-        frames.add(seen.stored.order().1);
-    }
-    Collapse {
-        kind,
-        client: only(&clients).map(|host| attempts.hosts.addr(host)),
-        server: only(&servers).map(|host| attempts.hosts.addr(host)),
-        transport: chosen().next().map_or(Transport::Tcp, |seen| seen.class.transport()),
-        port: only(&ports).map(|(_, port)| port),
-        outcome: outcome.map_or(Outcome::Unknown, |(outcome, _)| *outcome),
-        confidence: Confidence::Probable,
-        flows: members.len() as u64,
-        folded: 0,
-        attempts: tries,
-        sources: clients.len() as u64,
-        targets: servers.len() as u64,
-        ports: ports.len() as u64,
-        first: chosen().next().map(|seen| seen.stored.first()).unwrap_or_default(),
-        last: last.map(|seen| seen.stored.first()).unwrap_or_default(),
-        frames,
+
+    fn add(&mut self, place: usize) {
+        if self.rounds.len() <= place {
+            self.rounds.resize(place + 1, 0);
+        }
+        if let Some(round) = self.rounds.get_mut(place)
+            && *round != self.round
+        {
+            *round = self.round;
+            self.count += 1;
+        }
     }
 }
 
-/// Adds what is not the same as the one before.
-fn add_other<T: PartialEq>(all: &mut Vec<T>, next: T) {
-    if all.last() != Some(&next) {
-        all.push(next);
+/// What members have in common, and their sums.
+#[derive(Debug, Default)]
+struct Summing {
+    clients: Met,
+    servers: Met,
+    ports: Met,
+}
+
+impl Summing {
+    /// Members are in order of time.
+    fn of(&mut self, kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) -> Collapse {
+        let Self { clients, servers, ports } = self;
+        for met in [&mut *clients, servers, ports] {
+            met.begin();
+        }
+        let mut outcomes: Vec<(Outcome, u64)> = Vec::new();
+        let mut tries = 0;
+        for (at, (seen, ruling)) in attempts.of(members).enumerate() {
+            if let Some((later, _)) = members.get(at + AHEAD).and_then(|number| attempts.at(*number)) {
+                later.stored.prefetch();
+            }
+            clients.add(seen.client.index());
+            servers.add(seen.server.index());
+            ports.add(seen.class.port_place(seen.port));
+            match outcomes.iter_mut().find(|(outcome, _)| *outcome == ruling.outcome) {
+                Some((_, count)) => *count += 1,
+                None => outcomes.push((ruling.outcome, 1)),
+            }
+            tries += seen.tries();
+        }
+        let outcome = outcomes.iter().max_by_key(|(outcome, count)| (*count, std::cmp::Reverse(*outcome)));
+        let chosen = || members.iter().filter_map(|number| attempts.at(*number)).map(|(seen, _)| seen);
+        let (first, last) = (chosen().next(), chosen().next_back());
+        let mut frames = Frames::default();
+        for seen in chosen().take(5).chain(last) {
+            frames.add(seen.stored.order().1);
+        }
+        let only = |met: &Met| first.filter(|_| met.count == 1);
+        Collapse {
+            kind,
+            client: only(clients).map(|seen| attempts.hosts.addr(seen.client)),
+            server: only(servers).map(|seen| attempts.hosts.addr(seen.server)),
+            transport: first.map_or(Transport::Tcp, |seen| seen.class.transport()),
+            port: only(ports).map(|seen| seen.port),
+            outcome: outcome.map_or(Outcome::Unknown, |(outcome, _)| *outcome),
+            confidence: Confidence::Probable,
+            flows: members.len() as u64,
+            folded: 0,
+            attempts: tries,
+            sources: clients.count,
+            targets: servers.count,
+            ports: ports.count,
+            first: first.map(|seen| seen.stored.first()).unwrap_or_default(),
+            last: last.map(|seen| seen.stored.first()).unwrap_or_default(),
+            frames,
+        }
     }
 }
 
@@ -352,12 +387,4 @@ fn distinct<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
     all.sort_unstable();
     all.dedup();
     all
-}
-
-/// The one of these, if there is but one.
-fn only<T: Copy>(all: &[T]) -> Option<T> {
-    match all {
-        [one] => Some(*one),
-        _ => None,
-    }
 }

@@ -1,9 +1,11 @@
 //! Hosts by number: an address is looked up once, and what is known of its host stands in plain lists from then on.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::num::NonZeroU32;
 
 use foldhash::quality::RandomState;
+use prefetch_index::prefetch_index;
 
 use crate::model::addr::Addr;
 
@@ -32,8 +34,7 @@ impl HostId {
 /// Every host that was met, numbered in the order of their first mention. At most 2^32.
 #[derive(Debug, Default)]
 pub struct Hosts {
-    /// By the 32 bits of IPv4 addresses: a scan names millions of them.
-    v4: HashMap<u32, HostId, RandomState>,
+    v4: V4,
     v6: HashMap<Addr, HostId, RandomState>,
     addrs: Vec<Addr>,
 }
@@ -44,7 +45,7 @@ impl Hosts {
     pub fn number(&mut self, addr: Addr) -> HostId {
         let next = HostId::at(self.addrs.len());
         let number = match addr.as_v4_bits() {
-            Some(bits) => *self.v4.entry(bits).or_insert(next),
+            Some(bits) => self.v4.number(bits, next),
             None => *self.v6.entry(addr).or_insert(next),
         };
         if number == next {
@@ -53,10 +54,18 @@ impl Hosts {
         number
     }
 
+    /// Asks memory for what tells the number of a host.
+    #[inline]
+    pub(crate) fn prefetch(&self, addr: Addr) {
+        if let Some(bits) = addr.as_v4_bits() {
+            prefetch_index(&self.v4.slots, self.v4.first_slot(bits));
+        }
+    }
+
     /// The number of a host, if it has one.
     pub fn find(&self, addr: Addr) -> Option<HostId> {
         match addr.as_v4_bits() {
-            Some(bits) => self.v4.get(&bits).copied(),
+            Some(bits) => self.v4.find(bits),
             None => self.v6.get(&addr).copied(),
         }
     }
@@ -80,6 +89,69 @@ impl Hosts {
     /// All, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (HostId, Addr)> + '_ {
         (0..).map(HostId::at).zip(self.addrs.iter().copied())
+    }
+}
+
+/// The numbers of IPv4 addresses: a scan names millions of them, so that a place must be small, and known before it is
+/// looked at. Each lies in its slot, or in the next one after it that was free.
+#[derive(Debug, Default)]
+struct V4 {
+    /// None, or a power of two; a quarter of them is free.
+    slots: Vec<(u32, Option<HostId>)>,
+    len: usize,
+    hash: RandomState,
+}
+
+/// Slots of the first addresses.
+const SLOTS_MIN: usize = 1 << 8;
+
+impl V4 {
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "masked to the size")]
+    fn first_slot(&self, bits: u32) -> usize {
+        self.hash.hash_one(bits) as usize & self.slots.len().wrapping_sub(1)
+    }
+
+    /// Where an address lies, or would.
+    #[inline]
+    fn slot(&self, bits: u32) -> usize {
+        let mut at = self.first_slot(bits);
+        while let Some((known, Some(_))) = self.slots.get(at)
+            && *known != bits
+        {
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+        at
+    }
+
+    fn find(&self, bits: u32) -> Option<HostId> {
+        self.slots.get(self.slot(bits)).and_then(|(_, number)| *number)
+    }
+
+    /// The number of an address, which is `next` if it has none yet.
+    #[inline]
+    fn number(&mut self, bits: u32, next: HostId) -> HostId {
+        if self.len >= self.slots.len() / 4 * 3 {
+            self.grow();
+        }
+        let at = self.slot(bits);
+        let Some((place, number)) = self.slots.get_mut(at) else { return next };
+        if number.is_none() {
+            self.len += 1;
+            *place = bits;
+        }
+        *number.get_or_insert(next)
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let slots = vec![(0, None); (2 * self.slots.len()).max(SLOTS_MIN)];
+        for (bits, number) in std::mem::replace(&mut self.slots, slots) {
+            let at = self.slot(bits);
+            if let Some(place) = self.slots.get_mut(at).filter(|_| number.is_some()) {
+                *place = (bits, number);
+            }
+        }
     }
 }
 

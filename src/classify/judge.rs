@@ -326,22 +326,36 @@ impl<'a> Judge<'a> {
 fn see<'a>(tables: &'a [Table], directions: &Directions<'_>, hosts: &mut Hosts) -> Vec<Seen<'a>> {
     let count = tables.iter().map(Table::held).sum();
     let mut flows = Vec::with_capacity(count);
-    for stored in InOrder::of(tables) {
-        let (orig, dir_basis) = directions.of(stored);
-        let key = stored.key();
-        let (client, server) = (key.end(orig), key.end(orig.other()));
-        flows.push(Seen {
-            stored,
-            client: hosts.number(client.addr),
-            server: hosts.number(server.addr),
-            class: directions.classes.of(key.transport, server.port),
-            port: server.port,
-            orig,
-            dir_basis,
-        });
+    let mut order = InOrder::of(tables);
+    let mut some = Vec::with_capacity(AT_ONCE);
+    loop {
+        some.extend(order.by_ref().take(AT_ONCE).map(|stored| {
+            let key = stored.key();
+            hosts.prefetch(key.low);
+            hosts.prefetch(key.high);
+            (stored, key)
+        }));
+        if some.is_empty() {
+            return flows;
+        }
+        for (stored, key) in some.drain(..) {
+            let (orig, dir_basis) = directions.of(stored);
+            let (client, server) = (key.end(orig), key.end(orig.other()));
+            flows.push(Seen {
+                stored,
+                client: hosts.number(client.addr),
+                server: hosts.number(server.addr),
+                class: directions.classes.of(key.transport, server.port),
+                port: server.port,
+                orig,
+                dir_basis,
+            });
+        }
     }
-    flows
 }
+
+/// How many flows wait for their hosts to be found.
+const AT_ONCE: usize = 32;
 
 /// The flows of several tables in one order of time.
 struct InOrder<'a> {
