@@ -169,4 +169,17 @@ mod tests {
         assert_eq!(hosts.find(Addr::v4([10, 0, 0, 3])), None);
         assert_eq!(hosts.iter().collect::<Vec<_>>(), [(numbers[0], one), (numbers[1], two)]);
     }
+
+    #[test]
+    fn many_hosts_keep_their_numbers() {
+        let mut hosts = Hosts::default();
+        let addrs =
+            || (0..1000_u32).map(|bits| Addr::v4_bits(bits << 16)).chain([Addr::v6([1; 16]), Addr::v6([2; 16])]);
+        let numbers: Vec<HostId> = addrs().map(|addr| hosts.number(addr)).collect();
+        assert_eq!(hosts.len(), 1002);
+        for (addr, number) in addrs().zip(numbers) {
+            assert_eq!((hosts.number(addr), hosts.find(addr), hosts.addr(number)), (number, Some(number), addr));
+        }
+        assert_eq!(hosts.find(Addr::v4_bits(1)), None);
+    }
 }

@@ -357,6 +357,9 @@ fn see<'a>(tables: &'a [Table], directions: &Directions<'_>, hosts: &mut Hosts) 
 /// How many flows wait for their hosts to be found.
 const AT_ONCE: usize = 32;
 
+/// What flows sort by: see [`Stored::order`].
+type Order = (Timestamp, FrameId, [FrameId; 2]);
+
 /// The flows of several tables in one order of time.
 struct InOrder<'a> {
     /// What is left of each table.
@@ -364,7 +367,7 @@ struct InOrder<'a> {
     /// The next flow of each.
     heads: Vec<Stored<'a>>,
     /// The same, as they sort: the earliest on top.
-    next: BinaryHeap<Reverse<((Timestamp, FrameId, [FrameId; 2]), usize)>>,
+    next: BinaryHeap<Reverse<(Order, usize)>>,
 }
 
 impl<'a> InOrder<'a> {

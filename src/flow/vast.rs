@@ -186,8 +186,8 @@ impl<T: Pod> Vast<T> {
         }
     }
 
-    /// All values in the order of their numbers, those that were released among them. Whoever goes over several of these
-    /// at once is too much for a processor that guesses what is needed next, so that it is asked for.
+    /// All values in the order of their numbers, those that were released among them. No processor guesses what comes
+    /// next of many such lists at once, so that it is asked for.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         let all = self.chunks.iter().flat_map(|chunk| {
             (0..Chunk::<T>::VALUES).map_while(|place| {
