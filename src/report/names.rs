@@ -217,6 +217,11 @@ impl<'a> Names<'a> {
         self.roles.get(&addr).map_or(&[], Vec::as_slice)
     }
 
+    /// Every host with roles, in order, and why it has them.
+    pub(crate) fn hosts_with_roles(&self) -> impl Iterator<Item = (Addr, &[HostRole])> {
+        self.roles.iter().map(|(host, roles)| (*host, roles.as_slice()))
+    }
+
     /// The roles of a host with all that they imply.
     pub(crate) fn role_set(&self, addr: Addr) -> RoleSet {
         self.sets.get(&addr).copied().unwrap_or_default()

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::catalogue::policy::RowId;
 use crate::catalogue::role::RoleSet;
 use crate::catalogue::service::Ports;
+use crate::classify::judged::HostRole;
 use crate::learn::endpoints::Learned;
 use crate::learn::endpoints::Over;
 use crate::learn::endpoints::Source;
@@ -141,40 +142,48 @@ struct PortSum {
     roles: Vec<(RolesId, u64)>,
 }
 
-/// Hosts whose roles are called the same.
+/// The place of some roles in [`HostRoles`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct RolesId(usize);
 
-/// The roles of the hosts of all pairs.
+/// The roles of the hosts of all pairs. Many hosts have the same.
 struct HostRoles {
-    /// By the host's place, with all that they imply.
-    hosts: Vec<(RoleSet, RolesId)>,
-    words: Vec<String>,
+    /// By the host's place.
+    hosts: Vec<RolesId>,
+    /// With all that they imply, and as one word.
+    all: Vec<(RoleSet, String)>,
 }
 
 impl HostRoles {
+    /// Of hosts in order.
     fn of(hosts: &[Addr], names: &Names<'_>) -> Self {
-        let mut known: HashMap<String, RolesId, RandomState> = HashMap::default();
-        let mut words = Vec::new();
-        let mut called = |word: Cow<'static, str>| {
-            if let Some(id) = known.get(word.as_ref()) {
-                return *id;
+        let mut known: Vec<&[HostRole]> = Vec::new();
+        let mut all = Vec::new();
+        let mut with_roles = names.hosts_with_roles().peekable();
+        let roles_of = |host: &Addr| {
+            while with_roles.next_if(|(known, _)| known < host).is_some() {}
+            let roles = with_roles.next_if(|(known, _)| known == host).map_or(&[][..], |(_, roles)| roles);
+            let same = |known: &&[HostRole]| known.iter().map(|role| role.role).eq(roles.iter().map(|role| role.role));
+            let id = known.iter().position(same).unwrap_or(known.len());
+            if id == known.len() {
+                known.push(roles);
+                all.push((names.role_set(*host), role_names(names, *host).into_owned()));
             }
-            let id = RolesId(words.len());
-            words.push(word.clone().into_owned());
-            known.insert(word.into_owned(), id);
-            id
+            RolesId(id)
         };
-        let hosts = hosts.iter().map(|host| (names.role_set(*host), called(role_names(names, *host)))).collect();
-        Self { hosts, words }
+        Self { hosts: hosts.iter().map(roles_of).collect(), all }
     }
 
-    fn at(&self, host: usize) -> (RoleSet, RolesId) {
-        self.hosts.get(host).copied().unwrap_or((RoleSet::EMPTY, RolesId(0)))
+    fn at(&self, host: usize) -> RolesId {
+        self.hosts.get(host).copied().unwrap_or(RolesId(0))
     }
 
-    fn word(&self, id: RolesId) -> String {
-        self.words.get(id.0).cloned().unwrap_or_default()
+    fn set(&self, id: RolesId) -> RoleSet {
+        self.all.get(id.0).map_or(RoleSet::EMPTY, |(set, _)| *set)
+    }
+
+    fn word(&self, id: RolesId) -> &str {
+        self.all.get(id.0).map_or("", |(_, word)| word)
     }
 }
 
@@ -215,8 +224,8 @@ pub(crate) fn ranges(
             continue;
         }
         let Some(gathered) = servers.get_mut(server) else { continue };
-        let ((from, role), (to, _)) = (roles.at(client), roles.at(server));
-        let list = allowing.place((from, to), names, fits);
+        let (from, to) = (roles.at(client), roles.at(server));
+        let list = allowing.place((roles.set(from), roles.set(to)), names, fits);
         for (row, transport) in allowing.lists.get(list).into_iter().flatten() {
             let own = of_transport(gathered, *transport);
             if !own.allowed.contains(&list) {
@@ -251,7 +260,7 @@ pub(crate) fn ranges(
                 own.allowed.push(list);
             }
             if matches!(transport, Transport::Tcp | Transport::Udp) {
-                own.add(role, used.iter().filter(|(over, _)| over == transport).map(|(_, port)| port));
+                own.add(from, used.iter().filter(|(over, _)| over == transport).map(|(_, port)| port));
             }
         }
     }
@@ -332,11 +341,12 @@ impl Gathered {
             worked: sum.worked,
             failed: sum.failed,
             clients: sum.clients,
-            roles: sum.roles.into_iter().map(|(id, clients)| (words.word(id), clients)).collect(),
+            roles: sum.roles.into_iter().map(|(id, clients)| (words.word(id).to_owned(), clients)).collect(),
             interfaces: Vec::new(),
         };
         let mut ports: Vec<RangePort> = self.ports.into_iter().map(port).collect();
-        let roles: BTreeMap<String, [u64; 2]> = self.roles.iter().map(|(id, sums)| (words.word(*id), *sums)).collect();
+        let roles: BTreeMap<String, [u64; 2]> =
+            self.roles.iter().map(|(id, sums)| (words.word(*id).to_owned(), *sums)).collect();
         let ranges = self.rows.iter().flat_map(|id| {
             let row = names.catalogue().row(*id);
             row.ports.iter().copied().filter(move |ports| ports.transport == transport && row.is_range(*ports))

@@ -453,12 +453,16 @@ impl Sheets<'_, '_, '_, '_> {
         let names = self.seen.names;
         let catalogue = names.catalogue();
         let fitting = self.fits.of(names.role_set(client), names.role_set(server));
-        let all: BTreeSet<RowId> = fitting.iter().copied().chain(shows.keys().copied()).collect();
+        let rank = |id: &RowId| Some((self.words.get(id.0 as usize)?.rank?, *id));
+        let mut all: Vec<(usize, RowId)> = fitting.iter().chain(shows.keys()).filter_map(rank).collect();
+        all.sort_unstable();
+        all.dedup();
         let profiles = Rc::clone(&self.profiles);
-        for (rank, (profile, checklist)) in profiles.iter().enumerate() {
+        for own in all.chunk_by(|(one, _), (next, _)| one == next) {
+            let Some(&(rank, _)) = own.first() else { continue };
+            let Some((profile, checklist)) = profiles.get(rank) else { continue };
             let wanted = self.seen.wanted.iter().any(|id| id == profile);
-            let is_own = |id: &&RowId| self.words.get(id.0 as usize).is_some_and(|words| words.rank == Some(rank));
-            let own: Vec<(RowId, &Row)> = all.iter().filter(is_own).map(|id| (*id, catalogue.row(*id))).collect();
+            let own: Vec<(RowId, &Row)> = own.iter().map(|(_, id)| (*id, catalogue.row(*id))).collect();
             let tried = |id: &RowId| shows.contains_key(id);
             let names_both = |(id, row): &(RowId, &Row)| is_named(row) && tried(id);
             let needs = own.iter().any(names_both);
