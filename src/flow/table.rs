@@ -165,7 +165,7 @@ impl Table {
         let copy = self.recent.is_copy(likeness, packet.ts().0);
         let Some(entry) = self.entries.get_mut(likely.0) else { return Advance::Unusual { copy } };
         // Since somebody looked, the flow may have been followed by another of the same key.
-        let is_it = entry.is_of(&packet.key(), &self.beside.hosts) && !entry.has(Mark::Superseded);
+        let is_it = entry.is_of(packet, &self.beside.hosts) && !entry.has(Mark::Superseded);
         if copy && is_it && tells_no_more_than_that(packet) {
             self.counters.duplicates += 1;
             entry.set(Mark::Copied);
@@ -303,7 +303,7 @@ impl Table {
     #[inline]
     fn find(&self, packet: &Packet, tag: u32) -> Option<u32> {
         self.slots.find(tag, |index| {
-            self.entries.get(index).is_some_and(|entry| entry.is_of(&packet.key, &self.beside.hosts))
+            self.entries.get(index).is_some_and(|entry| entry.is_of(packet, &self.beside.hosts))
         })
     }
 

@@ -41,7 +41,7 @@ impl Handle {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "it is written where it stays")]
     pub(crate) fn of_plain(outline: Outline, frame: u16) -> Self {
-        Self { outline, frame, beside: 0, shard: shard_of(mix_of_v4(outline.ends())) }
+        Self { outline, frame, beside: 0, shard: shard_of(mix_of_v4(outline.key())) }
     }
 
     /// Of another.
@@ -204,8 +204,8 @@ impl<'a> Worker<'a> {
         if !handle.outline.is_some() {
             return beside.get(usize::from(handle.beside)).map(|packet| self.trail_of(packet)).unwrap_or_default();
         }
-        let ends = handle.outline.ends();
-        Trail::of(handle.outline.words(), mix_of_v4(ends), self.hash.of_v4(ends))
+        let key = handle.outline.key();
+        Trail::of(handle.outline.words(), mix_of_v4(key), self.hash.of_v4(key))
     }
 
     #[inline(never)]
