@@ -84,7 +84,9 @@ impl Outline {
         let (tcp, udp) = (number == protocol::TCP, number == protocol::UDP);
         let (offset, udp_len) = ((rest >> 60) as usize * 4, (numbers >> 48) as usize);
         let whole = (tcp & (offset >= TCP_LEN)) | (udp & (udp_len >= UDP_LEN));
-        if !whole || (tunnel::may_have(ports) && udp && tunnel::of_ports([(ports >> 16) as u16, ports as u16]).is_some()) {
+        if !whole
+            || (tunnel::may_have(ports) && udp && tunnel::of_ports([(ports >> 16) as u16, ports as u16]).is_some())
+        {
             return None;
         }
         let udp = u64::from(udp).wrapping_neg();

@@ -367,9 +367,14 @@ impl Entry {
     pub(crate) fn speech(&self, beside: &Beside) -> u32 {
         match self.kept(beside) {
             Some(detail) => detail.speech,
-            None if self.is_tcp() => 0,
-            None => self.next_seq[0],
+            None => self.speech_within().unwrap_or_default(),
         }
+    }
+
+    /// The same if it stands in the entry itself.
+    #[inline]
+    pub(crate) fn speech_within(&self) -> Option<u32> {
+        (self.marks & DETAILED == 0 && !self.is_tcp()).then_some(self.next_seq[0])
     }
 
     /// Notes the place of what is recognised in its payload; false if there is no room for it in this form.
@@ -448,9 +453,7 @@ impl Entry {
     pub(crate) fn unfold(&self, beside: &Beside) -> Flow {
         let detail = self.detail(beside);
         let carry = beside.carries.get(detail.carry).copied().unwrap_or_default();
-        let join = |high: [u32; 2], low: [u32; 2]| {
-            [0, 1].map(|side: usize| pair(high[side], low[side]))
-        };
+        let join = |high: [u32; 2], low: [u32; 2]| [0, 1].map(|side: usize| pair(high[side], low[side]));
         let opening = self.syns > 0;
         let (began, began_by) = self.began();
         let tcp = self.is_tcp();
