@@ -167,7 +167,10 @@ impl<T: Pod> Vast<T> {
             values.push(T::zeroed());
         }
         self.len += 1;
-        u32::try_from(self.len).unwrap_or(u32::MAX)
+        let number = u32::try_from(self.len).unwrap_or(u32::MAX);
+        // No cache has the place of the next one, and whoever writes there would wait.
+        self.prefetch(number.wrapping_add(1));
+        number
     }
 
     /// Lets a later value have this number, if it is one.
