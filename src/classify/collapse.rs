@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
-use std::hash::Hash;
 
 use foldhash::quality::RandomState;
+use prefetch_index::prefetch_index;
 
 use crate::classify::context::Seen;
-use crate::classify::hosts::HostId;
 use crate::classify::hosts::Hosts;
+use crate::classify::judge::AHEAD;
 use crate::classify::judged::Collapse;
 use crate::classify::ruling::Ruling;
 use crate::classify::thresholds as limit;
@@ -41,8 +41,15 @@ impl<'a> Attempts<'a> {
         Some((self.flows.get(number as usize)?, self.rulings.get(number as usize)?))
     }
 
+    /// Some of them. They lie far apart, so that those to come are asked for in time.
     fn of(self, numbers: &[u32]) -> impl Iterator<Item = (&'a Seen<'a>, &'a Ruling)> {
-        numbers.iter().filter_map(move |number| self.at(*number))
+        numbers.iter().enumerate().filter_map(move |(at, number)| {
+            if let Some(later) = numbers.get(at + 2 * AHEAD) {
+                prefetch_index(self.flows, *later as usize);
+                prefetch_index(self.rulings, *later as usize);
+            }
+            self.at(*number)
+        })
     }
 }
 
@@ -60,18 +67,18 @@ impl Sieve {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "masked to the size")]
-    fn place(&self, thing: &impl Hash) -> usize {
+    fn place(&self, thing: u64) -> usize {
         self.hash.hash_one(thing) as usize & (self.counts.len() - 1)
     }
 
-    fn count(&mut self, thing: &impl Hash) {
+    fn count(&mut self, thing: u64) {
         let place = self.place(thing);
         if let Some(count) = self.counts.get_mut(place) {
             *count = count.saturating_add(1);
         }
     }
 
-    fn may_reach(&self, thing: &impl Hash, number: usize) -> bool {
+    fn may_reach(&self, thing: u64, number: usize) -> bool {
         self.counts.get(self.place(thing)).is_some_and(|count| usize::from(*count) >= number)
     }
 
@@ -80,12 +87,41 @@ impl Sieve {
     }
 }
 
-/// One source, and its target or the port that it asks of any target, if that is one.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Group {
-    client: HostId,
-    server: Option<HostId>,
-    port: Option<(Transport, u16)>,
+/// What the flows of a scan have in common beside their source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Common {
+    Target,
+    Port,
+    Nothing,
+}
+
+impl Common {
+    /// A number that flows with this in common share, and no others.
+    fn number(self, seen: &Seen<'_>) -> u64 {
+        let rest = match self {
+            Self::Target => seen.server.number(),
+            Self::Port => port_number(seen),
+            Self::Nothing => 0,
+        };
+        u64::from(seen.client.number()) << 32 | u64::from(rest)
+    }
+
+    /// By what scans are told in order.
+    fn order(self, seen: &Seen<'_>, hosts: &Hosts) -> (Addr, Option<Addr>, Option<(Transport, u16)>) {
+        let target = (self == Self::Target).then(|| hosts.addr(seen.server));
+        let port = (self == Self::Port).then(|| (seen.class.transport(), seen.port));
+        (hosts.addr(seen.client), target, port)
+    }
+}
+
+/// A port and its transport in one number.
+fn port_number(seen: &Seen<'_>) -> u32 {
+    u32::from(seen.class.transport() as u8) << 16 | u32::from(seen.port)
+}
+
+/// The same with the server.
+fn service_number(seen: &Seen<'_>) -> u64 {
+    u64::from(seen.server.number()) << 32 | u64::from(port_number(seen))
 }
 
 /// The collapses, and for each flow which one it is part of.
@@ -94,6 +130,7 @@ pub(crate) struct Collapsed {
     pub(crate) all: Vec<Collapse>,
     /// By the number of the flow, from 1; 0 = none. Empty if there are no collapses.
     part_of: Vec<u32>,
+    summing: Summing,
 }
 
 impl Collapsed {
@@ -101,15 +138,10 @@ impl Collapsed {
     pub(crate) fn find(attempts: Attempts<'_>, may_scan: &dyn Fn(Addr) -> bool) -> Self {
         let mut collapsed = Self::default();
         collapsed.floods(attempts);
-        let one_target = |seen: &Seen<'_>| Group { client: seen.client, server: Some(seen.server), port: None };
-        collapsed.scans(attempts, may_scan, limit::SCAN_DISTINCT, one_target);
-        let one_port = |seen: &Seen<'_>| {
-            let port = Some((seen.class.transport(), seen.port));
-            Group { client: seen.client, server: None, port }
-        };
-        collapsed.scans(attempts, may_scan, limit::SCAN_DISTINCT, one_port);
-        let anything = |seen: &Seen<'_>| Group { client: seen.client, server: None, port: None };
-        collapsed.scans(attempts, may_scan, limit::SCAN_DISTINCT_ANYWHERE, anything);
+        collapsed.scans(attempts, may_scan, limit::SCAN_DISTINCT, Common::Target);
+        collapsed.scans(attempts, may_scan, limit::SCAN_DISTINCT, Common::Port);
+        collapsed.scans(attempts, may_scan, limit::SCAN_DISTINCT_ANYWHERE, Common::Nothing);
+        collapsed.summing = Summing::default();
         collapsed
     }
 
@@ -136,7 +168,7 @@ impl Collapsed {
     }
 
     fn add(&mut self, kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) {
-        self.all.push(summary(kind, attempts, members));
+        self.all.push(self.summing.of(kind, attempts, members));
         self.part_of.resize(attempts.flows.len(), 0);
         let number = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
         for member in members {
@@ -148,23 +180,25 @@ impl Collapsed {
 
     fn floods(&mut self, attempts: Attempts<'_>) {
         let mut sieve = Sieve::new(attempts.flows.len());
-        let service = |seen: &Seen<'_>| (seen.server, seen.class.transport(), seen.port);
         for (_, seen, _) in attempts.all().filter(|(_, _, ruling)| ruling.half_open) {
-            sieve.count(&service(seen));
+            sieve.count(service_number(seen));
         }
         if !sieve.any_reaches(limit::FLOOD_PER_SECOND) {
             return;
         }
-        let mut suspects: Map<(HostId, Transport, u16), Vec<u32>> = Map::default();
+        let mut suspects: Map<u64, Vec<u32>> = Map::default();
         for (number, seen, _) in attempts.all() {
             let floods = matches!(seen.class.transport(), Transport::Tcp | Transport::Udp);
-            if floods && sieve.may_reach(&service(seen), limit::FLOOD_PER_SECOND) {
-                suspects.entry(service(seen)).or_default().push(number);
+            if floods && sieve.may_reach(service_number(seen), limit::FLOOD_PER_SECOND) {
+                suspects.entry(service_number(seen)).or_default().push(number);
             }
         }
-        let mut suspects: Vec<_> = suspects.into_iter().collect();
-        suspects
-            .sort_unstable_by_key(|((server, transport, port), _)| (attempts.hosts.addr(*server), *transport, *port));
+        let service = |(_, all): (u64, Vec<u32>)| {
+            let (seen, _) = attempts.at(*all.first()?)?;
+            Some(((attempts.hosts.addr(seen.server), seen.class.transport(), seen.port), all))
+        };
+        let mut suspects: Vec<_> = suspects.into_iter().filter_map(service).collect();
+        suspects.sort_unstable_by_key(|(service, _)| *service);
         for ((_, transport, _), all) in suspects {
             let Some((first, last)) = crowded(attempts, &all) else { continue };
             let during = |seen: &Seen<'_>| (first..=last).contains(&seen.stored.first());
@@ -183,28 +217,22 @@ impl Collapsed {
         }
     }
 
-    /// One source and so many distinct ports of targets; `group` says what else they have in common.
-    fn scans(
-        &mut self,
-        attempts: Attempts<'_>,
-        may_scan: &dyn Fn(Addr) -> bool,
-        distinct: usize,
-        group: impl Fn(&Seen<'_>) -> Group,
-    ) {
+    /// One source and so many distinct ports of targets; `common` says what else they have in common.
+    fn scans(&mut self, attempts: Attempts<'_>, may_scan: &dyn Fn(Addr) -> bool, distinct: usize, common: Common) {
         let mut sieve = Sieve::new(attempts.flows.len());
         for (number, seen, ruling) in attempts.all() {
             if ruling.failed && self.is_free(number) {
-                sieve.count(&group(seen));
+                sieve.count(common.number(seen));
             }
         }
         if !sieve.any_reaches(distinct) {
             return;
         }
         // How many flows in all, and those that failed.
-        let mut groups: Map<Group, (u64, Vec<u32>)> = Map::default();
+        let mut groups: Map<u64, (u64, Vec<u32>)> = Map::default();
         for (number, seen, ruling) in attempts.all() {
-            let key = group(seen);
-            if sieve.may_reach(&key, distinct) && self.is_free(number) {
+            let key = common.number(seen);
+            if sieve.may_reach(key, distinct) && self.is_free(number) {
                 let (total, failing) = groups.entry(key).or_default();
                 *total += 1;
                 if ruling.failed {
@@ -212,13 +240,15 @@ impl Collapsed {
                 }
             }
         }
-        groups.retain(|_, (_, failing)| failing.len() >= distinct);
-        let mut groups: Vec<_> = groups.into_iter().collect();
-        let addr = |host| attempts.hosts.addr(host);
-        groups.sort_unstable_by_key(|(key, _)| (addr(key.client), key.server.map(addr), key.port));
-        for (key, (total, failing)) in groups {
-            let mostly_failing = failing.len() as u64 * 100 >= total * limit::SCAN_FAILING_PERCENT;
-            if mostly_failing && !may_scan(addr(key.client)) && dense(attempts, &failing, distinct) {
+        let suspect = |(total, failing): (u64, Vec<u32>)| {
+            let (seen, _) = attempts.at(*failing.first()?)?;
+            let enough = failing.len() >= distinct && failing.len() as u64 * 100 >= total * limit::SCAN_FAILING_PERCENT;
+            enough.then(|| (common.order(seen, attempts.hosts), failing))
+        };
+        let mut suspects: Vec<_> = groups.into_values().filter_map(suspect).collect();
+        suspects.sort_unstable_by_key(|(order, _)| *order);
+        for ((client, ..), failing) in suspects {
+            if !may_scan(client) && dense(attempts, &failing, distinct) {
                 self.add(FindingKind::Scan, attempts, &failing);
             }
         }
@@ -242,18 +272,17 @@ fn crowded(attempts: Attempts<'_>, members: &[u32]) -> Option<(Timestamp, Timest
 /// Whether so many distinct ports of targets fall within one window. Members are in order of time.
 fn dense(attempts: Attempts<'_>, members: &[u32], distinct: usize) -> bool {
     let window = u64::try_from(limit::SCAN_WINDOW.as_nanos()).unwrap_or(u64::MAX);
-    let mut inside: Map<(HostId, Transport, u16), usize> = Map::default();
-    let what = |seen: &Seen<'_>| (seen.server, seen.class.transport(), seen.port);
+    let mut inside: Map<u64, usize> = Map::default();
     let mut oldest = attempts.of(members).peekable();
     for (seen, _) in attempts.of(members) {
-        *inside.entry(what(seen)).or_default() += 1;
+        *inside.entry(service_number(seen)).or_default() += 1;
         let left =
             |(old, _): &(&Seen<'_>, &Ruling)| seen.stored.first().0.saturating_sub(old.stored.first().0) > window;
         while let Some((old, _)) = oldest.next_if(left) {
-            if let Some(count) = inside.get_mut(&what(old)) {
+            if let Some(count) = inside.get_mut(&service_number(old)) {
                 *count -= 1;
                 if *count == 0 {
-                    inside.remove(&what(old));
+                    inside.remove(&service_number(old));
                 }
             }
         }
@@ -264,42 +293,91 @@ fn dense(attempts: Attempts<'_>, members: &[u32], distinct: usize) -> bool {
     false
 }
 
-/// What members have in common, and their sums. They are in order of time.
-fn summary(kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) -> Collapse {
-    let chosen = || attempts.of(members).map(|(seen, _)| seen);
-    let clients = distinct(chosen().map(|seen| seen.client));
-    let servers = distinct(chosen().map(|seen| seen.server));
-    let ports = distinct(chosen().map(|seen| (seen.class.transport(), seen.port)));
-    let mut outcomes: Vec<(Outcome, u64)> = Vec::new();
-    for (_, ruling) in attempts.of(members) {
-        match outcomes.iter_mut().find(|(outcome, _)| *outcome == ruling.outcome) {
-            Some((_, count)) => *count += 1,
-            None => outcomes.push((ruling.outcome, 1)),
+/// Tells what was met before in the same round, by its place in some list.
+#[derive(Debug, Default)]
+struct Met {
+    round: u32,
+    /// The last round in which each was met.
+    rounds: Vec<u32>,
+    /// How many were met in this one.
+    count: u64,
+}
+
+impl Met {
+    fn begin(&mut self) {
+        self.round += 1;
+        self.count = 0;
+    }
+
+    fn add(&mut self, place: usize) {
+        if self.rounds.len() <= place {
+            self.rounds.resize(place + 1, 0);
+        }
+        if let Some(round) = self.rounds.get_mut(place)
+            && *round != self.round
+        {
+            *round = self.round;
+            self.count += 1;
         }
     }
-    let outcome = outcomes.iter().max_by_key(|(outcome, count)| (*count, std::cmp::Reverse(*outcome)));
-    let mut frames = Frames::default();
-    for seen in chosen().take(5).chain(members.last().and_then(|last| attempts.at(*last)).map(|(seen, _)| seen)) {
-        frames.add(seen.stored.order().1);
-    }
-    let at = |number: Option<&u32>| number.and_then(|number| attempts.at(*number)).map(|(seen, _)| seen.stored.first());
-    Collapse {
-        kind,
-        client: only(&clients).map(|host| attempts.hosts.addr(host)),
-        server: only(&servers).map(|host| attempts.hosts.addr(host)),
-        transport: chosen().next().map_or(Transport::Tcp, |seen| seen.class.transport()),
-        port: only(&ports).map(|(_, port)| port),
-        outcome: outcome.map_or(Outcome::Unknown, |(outcome, _)| *outcome),
-        confidence: Confidence::Probable,
-        flows: members.len() as u64,
-        folded: 0,
-        attempts: chosen().map(Seen::tries).sum(),
-        sources: clients.len() as u64,
-        targets: servers.len() as u64,
-        ports: ports.len() as u64,
-        first: at(members.first()).unwrap_or_default(),
-        last: at(members.last()).unwrap_or_default(),
-        frames,
+}
+
+/// What members have in common, and their sums.
+#[derive(Debug, Default)]
+struct Summing {
+    clients: Met,
+    servers: Met,
+    ports: Met,
+}
+
+impl Summing {
+    /// Members are in order of time.
+    fn of(&mut self, kind: FindingKind, attempts: Attempts<'_>, members: &[u32]) -> Collapse {
+        let Self { clients, servers, ports } = self;
+        for met in [&mut *clients, servers, ports] {
+            met.begin();
+        }
+        let mut outcomes: Vec<(Outcome, u64)> = Vec::new();
+        let mut tries = 0;
+        for (at, (seen, ruling)) in attempts.of(members).enumerate() {
+            if let Some((later, _)) = members.get(at + AHEAD).and_then(|number| attempts.at(*number)) {
+                later.stored.prefetch();
+            }
+            clients.add(seen.client.index());
+            servers.add(seen.server.index());
+            ports.add(seen.class.port_place(seen.port));
+            match outcomes.iter_mut().find(|(outcome, _)| *outcome == ruling.outcome) {
+                Some((_, count)) => *count += 1,
+                None => outcomes.push((ruling.outcome, 1)),
+            }
+            tries += seen.tries();
+        }
+        let outcome = outcomes.iter().max_by_key(|(outcome, count)| (*count, std::cmp::Reverse(*outcome)));
+        let chosen = || members.iter().filter_map(|number| attempts.at(*number)).map(|(seen, _)| seen);
+        let (first, last) = (chosen().next(), chosen().next_back());
+        let mut frames = Frames::default();
+        for seen in chosen().take(5).chain(last) {
+            frames.add(seen.stored.order().1);
+        }
+        let only = |met: &Met| first.filter(|_| met.count == 1);
+        Collapse {
+            kind,
+            client: only(clients).map(|seen| attempts.hosts.addr(seen.client)),
+            server: only(servers).map(|seen| attempts.hosts.addr(seen.server)),
+            transport: first.map_or(Transport::Tcp, |seen| seen.class.transport()),
+            port: only(ports).map(|seen| seen.port),
+            outcome: outcome.map_or(Outcome::Unknown, |(outcome, _)| *outcome),
+            confidence: Confidence::Probable,
+            flows: members.len() as u64,
+            folded: 0,
+            attempts: tries,
+            sources: clients.count,
+            targets: servers.count,
+            ports: ports.count,
+            first: first.map(|seen| seen.stored.first()).unwrap_or_default(),
+            last: last.map(|seen| seen.stored.first()).unwrap_or_default(),
+            frames,
+        }
     }
 }
 
@@ -309,12 +387,4 @@ fn distinct<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
     all.sort_unstable();
     all.dedup();
     all
-}
-
-/// The one of these, if there is but one.
-fn only<T: Copy>(all: &[T]) -> Option<T> {
-    match all {
-        [one] => Some(*one),
-        _ => None,
-    }
 }

@@ -3,6 +3,12 @@
 //! First every flow gets its direction and the numbers of its hosts, then the context is read from all, then each is
 //! judged once. What is kept of that is small: who wants a flow with everything that can be said of it asks again.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+
+use prefetch_index::prefetch_index;
+
 use crate::catalogue::Catalogue;
 use crate::catalogue::role::RoleSet;
 use crate::classify::collapse::Attempts;
@@ -18,6 +24,7 @@ use crate::classify::judged::Collapse;
 use crate::classify::judged::Host;
 use crate::classify::judged::Judged;
 use crate::classify::judged::Options;
+use crate::classify::judged::Placed;
 use crate::classify::judged::Ruled;
 use crate::classify::judged::Sums;
 use crate::classify::outcome::outcome;
@@ -46,6 +53,8 @@ use crate::learn::names::AppError;
 use crate::learn::names::AppErrors;
 use crate::learn::names::Name;
 use crate::model::addr::Addr;
+use crate::model::ids::FrameId;
+use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 
 /// All that is needed to judge any flow of a capture.
@@ -123,6 +132,66 @@ impl<'a> Judge<'a> {
     /// Every flow with what came of it, in the order they began.
     pub fn rulings(&self) -> impl Iterator<Item = Ruled<'_>> + '_ {
         ahead(&self.flows).enumerate().filter_map(|(number, seen)| self.ruled(number, seen))
+    }
+
+    /// How many flows.
+    pub fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    /// Whose sums every flow belongs to, in the order they began.
+    pub fn placed(&self) -> impl Iterator<Item = Placed> + '_ {
+        let all = self.flows.iter().zip(&self.rulings).enumerate();
+        all.map(|(number, (seen, ruling))| {
+            let collapse = self.collapsed.of(number);
+            // The sums of a scan or flood are added up at once.
+            if collapse.is_some() {
+                self.ask_for_entry(number + 2 * AHEAD);
+                self.ask_for_detail(number + AHEAD);
+            }
+            Placed {
+                client: seen.client,
+                server: seen.server,
+                transport: seen.class.transport(),
+                port: seen.port,
+                service: self.answers.get(ruling.answer).and_then(|answer| answer.service),
+                collapse,
+            }
+        })
+    }
+
+    /// The flow of that number and what came of it.
+    #[inline]
+    pub fn ruling(&self, number: usize) -> Option<Ruled<'_>> {
+        self.ruled(number, self.flows.get(number)?)
+    }
+
+    /// Asks memory for what [`Judge::ruling`] looks at first.
+    #[inline]
+    pub(crate) fn ask_for(&self, number: usize) {
+        prefetch_index(&self.flows, number);
+        prefetch_index(&self.rulings, number);
+    }
+
+    /// Asks for what it looks at then.
+    #[inline]
+    pub(crate) fn ask_for_entry(&self, number: usize) {
+        if let Some(seen) = self.flows.get(number) {
+            seen.stored.prefetch();
+        }
+    }
+
+    /// Asks for what it looks at last.
+    #[inline]
+    pub(crate) fn ask_for_detail(&self, number: usize) {
+        if let Some(seen) = self.flows.get(number) {
+            seen.stored.prefetch_more();
+        }
     }
 
     /// Every flow with everything that is to be said of it, in the order they began.
@@ -255,31 +324,89 @@ impl<'a> Judge<'a> {
 
 /// The flows of all tables in the order they began, with the numbers of their hosts.
 fn see<'a>(tables: &'a [Table], directions: &Directions<'_>, hosts: &mut Hosts) -> Vec<Seen<'a>> {
-    // Each table has its flows nearly in order already: the sort finds these runs and merges them.
-    let dated = |stored: Stored<'a>| (stored.first(), stored);
-    let mut order: Vec<(_, Stored<'a>)> = tables.iter().flat_map(Table::flows).map(dated).collect();
-    order.sort_by(|(first, stored), (other_first, other)| {
-        first.cmp(other_first).then_with(|| stored.order().cmp(&other.order()))
-    });
-    let mut flows = Vec::with_capacity(order.len());
-    for (at, (_, stored)) in order.iter().enumerate() {
-        if let Some((_, later)) = order.get(at + AHEAD) {
-            later.prefetch();
+    let count = tables.iter().map(Table::held).sum();
+    let mut flows = Vec::with_capacity(count);
+    let mut order = InOrder::of(tables);
+    let mut some = Vec::with_capacity(AT_ONCE);
+    loop {
+        some.extend(order.by_ref().take(AT_ONCE).map(|stored| {
+            let key = stored.key();
+            hosts.prefetch(key.low);
+            hosts.prefetch(key.high);
+            (stored, key)
+        }));
+        if some.is_empty() {
+            return flows;
         }
-        let (orig, dir_basis) = directions.of(*stored);
-        let key = stored.key();
-        let (client, server) = (key.end(orig), key.end(orig.other()));
-        flows.push(Seen {
-            stored: *stored,
-            client: hosts.number(client.addr),
-            server: hosts.number(server.addr),
-            class: directions.classes.of(key.transport, server.port),
-            port: server.port,
-            orig,
-            dir_basis,
-        });
+        for (stored, key) in some.drain(..) {
+            let (orig, dir_basis) = directions.of(stored);
+            let (client, server) = (key.end(orig), key.end(orig.other()));
+            flows.push(Seen {
+                stored,
+                client: hosts.number(client.addr),
+                server: hosts.number(server.addr),
+                class: directions.classes.of(key.transport, server.port),
+                port: server.port,
+                orig,
+                dir_basis,
+            });
+        }
     }
-    flows
+}
+
+/// How many flows wait for their hosts to be found.
+const AT_ONCE: usize = 32;
+
+/// What flows sort by: see [`Stored::order`].
+type Order = (Timestamp, FrameId, [FrameId; 2]);
+
+/// The flows of several tables in one order of time.
+struct InOrder<'a> {
+    /// What is left of each table.
+    runs: Vec<Box<dyn Iterator<Item = Stored<'a>> + 'a>>,
+    /// The next flow of each.
+    heads: Vec<Stored<'a>>,
+    /// The same, as they sort: the earliest on top.
+    next: BinaryHeap<Reverse<(Order, usize)>>,
+}
+
+impl<'a> InOrder<'a> {
+    fn of(tables: &'a [Table]) -> Self {
+        let mut order = Self { runs: Vec::new(), heads: Vec::new(), next: BinaryHeap::new() };
+        for table in tables {
+            // As a rule flows lie as they began. Where the clock went back, or a place was given again, they do not.
+            let mut run: Box<dyn Iterator<Item = Stored<'a>> + 'a> = if table.flows().map(Stored::order).is_sorted() {
+                Box::new(table.flows())
+            } else {
+                let mut flows: Vec<Stored<'a>> = table.flows().collect();
+                flows.sort_by_key(|stored| stored.order());
+                Box::new(flows.into_iter())
+            };
+            if let Some(head) = run.next() {
+                order.next.push(Reverse((head.order(), order.runs.len())));
+                order.heads.push(head);
+                order.runs.push(run);
+            }
+        }
+        order
+    }
+}
+
+impl<'a> Iterator for InOrder<'a> {
+    type Item = Stored<'a>;
+
+    fn next(&mut self) -> Option<Stored<'a>> {
+        let mut top = self.next.peek_mut()?;
+        let Reverse((order, run)) = &mut *top;
+        let head = self.heads.get_mut(*run)?;
+        let first = *head;
+        if let Some(later) = self.runs.get_mut(*run).and_then(Iterator::next) {
+            (*order, *head) = (later.order(), later);
+        } else {
+            PeekMut::pop(top);
+        }
+        Some(first)
+    }
 }
 
 /// All flows in their order. What lies in the tables of later ones is asked for meanwhile, since the order of time is no
@@ -297,7 +424,7 @@ pub(crate) fn ahead<'f, 'a>(flows: &'f [Seen<'a>]) -> impl Iterator<Item = &'f S
 }
 
 /// How many flows lie between asking for one and looking at it: enough for memory to answer.
-const AHEAD: usize = 8;
+pub(crate) const AHEAD: usize = 8;
 
 fn notes(flow: &Flow, icmp: Option<&IcmpSeen>, verdict: &Verdict, errors: &[AppError]) -> Vec<&'static str> {
     let midway = flow.key.transport == Transport::Tcp && flow.syns == [0, 0];

@@ -132,6 +132,23 @@ pub struct Ruled<'a> {
     pub collapse: Option<usize>,
 }
 
+/// Whose sums a flow belongs to: what can be told without a look at the flow.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    /// The client.
+    pub client: HostId,
+    /// The server.
+    pub server: HostId,
+    /// The transport.
+    pub transport: Transport,
+    /// The server's port.
+    pub port: u16,
+    /// See [`Judged::service`].
+    pub service: Option<ServiceId>,
+    /// See [`Judged::collapse`].
+    pub collapse: Option<usize>,
+}
+
 /// What the sums of host pairs need of a flow. Arrays have the client's place, then the server's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sums {

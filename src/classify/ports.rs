@@ -23,6 +23,12 @@ impl PortClass {
         TRANSPORTS.get((self.0 >> PLACE_BITS) as usize).copied().unwrap_or(Transport::Tcp)
     }
 
+    /// A place for each port of each transport.
+    #[inline]
+    pub(crate) fn port_place(self, port: u16) -> usize {
+        ((self.0 >> PLACE_BITS) as usize) << 16 | usize::from(port)
+    }
+
     fn place(self) -> usize {
         (self.0 & ((1 << PLACE_BITS) - 1)) as usize
     }

@@ -114,10 +114,7 @@ impl Answers {
             },
             payload: known.payload(seen),
             rpc: rpc.likeness(seen, flow, known.about.hosts),
-            internal: [seen.client, seen.server]
-                .map(|host| known.about.hosts.addr(host))
-                .iter()
-                .all(|addr| addr.is_internal()),
+            internal: flow.key.low.is_internal() && flow.key.high.is_internal(),
         };
         if let Some(id) = self.ids.get(&question) {
             return *id;

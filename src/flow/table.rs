@@ -218,6 +218,11 @@ impl Table {
         self.count_unfolded(index, packet, tag)
     }
 
+    /// How many flows it keeps.
+    pub fn held(&self) -> usize {
+        self.entries.held()
+    }
+
     /// All flows, in the order they began (an evicted flow's place goes to a later one).
     pub fn flows(&self) -> impl Iterator<Item = Stored<'_>> {
         self.entries.iter().filter(|entry| !entry.is_vacant()).map(|entry| Stored { table: self, entry })

@@ -15,6 +15,9 @@ const FEW: usize = 512;
 /// Bytes that a processor fetches at a time.
 const CACHE_LINE: usize = 64;
 
+/// How many values lie between asking for one and looking at it.
+const AHEAD: usize = 4;
+
 /// What is asked of the system at a time: one large page.
 const CHUNK_BYTES: usize = 2 << 20;
 
@@ -76,6 +79,19 @@ impl<T: Pod> Chunk<T> {
     }
 
     #[inline]
+    fn prefetch(&self, place: usize) {
+        match self {
+            Self::Mapped(map) => {
+                for line in (0..size_of::<T>()).step_by(CACHE_LINE) {
+                    prefetch_index(map, place * size_of::<T>() + line);
+                }
+            }
+            // So few are at hand anyway.
+            Self::Plain(_) => {}
+        }
+    }
+
+    #[inline]
     fn get_mut(&mut self, place: usize) -> Option<&mut T> {
         match self {
             Self::Mapped(map) => {
@@ -125,15 +141,8 @@ impl<T: Pod> Vast<T> {
     #[inline]
     pub(crate) fn prefetch(&self, number: u32) {
         let place = (number as usize).wrapping_sub(1);
-        let at = place % Chunk::<T>::VALUES;
-        match self.chunks.get(place / Chunk::<T>::VALUES) {
-            Some(Chunk::Mapped(map)) => {
-                for line in (0..size_of::<T>()).step_by(CACHE_LINE) {
-                    prefetch_index(map, at * size_of::<T>() + line);
-                }
-            }
-            // So few are at hand anyway.
-            Some(Chunk::Plain(_)) | None => {}
+        if let Some(chunk) = self.chunks.get(place / Chunk::<T>::VALUES) {
+            chunk.prefetch(place % Chunk::<T>::VALUES);
         }
     }
 
@@ -180,9 +189,15 @@ impl<T: Pod> Vast<T> {
         }
     }
 
-    /// All values in the order of their numbers, those that were released among them.
+    /// All values in the order of their numbers, those that were released among them. No processor guesses what comes
+    /// next of many such lists at once, so that it is asked for.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        let all = self.chunks.iter().flat_map(|chunk| (0..Chunk::<T>::VALUES).map_while(|place| chunk.get(place)));
+        let all = self.chunks.iter().flat_map(|chunk| {
+            (0..Chunk::<T>::VALUES).map_while(|place| {
+                chunk.prefetch(place + AHEAD);
+                chunk.get(place)
+            })
+        });
         all.take(self.len)
     }
 }

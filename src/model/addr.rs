@@ -48,6 +48,13 @@ impl Addr {
         self.0[0] == V4_HIGH && self.0[1] & V4_LOW == V4_LOW
     }
 
+    /// The 32 bits of an IPv4 address, the first byte on top.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the low 32 bits are the IPv4 address")]
+    pub fn as_v4_bits(self) -> Option<u32> {
+        self.is_v4().then_some(self.0[1] as u32)
+    }
+
     /// The two 64-bit halves, for hashing.
     #[inline]
     pub fn halves(self) -> [u64; 2] {
@@ -55,12 +62,10 @@ impl Addr {
     }
 
     /// The same address as the standard library's type.
-    #[expect(clippy::cast_possible_truncation, reason = "the low 32 bits are the IPv4 address")]
     pub fn ip(self) -> IpAddr {
-        if self.is_v4() {
-            IpAddr::V4(Ipv4Addr::from(self.0[1] as u32))
-        } else {
-            IpAddr::V6(Ipv6Addr::from((u128::from(self.0[0]) << 64) | u128::from(self.0[1])))
+        match self.as_v4_bits() {
+            Some(bits) => IpAddr::V4(Ipv4Addr::from(bits)),
+            None => IpAddr::V6(Ipv6Addr::from((u128::from(self.0[0]) << 64) | u128::from(self.0[1]))),
         }
     }
 

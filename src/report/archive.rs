@@ -15,7 +15,6 @@ use crate::model::transport::Transport;
 use crate::report::findings::Past as PastFindings;
 use crate::report::names::Names;
 use crate::report::names::ServiceKey;
-use crate::report::pairs::Pairs;
 use crate::report::pairs::Past as PastRow;
 
 /// Rows that are kept apart. Beyond, a row has many clients.
@@ -82,11 +81,9 @@ impl Archive {
         }
     }
 
-    /// Adds the sums to pairs.
-    pub(crate) fn tell(&self, pairs: &mut Pairs, hosts: &Hosts) {
-        for (key, row) in &self.rows {
-            pairs.add_past(key, row, hosts);
-        }
+    /// The sums, in order.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&PastKey, &PastRow)> {
+        self.rows.iter()
     }
 
     /// The findings.

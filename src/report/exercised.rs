@@ -16,7 +16,7 @@ use crate::report::pairs::RowPlace;
 /// Ports of one tally; further ones are counted.
 const PORTS_MAX: usize = 1024;
 
-/// Stands for no further tally, and for no flow.
+/// Stands for no flow.
 const NONE: u32 = u32::MAX;
 
 /// By what a flow belongs to a row.
@@ -104,7 +104,6 @@ pub(crate) struct Tally {
     more_ports: Vec<PortUse>,
     /// Flows to ports for which there was no room.
     pub(crate) ports_cut: u32,
-    next: u32,
 }
 
 impl Tally {
@@ -117,7 +116,6 @@ impl Tally {
             first_port: PortUse { port, ..PortUse::default() },
             more_ports: Vec::new(),
             ports_cut: 0,
-            next: NONE,
         }
     }
 
@@ -161,16 +159,16 @@ impl Tally {
     }
 }
 
-/// All tallies. What one flow adds costs two steps through lists.
+/// All tallies, row by row.
 #[derive(Debug, Default)]
 pub(crate) struct Exercised {
-    /// For each row of the pairs its latest tally.
-    heads: Vec<u32>,
+    /// For each row of the pairs its first tally. What comes after the last has none.
+    starts: Vec<u32>,
     tallies: Vec<Tally>,
 }
 
 impl Exercised {
-    /// Adds a flow; `place` is where its pair counts it.
+    /// Adds a flow; `place` is where its pair counts it. Places never go back.
     pub(crate) fn add(&mut self, place: RowPlace, ruled: &Ruled<'_>, catalogue: &Catalogue) {
         // A scan's or flood's attempts are counted in a row of many hosts, and tell nothing of one pair.
         if ruled.collapse.is_some() {
@@ -193,38 +191,30 @@ impl Exercised {
             return;
         }
         let port = ruled.sums.port;
-        let at = self.find(place, rows, basis, port);
-        if let Some(tally) = self.tallies.get_mut(at as usize) {
+        if let Some(tally) = self.tally(place, rows, basis, port) {
             tally.count(sign(ruled, basis), port, ruled.number);
         }
     }
 
     /// The tallies of a row of the pairs.
-    pub(crate) fn at(&self, place: RowPlace) -> impl Iterator<Item = &Tally> {
-        let mut next = self.heads.get(place.index()).copied().unwrap_or(NONE);
-        std::iter::from_fn(move || {
-            let tally = self.tallies.get(next as usize)?;
-            next = tally.next;
-            Some(tally)
-        })
+    pub(crate) fn at(&self, place: RowPlace) -> &[Tally] {
+        let start = |place: usize| self.starts.get(place).map_or(self.tallies.len(), |start| *start as usize);
+        self.tallies.get(start(place.index())..start(place.index() + 1)).unwrap_or_default()
     }
 
-    fn find(&mut self, place: RowPlace, rows: &Rc<[RowId]>, basis: Basis, port: u16) -> u32 {
-        if self.heads.len() <= place.index() {
-            self.heads.resize(place.index() + 1, NONE);
+    fn tally(&mut self, place: RowPlace, rows: &Rc<[RowId]>, basis: Basis, port: u16) -> Option<&mut Tally> {
+        if self.starts.len() <= place.index() {
+            let next = u32::try_from(self.tallies.len()).unwrap_or(NONE);
+            self.starts.resize(place.index() + 1, next);
         }
-        let Some(head) = self.heads.get_mut(place.index()) else { return NONE };
-        let mut at = *head;
-        while let Some(tally) = self.tallies.get(at as usize) {
-            if tally.basis == basis && (Rc::ptr_eq(&tally.rows, rows) || tally.rows == *rows) {
-                return at;
-            }
-            at = tally.next;
+        let start = *self.starts.last()? as usize;
+        let is_it = |tally: &Tally| tally.basis == basis && (Rc::ptr_eq(&tally.rows, rows) || tally.rows == *rows);
+        let known = self.tallies.get(start..)?.iter().position(is_it);
+        let at = known.map_or(self.tallies.len(), |at| start + at);
+        if known.is_none() {
+            self.tallies.push(Tally::new(Rc::clone(rows), basis, port));
         }
-        let new = u32::try_from(self.tallies.len()).unwrap_or(NONE);
-        self.tallies.push(Tally { next: *head, ..Tally::new(Rc::clone(rows), basis, port) });
-        *head = new;
-        new
+        self.tallies.get_mut(at)
     }
 }
 

@@ -220,18 +220,30 @@ impl Past {
 /// Findings while flows are added.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
+    /// Where stories stand that flows kept no more told.
+    before: HashMap<Story, usize, RandomState>,
+    /// Where others stand.
     places: HashMap<Story, usize, RandomState>,
     groups: Vec<(Story, Group)>,
+    /// So many of them are of pairs that ended.
+    ended: usize,
 }
 
 impl Gathered {
-    /// Begins with what was found of flows that are kept no more; `row` is where a pair counts them.
-    pub(crate) fn after(past: &Past, row: impl Fn(&Story, ServiceKey) -> Option<RowPlace>) -> Self {
-        let placed = |(story, group): &(Story, Group)| {
-            let row = row(story, group.service).unwrap_or(RowPlace::NONE);
-            (*story, Group { row, ..group.clone() })
-        };
-        Self { places: past.0.places.clone(), groups: past.0.groups.iter().map(placed).collect() }
+    /// Begins with what was found of flows that are kept no more.
+    pub(crate) fn after(past: &Past) -> Self {
+        let Self { places, groups, .. } = &past.0;
+        Self { before: places.clone(), places: HashMap::default(), groups: groups.clone(), ended: groups.len() }
+    }
+
+    /// No more flows of the same two hosts will be added: nobody else tells their stories.
+    pub(crate) fn end_pair(&mut self) {
+        if self.groups.len() > self.ended {
+            self.places.clear();
+            let own = self.groups.get_mut(self.ended..).unwrap_or_default();
+            own.sort_unstable_by_key(|(story, _)| *story);
+            self.ended = self.groups.len();
+        }
     }
 
     /// Adds a flow, if there is something to say of it; `row` is where its pair counts it.
@@ -253,7 +265,8 @@ impl Gathered {
             interface: interface(kind, judged),
         };
         let flow = &judged.flow;
-        let place = *self.places.entry(story).or_insert(self.groups.len());
+        let known = if self.before.is_empty() { None } else { self.before.get(&story).copied() };
+        let place = known.unwrap_or_else(|| *self.places.entry(story).or_insert(self.groups.len()));
         if place == self.groups.len() {
             let group = Group {
                 row,
@@ -291,8 +304,11 @@ impl Gathered {
         dated: bool,
     ) -> Findings<'a> {
         let told = self.groups.into_iter().map(|(story, mut group)| {
-            if let Some(row) = pairs.row(group.row) {
-                (group.service, group.worked) = (row.key.service, Worked::of(row));
+            let known = || pairs.find([story.client, story.server], story.transport, group.service);
+            let place = if group.row == RowPlace::NONE { known() } else { Some(group.row) };
+            if let Some(row) = place.and_then(|place| pairs.row(place)) {
+                group.service = pairs.kind(row).map_or(group.service, |(_, service)| service);
+                group.worked = Worked::of(row);
             }
             (story, Body::Flows(group))
         });
@@ -311,9 +327,15 @@ impl Gathered {
             };
             (story, Body::Whole(collapse.clone()))
         });
-        let mut all: Vec<(Story, Body)> = told.chain(collapsed).chain(absent(endpoints)).collect();
-        all.sort_by_key(|(story, body)| (*story, body.first()));
-        Findings { names, dated, all }
+        let mut all: Vec<(Story, Body)> = told.collect();
+        all.extend(collapsed);
+        all.extend(absent(endpoints));
+        // Pair by pair they are in order but for their kinds: once these are apart, the second sort only looks.
+        let mut by_kind: Vec<(usize, u32)> = all.iter().map(|(story, _)| story.rank).zip(0..).collect();
+        by_kind.sort_unstable();
+        let mut order: Vec<u32> = by_kind.into_iter().map(|(_, place)| place).collect();
+        order.sort_by_key(|place| all.get(*place as usize).map(|(story, body)| (story, body.first())));
+        Findings { names, dated, all, order }
     }
 }
 
@@ -350,41 +372,55 @@ pub struct Findings<'a> {
     names: Names<'a>,
     dated: bool,
     all: Vec<(Story, Body)>,
+    /// Their places, gravest first.
+    order: Vec<u32>,
 }
 
 impl<'a> Findings<'a> {
+    fn ordered(&self) -> impl Iterator<Item = &(Story, Body)> {
+        self.of_places(&self.order)
+    }
+
+    fn of_places(&self, places: &[u32]) -> impl Iterator<Item = &(Story, Body)> {
+        places.iter().filter_map(|place| self.all.get(*place as usize))
+    }
+
     /// Every finding.
     pub fn iter(&self) -> impl Iterator<Item = Finding> {
-        self.all.iter().map(|(story, body)| self.tell(story, body))
+        self.ordered().map(|(story, body)| self.tell(story, body))
     }
 
     /// Those of a kind.
     pub fn of_kind(&self, kind: FindingKind) -> impl Iterator<Item = Finding> {
-        let own = self.all.iter().filter(move |(story, _)| story.kind == kind);
+        let own = self.ordered().filter(move |(story, _)| story.kind == kind);
         own.map(|(story, body)| self.tell(story, body))
     }
 
     /// Those of a kind, pair by pair and transport by transport.
     pub fn pairs_of_kind(&self, kind: FindingKind) -> impl Iterator<Item = OfPair<'_>> {
-        let pair = |story: &Story| (story.kind, story.client, story.server, story.transport);
-        let pairs = self.all.chunk_by(move |(one, _), (next, _)| pair(one) == pair(next));
-        let own = pairs.filter(move |all| all.first().is_some_and(|(story, _)| story.kind == kind));
-        own.map(|all| OfPair { findings: self, all })
+        let pair = |place: &u32| {
+            let (story, _) = self.all.get(*place as usize)?;
+            Some((story.kind, story.client, story.server, story.transport))
+        };
+        let pairs = self.order.chunk_by(move |one, next| pair(one) == pair(next));
+        let own =
+            pairs.filter(move |places| self.of_places(places).next().is_some_and(|(story, _)| story.kind == kind));
+        own.map(|places| OfPair { findings: self, places })
     }
 
     /// The kind of each.
     pub fn kinds(&self) -> impl Iterator<Item = FindingKind> {
-        self.all.iter().map(|(story, _)| story.kind)
+        self.ordered().map(|(story, _)| story.kind)
     }
 
     /// The finding at a place of the order.
     pub fn get(&self, place: usize) -> Option<Finding> {
-        self.all.get(place).map(|(story, body)| self.tell(story, body))
+        self.of_places(self.order.get(place..=place)?).next().map(|(story, body)| self.tell(story, body))
     }
 
     /// Client, server, service and transport of each.
     pub fn rows(&self) -> impl Iterator<Item = (Party, Party, Shown, &'static str)> {
-        self.all.iter().map(|(story, body)| {
+        self.ordered().map(|(story, body)| {
             let service = self.names.service_id(self.service(body), story.transport);
             (story.client, story.server, service, story.transport.name())
         })
@@ -436,23 +472,27 @@ impl<'a> Findings<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct OfPair<'f> {
     findings: &'f Findings<'f>,
-    all: &'f [(Story, Body)],
+    places: &'f [u32],
 }
 
 impl OfPair<'_> {
+    fn all(&self) -> impl Iterator<Item = &(Story, Body)> {
+        self.findings.of_places(self.places)
+    }
+
     /// The first of them.
     pub fn first(&self) -> Option<Finding> {
-        self.all.first().map(|(story, body)| self.findings.tell(story, body))
+        self.all().next().map(|(story, body)| self.findings.tell(story, body))
     }
 
     /// Their ports.
     pub fn ports(&self) -> impl Iterator<Item = u16> {
-        self.all.iter().filter_map(|(story, _)| story.port)
+        self.all().filter_map(|(story, _)| story.port)
     }
 
     /// How many flows they are made of.
     pub fn flows(&self) -> u64 {
-        self.all.iter().map(|(_, body)| body.flows()).sum()
+        self.all().map(|(_, body)| body.flows()).sum()
     }
 }
 

@@ -37,12 +37,8 @@ pub struct RoleRow {
 
 /// Every host that has a role, or a name and a flow.
 pub(crate) fn rows(pairs: &Pairs, names: &Names<'_>) -> Vec<HostRow> {
-    let in_pairs = pairs.iter().flat_map(|pair| [pair.client, pair.server]).filter_map(|party| match party {
-        Party::One(addr) => Some(addr),
-        Party::Many => None,
-    });
-    let named = in_pairs.filter(|addr| names.has_site_name(*addr) || names.has_heard_name(*addr));
-    let all: BTreeSet<Addr> = named.chain(names.hosts()).collect();
+    let named = pairs.hosts().iter().filter(|addr| names.has_site_name(**addr) || names.has_heard_name(**addr));
+    let all: BTreeSet<Addr> = named.copied().chain(names.hosts()).collect();
     all.into_iter().map(|addr| row(addr, names)).filter(|row| !row.names.is_empty() || !row.roles.is_empty()).collect()
 }
 

@@ -39,10 +39,12 @@ pub(crate) mod words;
 use serde::Serialize;
 
 use crate::catalogue::Catalogue;
+use crate::classify::hosts::HostId;
 use crate::classify::hosts::Hosts;
 use crate::classify::judge::Judge;
 use crate::classify::judged::Collapse;
 use crate::classify::judged::Judged;
+use crate::classify::judged::Placed;
 use crate::classify::judged::Ruled;
 use crate::classify::verdict::Frames;
 use crate::flow::fold::Folds;
@@ -57,8 +59,8 @@ use crate::report::findings::Gathered;
 use crate::report::format::summary;
 use crate::report::hosts::HostRow;
 use crate::report::names::Names;
-use crate::report::names::ServiceKey;
 use crate::report::pairs::Pairs;
+use crate::report::pairs::RowPlace;
 use crate::report::ranges::ServerRange;
 use crate::report::readiness::Fits;
 use crate::report::readiness::ReadinessPair;
@@ -112,7 +114,7 @@ pub struct Tool {
 }
 
 /// What there is beside flows.
-struct Beside<'b> {
+pub(crate) struct Beside<'b> {
     /// What the numbers of hosts stand for.
     numbered: &'b Hosts,
     /// Scans and floods.
@@ -123,8 +125,104 @@ struct Beside<'b> {
     folds: &'b Folds,
     /// What flows came to that are kept no more.
     archive: &'b Archive,
-    /// The frames that show what became of the flow of a number.
-    frames: &'b dyn Fn(u32) -> Option<Frames>,
+}
+
+/// Judged flows by their numbers, which are in the order they began.
+pub(crate) trait Flows {
+    /// How many.
+    fn len(&self) -> usize;
+
+    /// Whose sums each belongs to.
+    fn placed(&self) -> impl Iterator<Item = Placed>;
+
+    /// One of them.
+    fn ruled(&self, number: u32) -> Option<Ruled<'_>>;
+
+    /// All that is to be said of it.
+    fn judged(&self, ruled: &Ruled<'_>) -> Option<Judged<'_>>;
+
+    /// The frames that show what became of it.
+    fn frames(&self, number: u32) -> Option<Frames>;
+
+    /// Asks memory for what [`Flows::ruled`] looks at first.
+    fn ask_for(&self, _number: u32) {}
+
+    /// Asks for what it looks at then.
+    fn ask_for_sums(&self, _number: u32) {}
+
+    /// Asks for what it looks at last.
+    fn ask_for_more(&self, _number: u32) {}
+}
+
+impl Flows for Judge<'_> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn placed(&self) -> impl Iterator<Item = Placed> {
+        self.placed()
+    }
+
+    fn ruled(&self, number: u32) -> Option<Ruled<'_>> {
+        self.ruling(number as usize)
+    }
+
+    fn judged(&self, ruled: &Ruled<'_>) -> Option<Judged<'_>> {
+        self.judged(ruled)
+    }
+
+    fn frames(&self, number: u32) -> Option<Frames> {
+        self.frames(number as usize)
+    }
+
+    #[inline]
+    fn ask_for(&self, number: u32) {
+        self.ask_for(number as usize);
+    }
+
+    #[inline]
+    fn ask_for_sums(&self, number: u32) {
+        self.ask_for_entry(number as usize);
+    }
+
+    #[inline]
+    fn ask_for_more(&self, number: u32) {
+        self.ask_for_detail(number as usize);
+    }
+}
+
+/// What flows with findings add up to.
+struct Told<'t, F> {
+    flows: &'t F,
+    endpoints: &'t Endpoints,
+    findings: Gathered,
+    stale: Stale,
+    /// Those of one pair, and where it counts them: its rows come one after the other, its findings go by time.
+    waiting: Vec<(u32, RowPlace)>,
+    ends: Option<[HostId; 2]>,
+}
+
+impl<F: Flows> Told<'_, F> {
+    fn add(&mut self, row: RowPlace, ruled: &Ruled<'_>) {
+        let ends = Some([ruled.client, ruled.server]);
+        if self.ends != ends {
+            self.tell();
+            self.ends = ends;
+        }
+        if let Ok(number) = u32::try_from(ruled.number) {
+            self.waiting.push((number, row));
+        }
+    }
+
+    fn tell(&mut self) {
+        self.waiting.sort_unstable_by_key(|(number, _)| *number);
+        for (number, row) in self.waiting.drain(..) {
+            let Some(judged) = self.flows.ruled(number).and_then(|ruled| self.flows.judged(&ruled)) else { continue };
+            self.stale.look(&judged, self.endpoints);
+            self.findings.add(row, &judged);
+        }
+        self.findings.end_pair();
+    }
 }
 
 impl Tool {
@@ -153,57 +251,32 @@ impl<'a> Report<'a> {
         health.one_way_share = (judge.one_way_share() * 1e4).round() / 1e4;
         health.asymmetric = judge.asymmetric();
         let names = Names::new(catalogue, judge.hosts(), judge.names(), &run);
-        let flows = judge.rulings().map(|ruled| {
-            let whole = ruled.finding.and_then(|_| judge.judged(&ruled));
-            (ruled, whole)
-        });
         let beside = Beside {
             numbered: judge.numbered(),
             collapses: judge.collapses(),
             endpoints: judge.endpoints(),
             folds,
             archive,
-            frames: &|number| judge.frames(number as usize),
         };
-        Self::of(run, health, flows, &beside, names)
+        Self::of(run, health, judge, &beside, names)
     }
 
-    /// A flow comes with all that is to be said of it where it has a finding.
-    fn of<'f>(
-        run: RunFacts,
-        mut health: Health,
-        flows: impl Iterator<Item = (Ruled<'f>, Option<Judged<'f>>)>,
-        beside: &Beside<'_>,
-        names: Names<'a>,
-    ) -> Self {
-        let Beside { numbered, collapses, endpoints, folds, archive, frames } = *beside;
-        let mut pairs = Pairs::new(collapses, numbered);
-        archive.tell(&mut pairs, numbered);
-        let mut findings = Gathered::after(archive.findings(), |story, service| {
-            pairs.find([story.client, story.server], story.transport, service, numbered)
-        });
+    fn of(run: RunFacts, mut health: Health, flows: &impl Flows, beside: &Beside<'_>, names: Names<'a>) -> Self {
+        let Beside { collapses, endpoints, folds, archive, .. } = *beside;
         let mut exercised = Exercised::default();
-        let mut stale = Stale::default();
-        for (ruled, judged) in flows {
-            let row = pairs.add(&ruled);
-            exercised.add(row, &ruled, names.catalogue());
-            if let Some(judged) = judged {
-                stale.look(&judged, endpoints);
-                findings.add(row, &judged);
+        let findings = Gathered::after(archive.findings());
+        let mut told = Told { flows, endpoints, findings, stale: Stale::default(), waiting: Vec::new(), ends: None };
+        let pairs = Pairs::of(flows, beside, &names, |row, ruled| {
+            exercised.add(row, ruled, names.catalogue());
+            if ruled.finding.is_some() {
+                told.add(row, ruled);
             }
-        }
-        for (key, fold) in folds.iter() {
-            let service = match key.server {
-                Some((_, port)) => ServiceKey::of(names.service_at(key.transport, port), key.transport, port),
-                None if key.transport.has_ports() => ServiceKey::Many,
-                None => ServiceKey::Bare,
-            };
-            pairs.add_fold(key, fold, service, collapses, numbered);
-        }
+        });
+        told.tell();
+        let Told { findings, stale, .. } = told;
         let own_notes = std::mem::take(&mut health.notes);
         health.notes = summary::warnings(&run, &health).iter().map(|note| Shown::text(note)).collect();
         health.notes.extend(own_notes);
-        pairs.finish(numbered, &names);
         let dated = !run.is_one_day();
         let rpc_endpoints = rpc::endpoints(endpoints, &stale, &names);
         let mut fits = Fits::new(names.catalogue());
@@ -213,7 +286,7 @@ impl<'a> Report<'a> {
             exercised: &exercised,
             names: &names,
             untold: &untold,
-            frames,
+            frames: &|number| flows.frames(number),
             wanted: &run.readiness,
         };
         let readiness = readiness::readiness(&seen, &mut fits);

@@ -1,8 +1,10 @@
 //! Who used which services of whom, and how it went: flows added up per host pair and service.
+//!
+//! What is to be added up is sorted first, by as little as tells its row, and then added row by row: rows come to lie in
+//! the order of the report, and whatever goes over them goes straight on through memory.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::collections::HashSet;
 
 use foldhash::quality::RandomState;
 use serde::Serialize;
@@ -10,7 +12,7 @@ use serde::Serializer;
 
 use crate::classify::hosts::HostId;
 use crate::classify::hosts::Hosts;
-use crate::classify::judged::Collapse;
+use crate::classify::judged::Placed;
 use crate::classify::judged::Ruled;
 use crate::classify::judged::Sums;
 use crate::classify::verdict::FindingKind;
@@ -21,6 +23,8 @@ use crate::flow::fold::FoldKey;
 use crate::model::addr::Addr;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
+use crate::report::Beside;
+use crate::report::Flows;
 use crate::report::archive::PastKey;
 use crate::report::counts::Counts;
 use crate::report::handshakes::HandshakeUs;
@@ -141,7 +145,10 @@ pub struct Pair<'a> {
     pub server: Party,
     /// The gravest of its services.
     pub worst: Worst,
-    rows: &'a [(u32, u32)],
+    ends: Ends,
+    /// The place of the first of its rows.
+    from: u32,
+    rows: &'a [Row],
     pairs: &'a Pairs,
 }
 
@@ -183,17 +190,8 @@ pub struct PairService<'a> {
 impl PairService<'_> {
     /// How many of the flows the documents had no word on.
     pub fn unjudged(&self) -> u64 {
-        self.standings.at(NOT_JUDGED.into()) + self.standings.at(UNCATALOGUED.into())
+        unjudged(&self.standings)
     }
-}
-
-/// What is added up separately. `None` stands for many hosts.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct RowKey {
-    client: Option<HostId>,
-    server: Option<HostId>,
-    pub(crate) transport: Transport,
-    pub(crate) service: ServiceKey,
 }
 
 /// A row's place in [`Pairs`].
@@ -272,10 +270,24 @@ impl Past {
     }
 }
 
+/// Stands for many hosts, after every host.
+const MANY: u32 = u32::MAX;
+
+/// A client and a server by their places among [`Pairs::hosts`]: the order of pairs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+struct Ends {
+    client: u32,
+    server: u32,
+}
+
 /// Sums of one row. A scan may make millions of them: what most rows have but one of stands in them, the rest elsewhere.
 #[derive(Debug)]
 pub(crate) struct Row {
-    pub(crate) key: RowKey,
+    ends: Ends,
+    /// The place of its service.
+    service: u32,
+    /// The only handshake, or 0.
+    handshake_us: u32,
     pub(crate) flows: u64,
     packets: [u64; 2],
     bytes: [u64; 2],
@@ -290,10 +302,10 @@ pub(crate) struct Row {
     standing: u8,
     /// The only port, or 0.
     port: u16,
-    /// The only handshake, or 0.
-    handshake_us: u32,
     more: Option<Box<More>>,
 }
+
+const _: () = assert!(size_of::<Row>() <= 96);
 
 /// What a row has several of.
 #[derive(Debug)]
@@ -306,9 +318,11 @@ struct More {
 }
 
 impl Row {
-    fn new(key: RowKey) -> Self {
+    fn new(ends: Ends, service: u32) -> Self {
         Self {
-            key,
+            ends,
+            service,
+            handshake_us: 0,
             flows: 0,
             packets: [0; 2],
             bytes: [0; 2],
@@ -320,8 +334,76 @@ impl Row {
             outcome: 0,
             standing: 0,
             port: 0,
-            handshake_us: 0,
             more: None,
+        }
+    }
+
+    /// Adds a flow.
+    fn add(&mut self, ruled: &Ruled<'_>, has_port: bool) {
+        if has_port {
+            self.used(ruled.sums.port);
+        }
+        self.count(outcome_place(ruled.outcome), standing_place(ruled.standing), 1);
+        for way in [0, 1] {
+            self.packets[way] += ruled.sums.packets[way];
+            self.bytes[way] += ruled.sums.payload[way];
+        }
+        self.spread(Some(ruled.sums.first), Some(ruled.sums.last));
+        self.shook_hands(ruled.sums.handshake_us);
+        self.worst = self.worst.min(Worst::of(ruled));
+        if ruled.outcome == Outcome::Open {
+            self.worked = self.worked.max(ruled.sums.first);
+            self.works = true;
+        }
+    }
+
+    /// Adds the totals of flows that were given up. They are never judged.
+    fn add_fold(&mut self, key: &FoldKey, fold: &Fold, has_port: bool) {
+        if let Some((_, port)) = key.server.filter(|_| has_port) {
+            self.used(port);
+        }
+        let rest = fold.flows.saturating_sub(fold.answered).saturating_sub(fold.refused);
+        for (outcome, flows) in
+            [(Outcome::Open, fold.answered), (Outcome::Refused, fold.refused), (Outcome::Unknown, rest)]
+        {
+            self.count(outcome_place(outcome), NOT_JUDGED, flows);
+        }
+        for way in [0, 1] {
+            self.packets[way] += fold.packets[way];
+            self.bytes[way] += fold.payload[way];
+        }
+        self.spread(fold.first, fold.last);
+    }
+
+    /// Adds what flows came to that are kept no more.
+    fn add_past(&mut self, key: &PastKey, past: &Past) {
+        if key.transport.has_ports() {
+            self.used(key.port);
+        }
+        for (&(outcome, standing), &flows) in &past.counts {
+            self.count(outcome, standing, flows);
+        }
+        for way in [0, 1] {
+            self.packets[way] += past.packets[way];
+            self.bytes[way] += past.bytes[way];
+        }
+        self.spread(Some(past.first), Some(past.last));
+        self.worst = self.worst.min(past.worst);
+        if let Some(worked) = past.worked {
+            self.worked = self.worked.max(worked);
+            self.works = true;
+        }
+        if !past.handshakes.is_empty() {
+            self.more().handshakes.add_past(&past.handshakes);
+        }
+    }
+
+    /// Everything was added.
+    fn finish(&mut self) {
+        if let Some(more) = &mut self.more {
+            more.ports.shrink_to_fit();
+            more.told = more.handshakes.summary();
+            more.handshakes = Handshakes::default();
         }
     }
 
@@ -333,6 +415,24 @@ impl Row {
     /// When a flow that worked began, the latest.
     pub(crate) fn worked(&self) -> Option<Timestamp> {
         self.works.then_some(self.worked)
+    }
+
+    /// How many of its flows the documents had no word on.
+    fn unjudged(&self) -> u64 {
+        match &self.more {
+            Some(more) => unjudged(&more.standings),
+            None if matches!(self.standing, NOT_JUDGED | UNCATALOGUED) => self.flows,
+            None => 0,
+        }
+    }
+
+    /// Whether one of its flows failed.
+    fn fails(&self) -> bool {
+        let fails = |place: usize| OUTCOMES.get(place).is_some_and(|outcome| Outcome::is_failure_name(outcome));
+        match &self.more {
+            Some(more) => (0..OUTCOMES.len()).any(|place| more.outcomes.at(place) > 0 && fails(place)),
+            None => fails(self.outcome.into()),
+        }
     }
 
     fn outcomes(&self) -> Counts {
@@ -402,12 +502,6 @@ impl Row {
         }
     }
 
-    fn shook_hands_before(&mut self, past: &PastHandshakes) {
-        if !past.is_empty() {
-            self.more().handshakes.add_past(past);
-        }
-    }
-
     fn spread(&mut self, first: Option<Timestamp>, last: Option<Timestamp>) {
         self.first = first.map_or(self.first, |first| self.first.min(first));
         self.last = last.map_or(self.last, |last| self.last.max(last));
@@ -441,274 +535,159 @@ impl Row {
     }
 }
 
+/// How many of these standings are none.
+fn unjudged(standings: &Counts) -> u64 {
+    standings.at(NOT_JUDGED.into()) + standings.at(UNCATALOGUED.into())
+}
+
 /// What a service over a transport is called.
 #[derive(Debug)]
 struct ServiceWords {
+    key: ServiceKey,
+    transport: Transport,
     id: Shown,
     title: Shown,
-    transport: Transport,
+}
+
+impl ServiceWords {
+    fn has_port(&self) -> bool {
+        self.transport.has_ports() && self.key != ServiceKey::Many
+    }
 }
 
 /// Two hosts, and where their rows stand.
 #[derive(Debug)]
 struct Span {
-    client: Party,
-    server: Party,
+    ends: Ends,
     worst: Worst,
     from: u32,
     to: u32,
 }
 
-/// All pairs. First rows are added in any order, then [`Pairs::finish`] sorts them.
+/// All pairs and their rows.
 #[derive(Debug, Default)]
 pub struct Pairs {
-    places: HashMap<RowKey, u32, RandomState>,
+    /// Every host that occurs, in order of address.
+    hosts: Vec<Addr>,
+    /// By client, server, service id and transport.
     rows: Vec<Row>,
-    /// The rows of the collapses, by their number.
-    wholes: Vec<Whole>,
     /// Gravest first, then by client and server.
     spans: Vec<Span>,
-    /// Places of rows and of their services, pair by pair, the services of a pair by id and transport.
-    order: Vec<(u32, u32)>,
+    /// By id and transport.
     services: Vec<ServiceWords>,
 }
 
-/// The ends of a scan or flood.
-#[derive(Clone, Copy, Debug)]
-struct Whole {
-    client: Option<HostId>,
-    server: Option<HostId>,
-    one_port: bool,
-}
-
-impl Whole {
-    fn row(self, transport: Transport, service: ServiceKey) -> RowKey {
-        let service = if self.one_port { service } else { ServiceKey::Many };
-        RowKey { client: self.client, server: self.server, transport, service }
-    }
-}
-
 impl Pairs {
-    /// No pairs yet. The ends of the collapses are among the hosts.
-    pub(crate) fn new(collapses: &[Collapse], hosts: &Hosts) -> Self {
-        let host = |addr: Option<Addr>| addr.and_then(|addr| hosts.find(addr));
-        let whole = |whole: &Collapse| Whole {
-            client: host(whole.client),
-            server: host(whole.server),
-            one_port: whole.port.is_some(),
-        };
-        Self { wholes: collapses.iter().map(whole).collect(), ..Self::default() }
-    }
-
-    /// Adds a flow to the row that it belongs to, which for part of a scan or flood is that of the whole.
-    pub(crate) fn add(&mut self, ruled: &Ruled<'_>) -> RowPlace {
-        let Sums { transport, port, .. } = ruled.sums;
-        let service = ServiceKey::of(ruled.service, transport, port);
-        let key = match ruled.collapse.and_then(|index| self.wholes.get(index)) {
-            Some(whole) => whole.row(transport, service),
-            None => RowKey { client: Some(ruled.client), server: Some(ruled.server), transport, service },
-        };
-        self.change(key, |row| {
-            if transport.has_ports() && key.service != ServiceKey::Many {
-                row.used(port);
-            }
-            row.count(outcome_place(ruled.outcome), standing_place(ruled.standing), 1);
-            for way in [0, 1] {
-                row.packets[way] += ruled.sums.packets[way];
-                row.bytes[way] += ruled.sums.payload[way];
-            }
-            row.spread(Some(ruled.sums.first), Some(ruled.sums.last));
-            row.shook_hands(ruled.sums.handshake_us);
-            row.worst = row.worst.min(Worst::of(ruled));
-            if ruled.outcome == Outcome::Open {
-                row.worked = row.worked.max(ruled.sums.first);
-                row.works = true;
-            }
-        })
-    }
-
-    /// Adds the totals of flows that were given up. They are never judged.
-    ///
-    /// They stand in the row of the scan or flood that they are part of.
-    pub(crate) fn add_fold(
-        &mut self,
-        key: &FoldKey,
-        fold: &Fold,
-        service: ServiceKey,
-        collapses: &[Collapse],
-        hosts: &Hosts,
-    ) {
-        let host = |addr: Option<Addr>| addr.and_then(|addr| hosts.find(addr));
-        let whole = collapses.iter().position(|whole| whole.takes(key, fold)).and_then(|index| self.wholes.get(index));
-        let row_key = match whole {
-            Some(whole) => whole.row(key.transport, service),
-            None => RowKey {
-                client: host(key.client),
-                server: host(key.server.map(|(addr, _)| addr)),
-                transport: key.transport,
-                service,
-            },
-        };
-        self.change(row_key, |row| {
-            if let Some((_, port)) = key.server
-                && key.transport.has_ports()
-                && row_key.service != ServiceKey::Many
+    /// Adds everything up. `each` hears where every flow was counted that is part of no scan or flood: flows of the same
+    /// two hosts one after the other, of the same row in the order they began.
+    pub(crate) fn of(
+        flows: &impl Flows,
+        beside: &Beside<'_>,
+        names: &Names<'_>,
+        mut each: impl FnMut(RowPlace, &Ruled<'_>),
+    ) -> Self {
+        let mut gathered = Gathered::new(flows, beside, names);
+        let (hosts, services) = gathered.sort(beside.numbered, names);
+        let same_row = |one: &Item, next: &Item| (one.ends, one.service) == (next.ends, next.service);
+        let mut parts = std::mem::take(&mut gathered.parts);
+        let mut rows = Vec::with_capacity(gathered.items.chunk_by(same_row).count());
+        let mut spans: Vec<Span> = Vec::new();
+        let mut at = 0;
+        for own in gathered.items.chunk_by(same_row) {
+            let Some(&Item { ends, service, .. }) = own.first() else { continue };
+            let place = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+            let has_port = services.get(service as usize).is_some_and(ServiceWords::has_port);
+            let mut row = Row::new(ends, service);
+            // The sums of a scan or flood come last, and everything else is added to them.
+            if let Some(Source::Part(part)) = own.last().map(|last| gathered.source(last))
+                && let Some(part) = parts.get_mut(part).and_then(Option::take)
             {
-                row.used(port);
+                row = Row { ends, service, ..part };
             }
-            let rest = fold.flows.saturating_sub(fold.answered).saturating_sub(fold.refused);
-            for (outcome, flows) in
-                [(Outcome::Open, fold.answered), (Outcome::Refused, fold.refused), (Outcome::Unknown, rest)]
-            {
-                row.count(outcome_place(outcome), NOT_JUDGED, flows);
+            for item in own {
+                gathered.ask_ahead(at, flows);
+                at += 1;
+                match gathered.source(item) {
+                    Source::Flow(number) => {
+                        let Some(ruled) = flows.ruled(number) else { continue };
+                        row.add(&ruled, has_port);
+                        each(RowPlace(place), &ruled);
+                    }
+                    Source::Fold(fold) => {
+                        let Some((key, fold)) = gathered.folds.get(fold) else { continue };
+                        row.add_fold(key, fold, has_port);
+                    }
+                    Source::Past(past) => {
+                        let Some((key, past)) = gathered.pasts.get(past) else { continue };
+                        row.add_past(key, past);
+                    }
+                    Source::Part(_) => {}
+                }
             }
-            for way in 0..2 {
-                row.packets[way] += fold.packets[way];
-                row.bytes[way] += fold.payload[way];
+            row.finish();
+            match spans.last_mut().filter(|span| span.ends == ends) {
+                Some(span) => (span.worst, span.to) = (span.worst.min(row.worst), place + 1),
+                None => spans.push(Span { ends, worst: row.worst, from: place, to: place + 1 }),
             }
-            row.spread(fold.first, fold.last);
-        });
+            rows.push(row);
+        }
+        spans.sort_by_key(|span| span.worst);
+        Self { hosts, rows, spans, services }
     }
 
-    /// Adds what flows came to that are kept no more. Their hosts are among the hosts.
-    pub(crate) fn add_past(&mut self, key: &PastKey, past: &Past, hosts: &Hosts) {
-        let row_key = RowKey {
-            client: key.client.and_then(|addr| hosts.find(addr)),
-            server: hosts.find(key.server),
-            transport: key.transport,
-            service: key.service,
-        };
-        self.change(row_key, |row| {
-            if key.transport.has_ports() {
-                row.used(key.port);
-            }
-            for (&(outcome, standing), &flows) in &past.counts {
-                row.count(outcome, standing, flows);
-            }
-            for way in [0, 1] {
-                row.packets[way] += past.packets[way];
-                row.bytes[way] += past.bytes[way];
-            }
-            row.spread(Some(past.first), Some(past.last));
-            row.worst = row.worst.min(past.worst);
-            if let Some(worked) = past.worked {
-                row.worked = row.worked.max(worked);
-                row.works = true;
-            }
-            row.shook_hands_before(&past.handshakes);
-        });
+    /// The hosts of all pairs, in order of address.
+    pub(crate) fn hosts(&self) -> &[Addr] {
+        &self.hosts
     }
 
-    /// The row of a service between two hosts, before they are sorted.
-    pub(crate) fn find(
-        &self,
-        ends: [Party; 2],
-        transport: Transport,
-        service: ServiceKey,
-        hosts: &Hosts,
-    ) -> Option<RowPlace> {
+    /// The row of a service between two hosts.
+    pub(crate) fn find(&self, ends: [Party; 2], transport: Transport, service: ServiceKey) -> Option<RowPlace> {
         let [client, server] = ends.map(|party| match party {
-            Party::One(addr) => hosts.find(addr),
-            Party::Many => None,
+            Party::One(addr) => self.hosts.binary_search(&addr).ok().and_then(|place| u32::try_from(place).ok()),
+            Party::Many => Some(MANY),
         });
-        self.places.get(&RowKey { client, server, transport, service }).copied().map(RowPlace)
+        let ends = Ends { client: client?, server: server? };
+        let from = self.rows.partition_point(|row| row.ends < ends);
+        let own = self.rows.get(from..)?.iter().take_while(|row| row.ends == ends);
+        let at = own.map(|row| self.kind(row)).position(|kind| kind == Some((transport, service)))?;
+        u32::try_from(from + at).ok().map(RowPlace)
     }
 
     /// The row of that place.
     pub(crate) fn row(&self, id: RowPlace) -> Option<&Row> {
-        self.rows.get(id.0 as usize)
+        self.rows.get(id.index())
     }
 
-    fn change(&mut self, key: RowKey, change: impl FnOnce(&mut Row)) -> RowPlace {
-        let next = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
-        let place = *self.places.entry(key).or_insert(next);
-        if place == next {
-            self.rows.push(Row::new(key));
-        }
-        if let Some(row) = self.rows.get_mut(place as usize) {
-            change(row);
-        }
-        RowPlace(place)
+    /// What a row is of.
+    pub(crate) fn kind(&self, row: &Row) -> Option<(Transport, ServiceKey)> {
+        self.services.get(row.service as usize).map(|words| (words.transport, words.key))
     }
 
-    /// Sorts what was added: pairs gravest first, then by client and server.
-    pub(crate) fn finish(&mut self, hosts: &Hosts, names: &Names<'_>) {
-        self.places = HashMap::default();
-        for row in &mut self.rows {
-            if let Some(more) = &mut row.more {
-                more.ports.shrink_to_fit();
-                more.told = more.handshakes.summary();
-                more.handshakes = Handshakes::default();
-            }
-        }
-        let service_of = self.name_services(names);
-        let rank_of = self.rank_hosts(hosts);
-        // Many hosts come after every host.
-        let rank =
-            |host: Option<HostId>| host.and_then(|host| rank_of.get(host.index())).map_or(u32::MAX, |&rank| rank);
-        let key = |(place, row): (u32, &Row)| {
-            let ends = (u64::from(rank(row.key.client)) << 32) | u64::from(rank(row.key.server));
-            let service = service_of.get(&(row.key.transport, row.key.service)).copied().unwrap_or_default();
-            (ends, service, place)
-        };
-        let mut sorted: Vec<(u64, u32, u32)> = (0..).zip(&self.rows).map(key).collect();
-        sorted.sort_unstable();
-        self.order = sorted.iter().map(|(_, service, place)| (*place, *service)).collect();
-        let mut from = 0;
-        for pair in sorted.chunk_by(|(one, ..), (next, ..)| one == next) {
-            let to = from + u32::try_from(pair.len()).unwrap_or(u32::MAX);
-            let rows = || pair.iter().filter_map(|(.., place)| self.rows.get(*place as usize));
-            let party = |host: Option<HostId>| Party::from(host.map(|host| hosts.addr(host)));
-            if let Some(first) = rows().next() {
-                let worst = rows().map(|row| row.worst).min().unwrap_or(Worst::NotJudged);
-                let (client, server) = (party(first.key.client), party(first.key.server));
-                self.spans.push(Span { client, server, worst, from, to });
-            }
-            from = to;
-        }
-        self.spans.sort_by_key(|span| span.worst);
+    /// The transport of the row of that place.
+    pub(crate) fn transport(&self, id: RowPlace) -> Option<Transport> {
+        self.kind(self.row(id)?).map(|(transport, _)| transport)
     }
 
-    /// Names every service that occurs, by id and transport, and says which place each has.
-    fn name_services(&mut self, names: &Names<'_>) -> HashMap<(Transport, ServiceKey), u32, RandomState> {
-        let occurs: HashSet<(Transport, ServiceKey), RandomState> =
-            self.rows.iter().map(|row| (row.key.transport, row.key.service)).collect();
-        let words = |(transport, service): (Transport, ServiceKey)| {
-            let id = names.service_id(service, transport);
-            let title = match service {
-                ServiceKey::Known(_) => names.service_title(service, transport),
-                _ => id.clone(),
-            };
-            ((transport, service), ServiceWords { id, title, transport })
-        };
-        let mut all: Vec<_> = occurs.into_iter().map(words).collect();
-        all.sort_unstable_by(|(key, words), (other_key, other)| {
-            let ids = (&words.id, words.transport.name()).cmp(&(&other.id, other.transport.name()));
-            ids.then_with(|| key.cmp(other_key))
-        });
-        let places = (0..).zip(&all).map(|(place, (key, _))| (*key, place)).collect();
-        self.services = all.into_iter().map(|(_, words)| words).collect();
-        places
+    /// How many flows there are, and on how many of them the documents had a word.
+    pub(crate) fn judged(&self) -> (u64, u64) {
+        let add = |(flows, judged), row: &Row| (flows + row.flows, judged + row.flows - row.unjudged());
+        self.rows.iter().fold((0, 0), add)
     }
 
-    /// The place of each host that occurs among them by address.
-    fn rank_hosts(&self, hosts: &Hosts) -> Vec<u32> {
-        const NONE: u32 = u32::MAX;
-        let mut ranks = vec![NONE; hosts.len()];
-        let mut occur = Vec::new();
-        for host in self.rows.iter().flat_map(|row| [row.key.client, row.key.server]).flatten() {
-            if let Some(rank) = ranks.get_mut(host.index()).filter(|rank| **rank == NONE) {
-                *rank = 0;
-                occur.push((hosts.addr(host), host));
-            }
-        }
-        occur.sort_unstable();
-        for (place, (_, host)) in (0..).zip(occur) {
-            if let Some(rank) = ranks.get_mut(host.index()) {
-                *rank = place;
-            }
-        }
-        ranks
+    /// Rows between two hosts of whose flows the documents had no word on any, and some failed.
+    pub(crate) fn failed_unjudged(&self) -> impl Iterator<Item = (Pair<'_>, PairService<'_>)> {
+        self.iter().filter(|pair| pair.ends().is_some()).flat_map(|pair| {
+            let own = pair.rows.iter().filter(|row| row.unjudged() == row.flows && row.fails());
+            own.filter_map(move |row| Some((pair, pair.pairs.told(row)?)))
+        })
+    }
+
+    fn told<'a>(&'a self, row: &'a Row) -> Option<PairService<'a>> {
+        Some(row.told(self.services.get(row.service as usize)?))
+    }
+
+    fn party(&self, host: u32) -> Party {
+        self.hosts.get(host as usize).map_or(Party::Many, |addr| Party::One(*addr))
     }
 
     /// How many pairs.
@@ -723,18 +702,29 @@ impl Pairs {
 
     /// How many rows: services of pairs.
     pub fn rows_len(&self) -> usize {
-        self.order.len()
+        self.rows.len()
     }
 
     /// The pairs, gravest first, then by client and server.
     pub fn iter(&self) -> impl Iterator<Item = Pair<'_>> {
-        self.spans.iter().map(|span| Pair {
-            client: span.client,
-            server: span.server,
+        self.spans.iter().map(|span| self.pair(span))
+    }
+
+    /// The pair at a place of the order.
+    pub(crate) fn get(&self, place: usize) -> Option<Pair<'_>> {
+        self.spans.get(place).map(|span| self.pair(span))
+    }
+
+    fn pair(&self, span: &Span) -> Pair<'_> {
+        Pair {
+            client: self.party(span.ends.client),
+            server: self.party(span.ends.server),
             worst: span.worst,
-            rows: self.order.get(span.from as usize..span.to as usize).unwrap_or_default(),
+            ends: span.ends,
+            from: span.from,
+            rows: self.rows.get(span.from as usize..span.to as usize).unwrap_or_default(),
             pairs: self,
-        })
+        }
     }
 
     /// The services of all pairs.
@@ -744,17 +734,212 @@ impl Pairs {
 }
 
 impl<'a> Pair<'a> {
+    /// Where client and server stand among [`Pairs::hosts`], unless one of them is many hosts.
+    pub(crate) fn ends(&self) -> Option<[usize; 2]> {
+        let Ends { client, server } = self.ends;
+        (client != MANY && server != MANY).then_some([client as usize, server as usize])
+    }
+
     /// Where the rows of its services stand.
     pub(crate) fn places(&self) -> impl Iterator<Item = RowPlace> + use<'a> {
-        self.rows.iter().map(|(row, _)| RowPlace(*row))
+        (self.from..).map(RowPlace).take(self.rows.len())
     }
 
     /// The services, by id and transport.
     pub fn services(&self) -> impl Iterator<Item = PairService<'a>> + use<'a> {
         let pairs = self.pairs;
-        self.rows.iter().filter_map(|(row, service)| {
-            Some(pairs.rows.get(*row as usize)?.told(pairs.services.get(*service as usize)?))
-        })
+        self.rows.iter().filter_map(|row| pairs.told(row))
+    }
+}
+
+/// How many items lie between asking for a flow and adding it.
+const AHEAD: usize = 8;
+
+/// What is added up separately. `None` stands for many hosts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct RowKey {
+    client: Option<HostId>,
+    server: Option<HostId>,
+    transport: Transport,
+    service: ServiceKey,
+}
+
+/// Something that is added to a row. Sorts by row; until that is known the row goes by numbers of hosts and services.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Item {
+    ends: Ends,
+    service: u32,
+    /// What it is: see [`Gathered::source`].
+    what: u32,
+}
+
+/// What an [`Item`] stands for: a place in the list of its kind.
+enum Source {
+    Flow(u32),
+    Fold(usize),
+    Past(usize),
+    Part(usize),
+}
+
+/// Everything that is to be added up.
+struct Gathered<'b> {
+    items: Vec<Item>,
+    flows: usize,
+    folds: Vec<(&'b FoldKey, &'b Fold)>,
+    pasts: Vec<(&'b PastKey, &'b Past)>,
+    /// Sums of scans and floods, whose many flows need not be sorted.
+    parts: Vec<Option<Row>>,
+    part_of: HashMap<RowKey, usize, RandomState>,
+    services: HashMap<(Transport, ServiceKey), u32, RandomState>,
+    /// By its number, whether a host occurs.
+    occurs: Vec<bool>,
+}
+
+impl<'b> Gathered<'b> {
+    fn new(flows: &impl Flows, beside: &Beside<'b>, names: &Names<'_>) -> Self {
+        let (folds, pasts): (Vec<_>, Vec<_>) = (beside.folds.iter().collect(), beside.archive.rows().collect());
+        let mut gathered = Self {
+            items: Vec::with_capacity(flows.len()),
+            flows: flows.len(),
+            folds: Vec::new(),
+            pasts: Vec::new(),
+            parts: Vec::new(),
+            part_of: HashMap::default(),
+            services: HashMap::default(),
+            occurs: vec![false; beside.numbered.len()],
+        };
+        let first_part = flows.len() + folds.len() + pasts.len();
+        let host = |addr: Option<Addr>| addr.and_then(|addr| beside.numbered.find(addr));
+        let wholes: Vec<_> = beside.collapses.iter().map(|whole| [host(whole.client), host(whole.server)]).collect();
+        // A scan or flood of many ports is told as such.
+        let of_whole = |at: usize, transport: Transport, service: ServiceKey| {
+            let (whole, [client, server]) = (beside.collapses.get(at)?, *wholes.get(at)?);
+            let service = if whole.port.is_some() { service } else { ServiceKey::Many };
+            Some(RowKey { client, server, transport, service })
+        };
+        for (number, placed) in (0..).zip(flows.placed()) {
+            let Placed { client, server, transport, port, service, collapse } = placed;
+            let service = ServiceKey::of(service, transport, port);
+            if let Some(key) = collapse.and_then(|at| of_whole(at, transport, service)) {
+                gathered.add_part(key, flows.ruled(number), first_part);
+            } else {
+                let (client, server) = (Some(client), Some(server));
+                gathered.push(RowKey { client, server, transport, service }, number as usize);
+            }
+        }
+        for ((key, fold), what) in folds.iter().zip(flows.len()..) {
+            let service = match key.server {
+                Some((_, port)) => ServiceKey::of(names.service_at(key.transport, port), key.transport, port),
+                None if key.transport.has_ports() => ServiceKey::Many,
+                None => ServiceKey::Bare,
+            };
+            let whole = beside.collapses.iter().position(|whole| whole.takes(key, fold));
+            let (client, server) = (host(key.client), host(key.server.map(|(addr, _)| addr)));
+            let own = RowKey { client, server, transport: key.transport, service };
+            gathered.push(whole.and_then(|at| of_whole(at, key.transport, service)).unwrap_or(own), what);
+        }
+        for ((key, _), what) in pasts.iter().zip(flows.len() + folds.len()..) {
+            let PastKey { client, server, transport, service, .. } = **key;
+            gathered.push(RowKey { client: host(client), server: host(Some(server)), transport, service }, what);
+        }
+        Self { folds, pasts, ..gathered }
+    }
+
+    fn push(&mut self, key: RowKey, what: usize) {
+        let [client, server] = [key.client, key.server].map(|host| {
+            let place = host.map(HostId::index);
+            if let Some(occurs) = place.and_then(|place| self.occurs.get_mut(place)) {
+                *occurs = true;
+            }
+            place.and_then(|place| u32::try_from(place).ok()).unwrap_or(MANY)
+        });
+        let next = u32::try_from(self.services.len()).unwrap_or(u32::MAX);
+        let service = *self.services.entry((key.transport, key.service)).or_insert(next);
+        let what = u32::try_from(what).unwrap_or(u32::MAX);
+        self.items.push(Item { ends: Ends { client, server }, service, what });
+    }
+
+    /// Adds a flow of a scan or flood.
+    fn add_part(&mut self, key: RowKey, ruled: Option<Ruled<'_>>, first_part: usize) {
+        let next = self.parts.len();
+        let place = *self.part_of.entry(key).or_insert(next);
+        if place == next {
+            self.push(key, first_part + place);
+            self.parts.push(Some(Row::new(Ends { client: MANY, server: MANY }, 0)));
+        }
+        if let (Some(Some(row)), Some(ruled)) = (self.parts.get_mut(place), ruled) {
+            row.add(&ruled, key.transport.has_ports() && key.service != ServiceKey::Many);
+        }
+    }
+
+    fn source(&self, item: &Item) -> Source {
+        let what = item.what as usize;
+        let Some(fold) = what.checked_sub(self.flows) else { return Source::Flow(item.what) };
+        let Some(past) = fold.checked_sub(self.folds.len()) else { return Source::Fold(fold) };
+        past.checked_sub(self.pasts.len()).map_or(Source::Past(past), Source::Part)
+    }
+
+    /// Asks for what flows are looked at for which come after a place.
+    #[inline]
+    fn ask_ahead(&self, at: usize, flows: &impl Flows) {
+        let flow = |ahead: usize| {
+            let what = self.items.get(at + ahead)?.what;
+            ((what as usize) < self.flows).then_some(what)
+        };
+        if let Some(number) = flow(3 * AHEAD) {
+            flows.ask_for(number);
+        }
+        if let Some(number) = flow(2 * AHEAD) {
+            flows.ask_for_sums(number);
+        }
+        if let Some(number) = flow(AHEAD) {
+            flows.ask_for_more(number);
+        }
+    }
+
+    /// Brings the items in the order of the report. The hosts that occur, and the services.
+    fn sort(&mut self, hosts: &Hosts, names: &Names<'_>) -> (Vec<Addr>, Vec<ServiceWords>) {
+        let occurs = hosts.iter().zip(&self.occurs).filter(|(_, occurs)| **occurs);
+        let mut occurring: Vec<(Addr, HostId)> = occurs.map(|((host, addr), _)| (addr, host)).collect();
+        occurring.sort_unstable();
+        let mut ranks = vec![MANY; hosts.len()];
+        for (rank, (_, host)) in (0..).zip(&occurring) {
+            if let Some(place) = ranks.get_mut(host.index()) {
+                *place = rank;
+            }
+        }
+        let (services, places) = self.name_services(names);
+        let rank = |host: u32| ranks.get(host as usize).copied().unwrap_or(MANY);
+        for item in &mut self.items {
+            item.ends = Ends { client: rank(item.ends.client), server: rank(item.ends.server) };
+            item.service = places.get(item.service as usize).copied().unwrap_or_default();
+        }
+        self.items.sort_unstable();
+        (occurring.into_iter().map(|(addr, _)| addr).collect(), services)
+    }
+
+    /// Every service that occurs by id and transport, and the place of each by its number.
+    fn name_services(&self, names: &Names<'_>) -> (Vec<ServiceWords>, Vec<u32>) {
+        let words = |(&(transport, key), &number): (&(Transport, ServiceKey), &u32)| {
+            let id = names.service_id(key, transport);
+            let title = match key {
+                ServiceKey::Known(_) => names.service_title(key, transport),
+                _ => id.clone(),
+            };
+            (ServiceWords { key, transport, id, title }, number)
+        };
+        let mut all: Vec<(ServiceWords, u32)> = self.services.iter().map(words).collect();
+        all.sort_unstable_by(|(one, _), (other, _)| {
+            let ids = (&one.id, one.transport.name()).cmp(&(&other.id, other.transport.name()));
+            ids.then_with(|| (one.transport, one.key).cmp(&(other.transport, other.key)))
+        });
+        let mut places = vec![0; all.len()];
+        for (place, (_, number)) in (0..).zip(&all) {
+            if let Some(known) = places.get_mut(*number as usize) {
+                *known = place;
+            }
+        }
+        (all.into_iter().map(|(words, _)| words).collect(), places)
     }
 }
 
@@ -791,14 +976,7 @@ mod tests {
     use crate::report::sample::Made;
 
     fn worst(made: &[Made]) -> Worst {
-        let catalogue = sample::catalogue();
-        let names = sample::names(catalogue, &sample::run());
-        let (mut hosts, mut pairs) = (Hosts::default(), Pairs::default());
-        for made in made {
-            pairs.add(&made.ruled(catalogue, &mut hosts));
-        }
-        pairs.finish(&hosts, &names);
-        pairs.iter().next().unwrap().worst
+        sample::pairs_of(sample::catalogue(), made).iter().next().unwrap().worst
     }
 
     #[test]
@@ -852,29 +1030,20 @@ mod tests {
 
     #[test]
     fn ports_are_listed_once_in_order() {
-        let catalogue = sample::catalogue();
-        let names = sample::names(catalogue, &sample::run());
-        let (mut hosts, mut pairs) = (Hosts::default(), Pairs::default());
-        for port in [49_700, 49_668, 49_700] {
+        let made = [49_700, 49_668, 49_700].map(|port| {
             let made = sample::open("10.0.1.20", "10.0.0.10", Transport::Tcp, port, 1);
-            let made = made.told(Some("rpc-dynamic"), Standing::Uncatalogued, None);
-            pairs.add(&made.ruled(catalogue, &mut hosts));
-        }
-        pairs.finish(&hosts, &names);
+            made.told(Some("rpc-dynamic"), Standing::Uncatalogued, None)
+        });
+        let pairs = sample::pairs_of(sample::catalogue(), &made);
         let told: Vec<(u64, &[u16])> = pairs.rows().map(|(_, service)| (service.flows, service.ports)).collect();
         assert_eq!(told, [(3, &[49_668, 49_700][..])]);
     }
 
     #[test]
     fn services_without_a_name_go_by_their_port() {
-        let catalogue = sample::catalogue();
-        let names = sample::names(catalogue, &sample::run());
-        let (mut hosts, mut pairs) = (Hosts::default(), Pairs::default());
-        for (transport, port) in [(Transport::Tcp, 8080), (Transport::Udp, 8080), (Transport::Gre, 0)] {
-            let made = sample::open("10.0.1.20", "10.0.0.10", transport, port, 1);
-            pairs.add(&made.ruled(catalogue, &mut hosts));
-        }
-        pairs.finish(&hosts, &names);
+        let made = [(Transport::Tcp, 8080), (Transport::Udp, 8080), (Transport::Gre, 0)]
+            .map(|(transport, port)| sample::open("10.0.1.20", "10.0.0.10", transport, port, 1));
+        let pairs = sample::pairs_of(sample::catalogue(), &made);
         let told: Vec<(&str, usize)> =
             pairs.rows().map(|(_, service)| (service.service.as_str(), service.ports.len())).collect();
         assert_eq!(told, [("gre", 0), ("tcp/8080", 1), ("udp/8080", 1)]);

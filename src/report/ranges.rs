@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
-use std::rc::Rc;
 
 use foldhash::quality::RandomState;
 use serde::Serialize;
@@ -24,6 +23,7 @@ use crate::model::uuid::InterfaceId;
 use crate::report::exercised::Basis;
 use crate::report::exercised::Exercised;
 use crate::report::exercised::PortUse;
+use crate::report::exercised::Tally;
 use crate::report::names::Names;
 use crate::report::names::Party;
 use crate::report::pairs::Pairs;
@@ -123,14 +123,76 @@ pub struct RoleUse {
 /// Everything gathered of one server and transport.
 #[derive(Default)]
 struct Gathered {
+    /// Which lists of rows were added.
+    allowed: Vec<usize>,
     rows: BTreeSet<RowId>,
-    ports: BTreeMap<u16, RangePort>,
+    ports: BTreeMap<u16, PortSum>,
     ports_cut: u64,
-    roles: BTreeMap<String, [u64; 2]>,
+    /// By roles: hosts, and of these those that used a dynamic port.
+    roles: Vec<(RolesId, [u64; 2])>,
+}
+
+/// Sums of one port.
+#[derive(Default)]
+struct PortSum {
+    worked: u64,
+    failed: u64,
+    clients: u64,
+    roles: Vec<(RolesId, u64)>,
+}
+
+/// Hosts whose roles are called the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct RolesId(usize);
+
+/// The roles of the hosts of all pairs.
+struct HostRoles {
+    /// By the host's place, with all that they imply.
+    hosts: Vec<(RoleSet, RolesId)>,
+    words: Vec<String>,
+}
+
+impl HostRoles {
+    fn of(hosts: &[Addr], names: &Names<'_>) -> Self {
+        let mut known: HashMap<String, RolesId, RandomState> = HashMap::default();
+        let mut words = Vec::new();
+        let mut called = |word: Cow<'static, str>| {
+            if let Some(id) = known.get(word.as_ref()) {
+                return *id;
+            }
+            let id = RolesId(words.len());
+            words.push(word.clone().into_owned());
+            known.insert(word.into_owned(), id);
+            id
+        };
+        let hosts = hosts.iter().map(|host| (names.role_set(*host), called(role_names(names, *host)))).collect();
+        Self { hosts, words }
+    }
+
+    fn at(&self, host: usize) -> (RoleSet, RolesId) {
+        self.hosts.get(host).copied().unwrap_or((RoleSet::EMPTY, RolesId(0)))
+    }
+
+    fn word(&self, id: RolesId) -> String {
+        self.words.get(id.0).cloned().unwrap_or_default()
+    }
 }
 
 /// The rows with a range, and its transports, by the roles of two hosts.
-type Allowing = HashMap<(RoleSet, RoleSet), Rc<[(RowId, Transport)]>, RandomState>;
+#[derive(Default)]
+struct Allowing {
+    places: HashMap<(RoleSet, RoleSet), usize, RandomState>,
+    lists: Vec<Vec<(RowId, Transport)>>,
+}
+
+impl Allowing {
+    fn place(&mut self, sets: (RoleSet, RoleSet), names: &Names<'_>, fits: &mut Fits<'_>) -> usize {
+        *self.places.entry(sets).or_insert_with(|| {
+            self.lists.push(range_rows(names, fits, sets));
+            self.lists.len() - 1
+        })
+    }
+}
 
 /// Goes over all pairs.
 pub(crate) fn ranges(
@@ -141,50 +203,79 @@ pub(crate) fn ranges(
     fits: &mut Fits<'_>,
     watched_s: f64,
 ) -> Vec<ServerRange> {
-    let mut servers: HashMap<(Addr, Transport), Gathered, RandomState> = HashMap::default();
-    let mut known: Allowing = HashMap::default();
+    let roles = HostRoles::of(pairs.hosts(), names);
+    let mut allowing = Allowing::default();
+    let mut servers: Vec<Vec<(Transport, Gathered)>> = Vec::new();
+    servers.resize_with(pairs.hosts().len(), Vec::new);
+    let mut used: Vec<(Transport, PortUse)> = Vec::new();
     for pair in pairs.iter() {
-        let (Party::One(client), Party::One(server)) = (pair.client, pair.server) else { continue };
-        let tallies = || {
-            let over = |place| Some((pairs.row(place)?.key.transport, place));
-            pair.places().filter_map(over).flat_map(|(over, place)| exercised.at(place).map(move |tally| (over, tally)))
-        };
-        if !tallies().any(|(_, tally)| tally.signs.worked + tally.signs.failed + tally.signs.cut > 0) {
+        let Some([client, server]) = pair.ends() else { continue };
+        let told = |tally: &Tally| tally.signs.worked + tally.signs.failed + tally.signs.cut > 0;
+        if !pair.places().any(|place| exercised.at(place).iter().any(told)) {
             continue;
         }
-        let mut used: BTreeMap<(Transport, u16), PortUse> = BTreeMap::new();
-        let mut cut = [0; 2];
-        for (transport, tally) in tallies().filter(|(_, tally)| matches!(tally.basis, Basis::Interface | Basis::Range))
-        {
-            cut[usize::from(transport == Transport::Udp)] += u64::from(tally.ports_cut);
-            for port in tally.ports().filter(|port| port.worked + port.failed > 0) {
-                let sum = used.entry((transport, port.port)).or_default();
-                sum.worked += port.worked;
-                sum.failed += port.failed;
+        let Some(gathered) = servers.get_mut(server) else { continue };
+        let ((from, role), (to, _)) = (roles.at(client), roles.at(server));
+        let list = allowing.place((from, to), names, fits);
+        for (row, transport) in allowing.lists.get(list).into_iter().flatten() {
+            let own = of_transport(gathered, *transport);
+            if !own.allowed.contains(&list) {
+                own.rows.insert(*row);
             }
         }
-        let sets = (names.role_set(client), names.role_set(server));
-        let allowing = known.entry(sets).or_insert_with(|| range_rows(names, fits, sets));
-        for (row, transport) in allowing.iter().copied() {
-            servers.entry((server, transport)).or_default().rows.insert(row);
+        used.clear();
+        for place in pair.places() {
+            let Some(transport) = pairs.transport(place) else { continue };
+            for tally in exercised.at(place) {
+                if !matches!(tally.basis, Basis::Interface | Basis::Range) {
+                    continue;
+                }
+                if let Some((_, own)) = gathered.iter_mut().find(|(known, _)| *known == transport) {
+                    own.ports_cut += u64::from(tally.ports_cut);
+                }
+                let ports = tally.ports().filter(|port| port.worked + port.failed > 0);
+                used.extend(ports.map(|port| (transport, port)));
+            }
         }
-        let role = role_names(names, client);
-        for (transport, cut) in [Transport::Tcp, Transport::Udp].into_iter().zip(cut) {
-            let Some(gathered) = servers.get_mut(&(server, transport)) else { continue };
-            let ports = used.iter().filter(|((over, _), _)| *over == transport);
-            gathered.add(&role, ports.map(|((_, port), sum)| (*port, *sum)));
-            gathered.ports_cut += cut;
+        used.sort_unstable_by_key(|(transport, port)| (*transport, port.port));
+        used.dedup_by(|(transport, port), (known_transport, known)| {
+            let same = (*transport, port.port) == (*known_transport, known.port);
+            if same {
+                known.worked += port.worked;
+                known.failed += port.failed;
+            }
+            same
+        });
+        for (transport, own) in gathered.iter_mut() {
+            if !own.allowed.contains(&list) {
+                own.allowed.push(list);
+            }
+            if matches!(transport, Transport::Tcp | Transport::Udp) {
+                own.add(role, used.iter().filter(|(over, _)| over == transport).map(|(_, port)| port));
+            }
         }
     }
-    let mut told: Vec<_> = servers.into_iter().filter(|(_, gathered)| !gathered.rows.is_empty()).collect();
-    told.sort_unstable_by_key(|(server, _)| *server);
-    told.truncate(SERVERS_MAX);
-    let told = told.into_iter();
-    told.map(|((server, transport), gathered)| gathered.tell(server, transport, endpoints, names, watched_s)).collect()
+    let told = pairs.hosts().iter().zip(servers).flat_map(|(server, mut gathered)| {
+        gathered.sort_unstable_by_key(|(transport, _)| *transport);
+        gathered.into_iter().map(|(transport, gathered)| (*server, transport, gathered))
+    });
+    let tell = |(server, transport, gathered): (Addr, Transport, Gathered)| {
+        gathered.tell(server, transport, endpoints, names, &roles, watched_s)
+    };
+    told.take(SERVERS_MAX).map(tell).collect()
+}
+
+/// What was gathered of a transport.
+fn of_transport(all: &mut Vec<(Transport, Gathered)>, transport: Transport) -> &mut Gathered {
+    let at = all.iter().position(|(known, _)| *known == transport).unwrap_or(all.len());
+    if at == all.len() {
+        all.push((transport, Gathered::default()));
+    }
+    &mut all[at].1
 }
 
 /// The rows that allow a wide range between hosts of two sets of roles, with its transports.
-fn range_rows(names: &Names<'_>, fits: &mut Fits<'_>, (from, to): (RoleSet, RoleSet)) -> Rc<[(RowId, Transport)]> {
+fn range_rows(names: &Names<'_>, fits: &mut Fits<'_>, (from, to): (RoleSet, RoleSet)) -> Vec<(RowId, Transport)> {
     let catalogue = names.catalogue();
     let fitting = fits.of(from, to);
     let mut found = Vec::new();
@@ -194,7 +285,7 @@ fn range_rows(names: &Names<'_>, fits: &mut Fits<'_>, (from, to): (RoleSet, Role
         let ranges = row.ports.iter().filter(|ports| alone && row.is_range(**ports));
         found.extend(ranges.map(|ports| (id, ports.transport)));
     }
-    found.into()
+    found
 }
 
 /// The roles of a host as one word.
@@ -204,63 +295,67 @@ fn role_names(names: &Names<'_>, host: Addr) -> Cow<'static, str> {
 
 impl Gathered {
     /// Adds a client and the ports that it used.
-    fn add(&mut self, role: &str, ports: impl Iterator<Item = (u16, PortUse)>) {
+    fn add<'p>(&mut self, role: RolesId, ports: impl Iterator<Item = &'p PortUse>) {
         let mut using = 0;
-        for (port, sum) in ports {
+        for PortUse { port, worked, failed } in ports.copied() {
             using = 1;
             if self.ports.len() >= PORTS_MAX && !self.ports.contains_key(&port) {
-                self.ports_cut += u64::from(sum.worked + sum.failed);
+                self.ports_cut += u64::from(worked + failed);
                 continue;
             }
-            let known = self.ports.entry(port).or_insert_with(|| RangePort {
-                port,
-                worked: 0,
-                failed: 0,
-                clients: 0,
-                roles: BTreeMap::new(),
-                interfaces: Vec::new(),
-            });
-            known.worked += u64::from(sum.worked);
-            known.failed += u64::from(sum.failed);
+            let known = self.ports.entry(port).or_default();
+            known.worked += u64::from(worked);
+            known.failed += u64::from(failed);
             known.clients += 1;
-            *known.roles.entry(role.to_owned()).or_default() += 1;
+            match known.roles.iter_mut().find(|(known, _)| *known == role) {
+                Some((_, clients)) => *clients += 1,
+                None => known.roles.push((role, 1)),
+            }
         }
-        if !self.roles.contains_key(role) {
-            self.roles.insert(role.to_owned(), [0; 2]);
-        }
-        if let Some([hosts, users]) = self.roles.get_mut(role) {
-            *hosts += 1;
-            *users += using;
+        match self.roles.iter_mut().find(|(known, _)| *known == role) {
+            Some((_, [hosts, users])) => (*hosts, *users) = (*hosts + 1, *users + using),
+            None => self.roles.push((role, [1, using])),
         }
     }
 
     fn tell(
-        mut self,
+        self,
         server: Addr,
         transport: Transport,
         endpoints: &Endpoints,
         names: &Names<'_>,
+        words: &HostRoles,
         watched_s: f64,
     ) -> ServerRange {
+        let port = |(port, sum): (u16, PortSum)| RangePort {
+            port,
+            worked: sum.worked,
+            failed: sum.failed,
+            clients: sum.clients,
+            roles: sum.roles.into_iter().map(|(id, clients)| (words.word(id), clients)).collect(),
+            interfaces: Vec::new(),
+        };
+        let mut ports: Vec<RangePort> = self.ports.into_iter().map(port).collect();
+        let roles: BTreeMap<String, [u64; 2]> = self.roles.iter().map(|(id, sums)| (words.word(*id), *sums)).collect();
         let ranges = self.rows.iter().flat_map(|id| {
             let row = names.catalogue().row(*id);
             row.ports.iter().copied().filter(move |ports| ports.transport == transport && row.is_range(*ports))
         });
         let allowed = merged(ranges.collect());
-        let interfaces = interfaces(&mut self.ports, server, transport, endpoints, names);
+        let interfaces = interfaces(&mut ports, server, transport, endpoints, names);
         let total: u64 = allowed.iter().map(|[low, high]| u64::from(high - low) + 1).sum();
-        let ends = self.ports.keys().next().zip(self.ports.keys().next_back());
-        let used = self.ports.len() as u64;
-        let roles = self.roles.into_iter().map(|(role, [hosts, using])| RoleUse { role, hosts, using });
+        let ends = ports.first().zip(ports.last());
+        let used = ports.len() as u64;
+        let roles = roles.into_iter().map(|(role, [hosts, using])| RoleUse { role, hosts, using });
         let mut range = ServerRange {
             server: Party::One(server),
             transport: transport.name(),
             used,
             unused: total.saturating_sub(used),
-            smallest: ends.map(|(low, high)| [*low, *high]),
+            smallest: ends.map(|(low, high)| [low.port, high.port]),
             allowed,
             rows: self.rows.iter().map(|row| names.row(*row)).collect(),
-            ports: self.ports.into_values().collect(),
+            ports,
             ports_cut: self.ports_cut,
             interfaces,
             roles: roles.collect(),
@@ -287,7 +382,7 @@ fn merged(mut ranges: Vec<Ports>) -> Vec<[u16; 2]> {
 
 /// The interfaces that clients asked for or bound at these ports; each port is told its own.
 fn interfaces(
-    ports: &mut BTreeMap<u16, RangePort>,
+    ports: &mut [RangePort],
     server: Addr,
     transport: Transport,
     endpoints: &Endpoints,
@@ -295,14 +390,15 @@ fn interfaces(
 ) -> Vec<RangeInterface> {
     let over: &[Over] = if transport == Transport::Udp { &[Over::Udp] } else { &[Over::Tcp, Over::Http] };
     let mut all: BTreeMap<Option<InterfaceId>, (BTreeSet<u16>, BTreeSet<Addr>)> = BTreeMap::new();
-    for (port, row) in ports.iter_mut() {
-        let learned = || over.iter().flat_map(|over| endpoints.at(server, *over, *port));
+    for row in ports {
+        let port = row.port;
+        let learned = || over.iter().flat_map(|over| endpoints.at(server, *over, port));
         // What the mapper lists is there; who uses it is told by questions and binds alone.
         let asked = |known: &&Learned| matches!(known.source, Source::Bind | Source::EptMap | Source::Oxid);
         let plain = learned().any(|known| asked(&known) && known.interface.is_some());
         for known in learned().filter(asked).filter(|known| known.interface.is_some() || !plain) {
             let (at, clients) = all.entry(known.interface).or_default();
-            at.insert(*port);
+            at.insert(port);
             clients.extend(known.clients());
             let name = known.interface.map_or_else(|| Shown::name("DCOM"), |id| called(id, names));
             if !row.interfaces.contains(&name) {

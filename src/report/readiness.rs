@@ -333,31 +333,37 @@ pub(crate) fn readiness(seen: &Seen<'_, '_>, fits: &mut Fits<'_>) -> Readiness {
         let mut own = catalogue.rows().iter().filter(|row| row.profile == profile.id);
         (profile.id.as_str(), own.all(is_checked))
     });
-    let words = catalogue.rows().iter().map(|row| RowWords::of(row, catalogue)).collect();
+    let profiles: Rc<[(&str, bool)]> = profiles.collect();
+    let words = catalogue.rows().iter().map(|row| RowWords::of(row, catalogue, &profiles)).collect();
     let is_asked = !seen.wanted.is_empty();
     let room = if is_asked { LISTED_MAX } else { OFFERED_MAX };
-    let mut sheets =
-        Sheets { seen, fits, profiles: profiles.collect(), words, room, listed: 0, all: Vec::new(), cut: 0 };
+    let mut sheets = Sheets { seen, fits, profiles, words, room, listed: 0, all: Vec::new(), cut: 0 };
     let named: Vec<bool> = catalogue.rows().iter().map(is_named).collect();
     let is_named = |row: &RowId| named.get(row.0 as usize).copied().unwrap_or_default();
     let is_need = |tally: &Tally| tally.rows.iter().any(is_named);
     let mut met: BTreeSet<(Addr, Addr)> = BTreeSet::new();
     // What two hosts need of each other goes before what is allowed to everybody.
-    for needs in [true, false] {
-        for (order, pair) in seen.pairs.iter().enumerate() {
-            let (Party::One(client), Party::One(server)) = (pair.client, pair.server) else { continue };
-            let mut tallies = pair.places().flat_map(|place| seen.exercised.at(place)).peekable();
-            if (tallies.peek().is_none() && !is_asked) || tallies.any(is_need) != needs {
-                continue;
-            }
-            if is_asked {
-                met.insert((client, server));
-            }
-            if sheets.listed >= sheets.room {
-                sheets.cut += 1;
-                continue;
-            }
-            sheets.add(order, (client, server), &shows(seen, pair, client, server));
+    let mut others = Vec::new();
+    for (order, pair) in seen.pairs.iter().enumerate() {
+        let (Party::One(client), Party::One(server)) = (pair.client, pair.server) else { continue };
+        let mut tallies = pair.places().flat_map(|place| seen.exercised.at(place)).peekable();
+        if tallies.peek().is_none() && !is_asked {
+            continue;
+        }
+        if is_asked {
+            met.insert((client, server));
+        }
+        if tallies.any(is_need) {
+            sheets.add_pair(order, pair, client, server);
+        } else {
+            others.push(order);
+        }
+    }
+    for order in others {
+        if let Some(pair) = seen.pairs.get(order)
+            && let (Party::One(client), Party::One(server)) = (pair.client, pair.server)
+        {
+            sheets.add_pair(order, pair, client, server);
         }
     }
     if !seen.wanted.is_empty() {
@@ -370,7 +376,7 @@ pub(crate) fn readiness(seen: &Seen<'_, '_>, fits: &mut Fits<'_>) -> Readiness {
 fn shows(seen: &Seen<'_, '_>, pair: Pair<'_>, client: Addr, server: Addr) -> BTreeMap<RowId, Shows> {
     let mut all: BTreeMap<RowId, Shows> = BTreeMap::new();
     for place in pair.places() {
-        let Some(transport) = seen.pairs.row(place).map(|row| row.key.transport) else { continue };
+        let Some(transport) = seen.pairs.transport(place) else { continue };
         for tally in seen.exercised.at(place) {
             let mut add = |row: RowId| all.entry(row).or_default().add(transport, tally);
             if tally.basis == Basis::NoAnswerDue {
@@ -387,6 +393,8 @@ fn shows(seen: &Seen<'_, '_>, pair: Pair<'_>, client: Addr, server: Addr) -> BTr
 
 /// What is told of a row wherever it is listed.
 struct RowWords {
+    /// The place of its profile among those that judge.
+    rank: Option<usize>,
     profile: Shown,
     service: Shown,
     purpose: Shown,
@@ -394,9 +402,10 @@ struct RowWords {
 }
 
 impl RowWords {
-    fn of(row: &Row, catalogue: &Catalogue) -> Self {
+    fn of(row: &Row, catalogue: &Catalogue, profiles: &[(&str, bool)]) -> Self {
         let named: Vec<String> = row.ports.iter().map(ToString::to_string).collect();
         Self {
+            rank: profiles.iter().position(|(profile, _)| *profile == row.profile),
             profile: Shown::name(&row.profile),
             service: Shown::name(row.service.map_or("any", |service| &catalogue.service(service).id)),
             purpose: Shown::text(&row.purpose),
@@ -430,6 +439,15 @@ struct Sheets<'s, 'b, 'a, 'f> {
 }
 
 impl Sheets<'_, '_, '_, '_> {
+    /// Adds a pair, if there is room.
+    fn add_pair(&mut self, order: usize, pair: Pair<'_>, client: Addr, server: Addr) {
+        if self.listed >= self.room {
+            self.cut += 1;
+        } else {
+            self.add(order, (client, server), &shows(self.seen, pair, client, server));
+        }
+    }
+
     /// Adds what is to be said of two hosts, by every profile that was asked for or that they used.
     fn add(&mut self, order: usize, (client, server): (Addr, Addr), shows: &BTreeMap<RowId, Shows>) {
         let names = self.seen.names;
@@ -439,8 +457,8 @@ impl Sheets<'_, '_, '_, '_> {
         let profiles = Rc::clone(&self.profiles);
         for (rank, (profile, checklist)) in profiles.iter().enumerate() {
             let wanted = self.seen.wanted.iter().any(|id| id == profile);
-            let own: Vec<(RowId, &Row)> =
-                all.iter().map(|id| (*id, catalogue.row(*id))).filter(|(_, row)| row.profile == *profile).collect();
+            let is_own = |id: &&RowId| self.words.get(id.0 as usize).is_some_and(|words| words.rank == Some(rank));
+            let own: Vec<(RowId, &Row)> = all.iter().filter(is_own).map(|id| (*id, catalogue.row(*id))).collect();
             let tried = |id: &RowId| shows.contains_key(id);
             let names_both = |(id, row): &(RowId, &Row)| is_named(row) && tried(id);
             let needs = own.iter().any(names_both);

@@ -15,6 +15,7 @@ use crate::classify::judged::Collapse;
 use crate::classify::judged::Host;
 use crate::classify::judged::HostRole;
 use crate::classify::judged::Judged;
+use crate::classify::judged::Placed;
 use crate::classify::judged::Ruled;
 use crate::classify::judged::Sums;
 use crate::classify::verdict::By;
@@ -41,6 +42,7 @@ use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 use crate::report::Beside;
+use crate::report::Flows;
 use crate::report::Report;
 use crate::report::archive::Archive;
 use crate::report::facts::Health;
@@ -49,6 +51,7 @@ use crate::report::facts::InputRow;
 use crate::report::facts::RunFacts;
 use crate::report::moment::Moment;
 use crate::report::names::Names;
+use crate::report::pairs::Pairs;
 use crate::report::sanitise::Shown;
 
 /// 2026-03-01T10:02:11Z.
@@ -392,31 +395,77 @@ pub(crate) fn report_with<'a>(
     folds: &Folds,
 ) -> Report<'a> {
     let names = names(catalogue, &run);
-    let mut hosts = Hosts::default();
-    // Numbers are in the order of time, whatever the order here.
-    let mut by_time: Vec<usize> = (0..made.len()).collect();
-    by_time.sort_by_key(|place| made[*place].flow.first);
-    let number = |place: usize| by_time.iter().position(|known| *known == place).unwrap();
-    let placed = made.iter().enumerate();
-    let ruled: Vec<Ruled<'_>> =
-        placed.map(|(place, made)| Ruled { number: number(place), ..made.ruled(catalogue, &mut hosts) }).collect();
+    let mut sample = Sample::of(catalogue, made);
     for (key, _) in folds.iter() {
         for addr in key.client.into_iter().chain(key.server.map(|(addr, _)| addr)) {
-            hosts.number(addr);
+            sample.hosts.number(addr);
         }
     }
-    let judged = made.iter().map(|made| made.finding.map(|_| made.judged(catalogue)));
-    let endpoints = Endpoints::default();
-    let frames = |number: u32| by_time.get(number as usize).map(|place| made[*place].verdict.frames);
     let beside = Beside {
-        numbered: &hosts,
+        numbered: &sample.hosts,
         collapses,
-        endpoints: &endpoints,
+        endpoints: &Endpoints::default(),
         folds,
         archive: &Archive::default(),
-        frames: &frames,
     };
-    Report::of(run, health, ruled.into_iter().zip(judged), &beside, names)
+    Report::of(run, health, &sample, &beside, names)
+}
+
+/// The pairs of these flows.
+pub(crate) fn pairs_of(catalogue: &Catalogue, made: &[Made]) -> Pairs {
+    let sample = Sample::of(catalogue, made);
+    let beside = Beside {
+        numbered: &sample.hosts,
+        collapses: &[],
+        endpoints: &Endpoints::default(),
+        folds: &Folds::default(),
+        archive: &Archive::default(),
+    };
+    Pairs::of(&sample, &beside, &names(catalogue, &run()), |_, _| ())
+}
+
+/// Flows by hand in the order of time, whatever the order they were made in.
+struct Sample<'m> {
+    catalogue: &'m Catalogue,
+    hosts: Hosts,
+    flows: Vec<(&'m Made, Ruled<'m>)>,
+}
+
+impl<'m> Sample<'m> {
+    fn of(catalogue: &'m Catalogue, made: &'m [Made]) -> Self {
+        let mut hosts = Hosts::default();
+        let mut by_time: Vec<&Made> = made.iter().collect();
+        by_time.sort_by_key(|made| made.flow.first);
+        let numbered = by_time.into_iter().enumerate();
+        let ruled = |(number, made): (usize, &'m Made)| (made, Ruled { number, ..made.ruled(catalogue, &mut hosts) });
+        let flows = numbered.map(ruled).collect();
+        Self { catalogue, hosts, flows }
+    }
+}
+
+impl Flows for Sample<'_> {
+    fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    fn placed(&self) -> impl Iterator<Item = Placed> {
+        self.flows.iter().map(|(_, ruled)| {
+            let Ruled { client, server, service, collapse, sums, .. } = *ruled;
+            Placed { client, server, transport: sums.transport, port: sums.port, service, collapse }
+        })
+    }
+
+    fn ruled(&self, number: u32) -> Option<Ruled<'_>> {
+        self.flows.get(number as usize).map(|(_, ruled)| *ruled)
+    }
+
+    fn judged(&self, ruled: &Ruled<'_>) -> Option<Judged<'_>> {
+        self.flows.get(ruled.number).map(|(made, _)| made.judged(self.catalogue))
+    }
+
+    fn frames(&self, number: u32) -> Option<Frames> {
+        self.flows.get(number as usize).map(|(made, _)| made.verdict.frames)
+    }
 }
 
 /// The report on the sample capture.

@@ -10,7 +10,6 @@ use crate::report::findings::FailOn;
 use crate::report::findings::KINDS;
 use crate::report::format::text::ports;
 use crate::report::moment::span;
-use crate::report::names::Party;
 use crate::report::rpc::EndpointRow;
 use crate::report::words::count;
 use crate::report::words::shares;
@@ -96,12 +95,8 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
 pub(crate) fn failed_unjudged(report: &Report<'_>) -> (Vec<String>, usize) {
     let mut lines = Vec::new();
     let mut total = 0;
-    for (pair, service) in report.pairs.rows() {
+    for (pair, service) in report.pairs.failed_unjudged() {
         let failures = || service.outcomes.iter().filter(|(outcome, _)| Outcome::is_failure_name(outcome));
-        let many = pair.client == Party::Many || pair.server == Party::Many;
-        if service.unjudged() < service.flows || many || failures().next().is_none() {
-            continue;
-        }
         total += 1;
         if lines.len() < ROWS_MAX {
             lines.push(format!(
@@ -230,21 +225,12 @@ pub(crate) const UNJUDGED_HINT: &str = "No row could judge these, because the ro
 
 /// The heading over [`silence`].
 pub(crate) fn silence_heading(report: &Report<'_>) -> &'static str {
-    if report.pairs.rows().all(|(_, service)| service.unjudged() == service.flows) {
-        "Nothing could be judged"
-    } else {
-        "Nothing blocked, nothing unexpected"
-    }
+    if report.pairs.judged().1 == 0 { "Nothing could be judged" } else { "Nothing blocked, nothing unexpected" }
 }
 
 /// What it means that nothing was found.
 pub(crate) fn silence(report: &Report<'_>) -> String {
-    let mut flows = 0;
-    let mut judged = 0;
-    for (_, service) in report.pairs.rows() {
-        flows += service.flows;
-        judged += service.flows - service.unjudged();
-    }
+    let (flows, judged) = report.pairs.judged();
     if judged == 0 {
         return format!(
             "0 of {} could be judged by the documents, so this says nothing of what is blocked. Name the hosts in a \
