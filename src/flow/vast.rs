@@ -163,8 +163,12 @@ impl<T: Pod> Vast<T> {
     fn grow(&mut self) -> u32 {
         let place = self.len % Chunk::<T>::VALUES;
         if place == 0 {
-            let plain = self.len == 0 || self.passing;
-            self.chunks.push(if plain { Chunk::Plain(Vec::new()) } else { Chunk::new() });
+            self.chunks.push(match self.len {
+                _ if self.passing => Chunk::Plain(Vec::new()),
+                // Room for all that few can be, so that memory is not asked for again and again; what is not used is not there.
+                0 => Chunk::Plain(Vec::with_capacity(FEW)),
+                _ => Chunk::new(),
+            });
         }
         if self.len == FEW && !self.passing {
             let few: Vec<T> = self.iter().copied().collect();
