@@ -142,7 +142,10 @@ impl Table {
     #[expect(clippy::inline_always, reason = "once for each packet with payload")]
     pub fn prefetch_speech(&self, likely: FlowIndex, side: Side) -> bool {
         let Some(entry) = self.entries.get(likely.0).filter(|entry| !entry.has(heard(side))) else { return false };
-        entry.prefetch_detail(&self.beside);
+        match entry.speech_within() {
+            Some(number) => self.speeches.prefetch(number),
+            None => entry.prefetch_detail(&self.beside),
+        }
         entry.is_held()
     }
 
@@ -165,7 +168,7 @@ impl Table {
         let copy = self.recent.is_copy(likeness, packet.ts().0);
         let Some(entry) = self.entries.get_mut(likely.0) else { return Advance::Unusual { copy } };
         // Since somebody looked, the flow may have been followed by another of the same key.
-        let is_it = entry.is_of(&packet.key(), &self.beside.hosts) && !entry.has(Mark::Superseded);
+        let is_it = entry.is_of(packet, &self.beside.hosts) && !entry.has(Mark::Superseded);
         if copy && is_it && tells_no_more_than_that(packet) {
             self.counters.duplicates += 1;
             entry.set(Mark::Copied);
@@ -221,16 +224,16 @@ impl Table {
     }
 
     /// The flow at an index that this table gave.
-    pub fn flow(&self, index: FlowIndex) -> Option<Flow> {
+    #[inline]
+    pub fn flow(&self, index: FlowIndex) -> Option<Stored<'_>> {
         let entry = self.entries.get(index.0).filter(|entry| !entry.is_vacant())?;
-        Some(entry.unfold(&self.beside))
+        Some(Stored { table: self, entry })
     }
 
     /// What tells a flow from an earlier one at the same index, without the rest of it: its first frame.
     #[inline]
     pub fn first_frame(&self, index: FlowIndex) -> Option<FrameId> {
-        let entry = self.entries.get(index.0).filter(|entry| !entry.is_vacant())?;
-        Some(entry.order().1)
+        Some(self.flow(index)?.order().1)
     }
 
     /// How many packets of both ends were counted into a flow; no more than 32 bits of each are looked at.
@@ -243,12 +246,6 @@ impl Table {
     #[inline]
     pub fn packets_of(&self, index: FlowIndex, side: Side) -> Option<u32> {
         Some(self.entries.get(index.0)?.packets_of(side))
-    }
-
-    /// The sequence number of the first byte of one end of a flow, if its SYN was seen.
-    #[inline]
-    pub fn first_byte(&self, index: FlowIndex, side: Side) -> Option<u32> {
-        self.entries.get(index.0)?.first_byte(side, &self.beside)
     }
 
     /// Notes that whoever listens to a flow holds something of it, or does no more: the events of its packets say so.
@@ -302,9 +299,8 @@ impl Table {
 
     #[inline]
     fn find(&self, packet: &Packet, tag: u32) -> Option<u32> {
-        self.slots.find(tag, |index| {
-            self.entries.get(index).is_some_and(|entry| entry.is_of(&packet.key, &self.beside.hosts))
-        })
+        self.slots
+            .find(tag, |index| self.entries.get(index).is_some_and(|entry| entry.is_of(packet, &self.beside.hosts)))
     }
 
     /// Counts a packet that may change anything, or begin another flow on the same key.
@@ -516,6 +512,12 @@ impl<'a> Stored<'a> {
     #[inline]
     pub fn totals(self) -> Totals {
         self.entry.totals(&self.table.beside)
+    }
+
+    /// The sequence number of the first byte of one end, if its SYN was seen.
+    #[inline]
+    pub fn first_byte(self, side: Side) -> Option<u32> {
+        self.entry.first_byte(side, &self.table.beside)
     }
 
     /// See [`Flow::syns`].
