@@ -142,6 +142,13 @@ pub(crate) struct Beside {
     carries: Arena<Carry>,
 }
 
+impl Beside {
+    /// What lies beside entries that are looked at once.
+    pub(crate) fn passing() -> Self {
+        Self { details: Vast::passing(), ..Self::default() }
+    }
+}
+
 #[cfg(test)]
 impl Beside {
     /// How many details there are.

@@ -405,7 +405,8 @@ impl Table {
     /// Takes out the flows that were last seen before a time, into a table to judge them by for the last time.
     #[must_use]
     pub fn expire(&mut self, before: Timestamp) -> Self {
-        let mut past = Self::new(self.limits);
+        let (entries, beside) = (Vast::passing(), Beside::passing());
+        let mut past = Self { entries, beside, ..Self::new(self.limits) };
         for index in 1..=u32::try_from(self.entries.len()).unwrap_or(u32::MAX) {
             let expires = |entry: &&Entry| !entry.is_vacant() && entry.last_seen() < before;
             let Some(entry) = self.entries.get(index).filter(expires) else { continue };
