@@ -82,14 +82,13 @@ impl<T: Pod> Chunk<T> {
 
     #[inline]
     fn prefetch(&self, place: usize) {
-        match self {
-            Self::Mapped(map) => {
-                for line in (0..size_of::<T>()).step_by(CACHE_LINE) {
-                    prefetch_index(map, place * size_of::<T>() + line);
-                }
-            }
-            // So few are at hand anyway.
-            Self::Plain(_) => {}
+        // Also of few: a ring that is read throws them out of the nearer caches.
+        let bytes: &[u8] = match self {
+            Self::Mapped(map) => map,
+            Self::Plain(values) => bytemuck::cast_slice(values),
+        };
+        for line in (0..size_of::<T>()).step_by(CACHE_LINE) {
+            prefetch_index(bytes, place * size_of::<T>() + line);
         }
     }
 
