@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
 use nix::poll::PollFd;
 use nix::poll::PollFlags;
 use nix::poll::PollTimeout;
@@ -25,7 +26,6 @@ use crate::capture::batch::LinkType;
 use crate::capture::error::CaptureError;
 use crate::capture::socket;
 use crate::capture::socket::Identity;
-use crate::capture::walk::BATCH_FRAMES;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 
@@ -33,13 +33,14 @@ use crate::model::time::Timestamp;
 pub const BLOCK_WAIT: Duration = Duration::from_millis(50);
 
 /// libpcap's name for all interfaces together.
-const ALL: &str = "any";
+pub const ALL: &str = "any";
 
 /// `LINKTYPE_LINUX_SLL2`.
 const LINUX_SLL2: Linktype = Linktype(276);
 
-/// The most frames that are read at once.
-pub const READ_MAX: usize = BATCH_FRAMES;
+/// The most frames that are read at once. What they take stays with the reader, so that after a halt of the machine, when
+/// many wait, it must not be many.
+pub const READ_MAX: usize = 512;
 
 /// Looks at the handle in reserve before it is used: the first may tell only that its interface is gone.
 const RESERVE_READS: usize = 2;
@@ -74,7 +75,8 @@ pub struct Listed {
     pub running: bool,
 }
 
-/// The interfaces that libpcap knows, in its order: those that are up and carry traffic first.
+/// The interfaces that libpcap knows, in its order: those that are up and carry traffic first. Of the devices that it knows
+/// beside, such as queues of netfilter, there are no frames here.
 ///
 /// # Errors
 /// [`CaptureError::Device`] with libpcap's words.
@@ -87,7 +89,25 @@ pub fn list() -> Result<Vec<Listed>, CaptureError> {
         description: device.desc,
         name: device.name,
     };
-    Ok(all.into_iter().map(listed).collect())
+    Ok(all.into_iter().filter(|device| is_there(&device.name)).map(listed).collect())
+}
+
+/// The interface that is meant: its name, or its number in [`list`], from 1.
+///
+/// # Errors
+/// [`CaptureError::Device`] if there is none.
+pub fn find(wanted: &str) -> Result<String, CaptureError> {
+    if is_there(wanted) {
+        return Ok(wanted.to_owned());
+    }
+    let place = wanted.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    let numbered = place.and_then(|place| list().ok()?.into_iter().nth(place));
+    let none = || CaptureError::Device { name: wanted.to_owned(), message: "there is no such interface".into() };
+    numbered.map(|listed| listed.name).ok_or_else(none)
+}
+
+fn is_there(name: &str) -> bool {
+    name == ALL || if_nametoindex(name).is_ok()
 }
 
 /// Frames of one ring, since it was first opened. What came is what was read, what was lost and what still waits.

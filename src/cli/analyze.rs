@@ -154,13 +154,13 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
         Ok((path.clone(), format_of_file(path)?))
     };
     // The extension says that packets are meant, as -w does.
-    let is_packets = |path: &&PathBuf| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("pcapng"));
-    let records: Vec<PathBuf> = args.record.iter().chain(args.output.iter().filter(is_packets)).cloned().collect();
+    let (packets, reports): (Vec<_>, Vec<_>) = args.output.iter().partition(|path| is_of_packets(path));
+    let records: Vec<PathBuf> = args.record.iter().chain(packets).cloned().collect();
     if !records.is_empty() {
         evidence::check(&inputs)?;
         records.iter().try_for_each(|path| check_place(path))?;
     }
-    let files: Result<Vec<_>, Stop> = args.output.iter().filter(|path| !is_packets(path)).map(place).collect();
+    let files: Result<Vec<_>, Stop> = reports.into_iter().map(place).collect();
     Ok(Plan {
         inputs,
         filter: filter_text(&args.filter)?,
@@ -172,6 +172,11 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
         records,
         coloured: coloured(args.run.color),
     })
+}
+
+/// Whether a file of `-o` is for packets, and not for a report.
+pub(super) fn is_of_packets(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end.eq_ignore_ascii_case("pcapng"))
 }
 
 /// How to judge: as the options say, else as the site file says.

@@ -203,7 +203,7 @@ pub struct AnalyzeArgs {
 #[cfg(all(target_os = "linux", feature = "live"))]
 #[derive(Debug, Args)]
 pub struct WatchArgs {
-    /// An interface to watch (repeatable: all are one capture); any means all of them
+    /// An interface to watch, by its name or its number in -D (repeatable: all are one capture); any means all of them
     #[arg(short, long, value_name = "IFACE", required_unless_present = "list_interfaces")]
     pub interface: Vec<String>,
     /// List the interfaces
@@ -242,7 +242,8 @@ pub struct WatchArgs {
     /// What to judge by
     #[command(flatten)]
     pub judge: JudgeArgs,
-    /// Write the report to a file at the end; its extension says how: .json .ndjson .csv .md .txt (repeatable)
+    /// Write the report to a file at the end; its extension says how: .json .ndjson .csv .md .txt (repeatable); .pcapng is
+    /// as -w
     #[arg(short, long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
     /// Write the packets of findings to a pcapng file, with a comment on each; when it is full, a ring of files

@@ -16,6 +16,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::thread;
 use std::time::Duration;
+use std::time::Instant;
 
 use crate::catalogue::Catalogue;
 use crate::classify::judge::Judge;
@@ -25,7 +26,7 @@ use crate::cli::exit::Stop;
 use crate::report::facts::Health;
 use crate::report::status::Status;
 
-/// Who asks has so long.
+/// Who asks has so long for all of the question, and the answer may wait so long for each piece to be taken.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The most that a question may say.
@@ -153,11 +154,17 @@ fn place(address: &str) -> Result<SocketAddr, Stop> {
 
 /// Answers one question.
 fn reply(mut stream: TcpStream, page: &str) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut request = Vec::new();
     let mut piece = [0; 1024];
+    let until = Instant::now() + PATIENCE;
     while !request.windows(4).any(|end| end == b"\r\n\r\n") && request.len() < REQUEST_MAX {
+        // Whoever says one byte now and then must not keep others waiting.
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        stream.set_read_timeout(Some(left))?;
         let count = stream.read(&mut piece)?;
         if count == 0 {
             break;

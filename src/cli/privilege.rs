@@ -8,6 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use caps::CapSet;
+use caps::Capability;
 use landlock::ABI;
 use landlock::Access;
 use landlock::AccessFs;
@@ -48,6 +49,11 @@ pub struct Given {
     pub user: Option<String>,
     /// How far the kernel keeps files away: `fully`, `partly` or `not`.
     pub files: &'static str,
+}
+
+/// Whether there is the right to open an interface.
+pub fn may_open() -> bool {
+    caps::has_cap(None, CapSet::Effective, Capability::CAP_NET_RAW).unwrap_or(false)
 }
 
 /// Gives up everything but what is needed.

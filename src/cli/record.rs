@@ -8,6 +8,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::fs::File;
 use std::io;
+use std::io::Seek;
+use std::io::SeekFrom;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
@@ -97,7 +99,12 @@ impl Recorder {
         if self.size + more > self.size_max && self.size > self.head.len() as u64 {
             self.turn()?;
         }
-        self.file.write_all(blocks)?;
+        if let Err(error) = self.file.write_all(blocks) {
+            // A full disk took a part of them: what is there stays a whole file.
+            let size = self.size;
+            self.file.set_len(size).and_then(|()| self.file.seek(SeekFrom::Start(size))).ok();
+            return Err(error);
+        }
         self.size += more;
         Ok(())
     }

@@ -29,6 +29,7 @@ use crate::catalogue::Catalogue;
 use crate::classify::judge::Judge;
 use crate::classify::judged::CaptureFacts;
 use crate::classify::judged::Options as JudgeOptions;
+use crate::classify::judged::Ruled;
 use crate::classify::thresholds::LOSS_PROBABLE_SHARE;
 use crate::classify::verdict::Outcome;
 use crate::cli::analyze::capture_facts;
@@ -39,6 +40,7 @@ use crate::cli::analyze::format_by_name;
 use crate::cli::analyze::format_of_file;
 use crate::cli::analyze::health_of;
 use crate::cli::analyze::input_row;
+use crate::cli::analyze::is_of_packets;
 use crate::cli::analyze::judge_options;
 use crate::cli::args::WatchArgs;
 use crate::cli::exit;
@@ -55,6 +57,7 @@ use crate::cli::output::to_stdout;
 use crate::cli::privilege::Given;
 use crate::cli::privilege::Needs;
 use crate::cli::privilege::give_up;
+use crate::cli::privilege::may_open;
 use crate::cli::record::Recorder;
 use crate::learn::knowledge::Knowledge;
 use crate::model::time::Timestamp;
@@ -104,16 +107,22 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(30);
 /// Flows that were silent so long do not reach into the next window of `--rotate`.
 const ROTATE_KEEP: Duration = Duration::from_secs(60);
 
+/// The clock runs faster or slower by much less than this between two looks; beyond, somebody set it, or the machine slept.
+const CLOCK_SET: Duration = Duration::from_secs(1);
+
 /// Samples of what was lost, one for each judgement that is this far from the one before.
 const LOSS_SAMPLE: Duration = Duration::from_secs(10);
 
 /// Everything decided before the first frame.
 struct Plan<'a> {
     args: &'a WatchArgs,
+    interfaces: Vec<String>,
     catalogue: Arc<Catalogue>,
     filter: Option<String>,
     stdout: Option<&'static Format>,
     files: Vec<(PathBuf, &'static Format)>,
+    /// Where the packets of findings go.
+    record: Option<PathBuf>,
 }
 
 /// What signals ask for.
@@ -176,10 +185,10 @@ pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
         Some(flows) => usize::try_from(flows).unwrap_or(usize::MAX),
         None => RunSettings::flows_within(args.run.max_memory),
     };
-    let kept_bytes = if args.record.is_some() { KEPT_BYTES } else { 0 };
+    let kept_bytes = if plan.record.is_some() { KEPT_BYTES } else { 0 };
     let settings = live::Settings { flows_max, frames_max: args.count, kept_bytes };
     let record = |path: &PathBuf| Recorder::begin(path, &interfaces, args.file_size, args.file_count);
-    let recorder = args.record.as_ref().map(record).transpose()?;
+    let recorder = plan.record.as_ref().map(record).transpose()?;
     let done = live::watch(readers, settings, &knowledge, |live| {
         Watch::new(plan, live, &knowledge, &signals, Aside { metrics, manager, recorder })?.run()
     });
@@ -203,7 +212,7 @@ fn needs(plan: &Plan<'_>) -> Needs {
     let judge = &plan.args.judge;
     // An editor replaces the site file by another one in its folder.
     let read = judge.rules.iter().cloned().chain(judge.site.as_deref().map(folder)).collect();
-    let written = plan.files.iter().map(|(path, _)| path).chain(&plan.args.record).cloned().collect();
+    let written = plan.files.iter().map(|(path, _)| path).chain(&plan.record).cloned().collect();
     Needs { written, read }
 }
 
@@ -240,14 +249,41 @@ fn decide(args: &WatchArgs) -> Result<Plan<'_>, Stop> {
         check_place(path)?;
         Ok((path.clone(), format_of_file(path)?))
     };
-    let files: Result<Vec<_>, Stop> = args.output.iter().map(place).collect();
+    // The extension says that packets are meant, as -w does.
+    let (packets, reports): (Vec<_>, Vec<_>) = args.output.iter().partition(|path| is_of_packets(path));
+    let mut records = args.record.iter().chain(packets);
+    let record = records.next().cloned();
+    if let Some(second) = records.next() {
+        let second = second.display();
+        return Err(Stop::usage(format!("packets of findings go to one file only: {second} is a second (-w, -o)")));
+    }
+    let files: Result<Vec<_>, Stop> = reports.into_iter().map(place).collect();
     Ok(Plan {
         args,
+        interfaces: chosen(&args.interface)?,
         catalogue: Arc::new(catalogue(&args.judge)?),
         filter: filter_text(&args.filter)?,
         stdout: args.format.as_deref().map(format_by_name).transpose()?,
         files: files?,
+        record,
     })
+}
+
+/// The interfaces that are meant. Frames that came twice would count twice.
+fn chosen(wanted: &[String]) -> Result<Vec<String>, Stop> {
+    let mut interfaces: Vec<String> = Vec::new();
+    for name in wanted {
+        let none = |error| Stop::io(format!("{error}; portolan watch -D lists those that there are"));
+        let interface = device::find(name).map_err(none)?;
+        if interfaces.contains(&interface) {
+            return Err(Stop::usage(format!("{interface} is named twice (-i)")));
+        }
+        interfaces.push(interface);
+    }
+    if interfaces.len() > 1 && interfaces.iter().any(|name| name == device::ALL) {
+        return Err(Stop::usage(format!("\"{}\" is every interface: name no other beside it (-i)", device::ALL)));
+    }
+    Ok(interfaces)
 }
 
 /// Opens every interface as often as there are readers.
@@ -261,7 +297,7 @@ fn open(plan: &Plan<'_>) -> Result<Vec<Vec<Ring>>, Stop> {
         filter: plan.filter.clone(),
     };
     let mut readers: Vec<Vec<Ring>> = (0..args.threads).map(|_| Vec::new()).collect();
-    for (place, name) in (0..).zip(&args.interface) {
+    for (place, name) in (0..).zip(&plan.interfaces) {
         // Groups are numbered in the whole network namespace.
         let own = std::process::id().to_le_bytes();
         let group = u16::from_le_bytes([own[0], own[1]]).wrapping_add(place);
@@ -271,7 +307,8 @@ fn open(plan: &Plan<'_>) -> Result<Vec<Vec<Ring>>, Stop> {
             let ring = Ring::open(name, input, (args.threads > 1).then_some(share), &options);
             reader.push(ring.map_err(|error| match error {
                 CaptureError::Filter { .. } => Stop::usage(error),
-                error => Stop::io(error),
+                error if may_open() => Stop::io(error),
+                error => Stop::io(format!("{error}; run it as root, or give it the right: setcap cap_net_raw+ep")),
             })?);
         }
     }
@@ -304,7 +341,9 @@ struct Watch<'w, 'l> {
     started: Timestamp,
     losses: VecDeque<Lost>,
     /// What the status before counted: when, frames, bytes.
-    rated: (Timestamp, u64, u64),
+    rated: (Instant, u64, u64),
+    /// The time of day when it was last looked at.
+    clock: (Instant, Timestamp),
     /// How each interface was when last told.
     links: Vec<(String, LinkState)>,
     judged_in: Duration,
@@ -361,7 +400,8 @@ impl<'w, 'l> Watch<'w, 'l> {
             rotated: started,
             started,
             losses: VecDeque::new(),
-            rated: (started, 0, 0),
+            rated: (Instant::now(), 0, 0),
+            clock: (Instant::now(), started),
             links: Vec::new(),
             judged_in: Duration::ZERO,
             judging_took: Duration::ZERO,
@@ -384,7 +424,7 @@ impl<'w, 'l> Watch<'w, 'l> {
     fn go_on(&mut self) -> Result<(), Stop> {
         let began = Instant::now();
         let (mut judged, mut told) = (began, began);
-        self.face.start(Moment(self.started), &self.plan.args.interface)?;
+        self.face.start(Moment(self.started), &self.plan.interfaces)?;
         self.aside.manager.ready();
         loop {
             if self.live.is_well(now()) {
@@ -398,6 +438,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             if self.signals.reload.swap(false, Ordering::Relaxed) {
                 self.reload()?;
             }
+            self.look_at_clock()?;
             self.tell_links()?;
             if self.live.rings().iter().any(RingReport::is_lost) {
                 return Ok(());
@@ -498,6 +539,10 @@ impl<'w, 'l> Watch<'w, 'l> {
                 metrics.pass(&flow, &self.catalogue);
             }
         }
+        let stays = |flow: &Ruled<'_>| flow.sums.first < before && flow.sums.last >= before;
+        let hosts = judge.numbered();
+        let flows = judge.rulings().filter(stays).map(|flow| (hosts.addr(flow.client), flow.sums.first));
+        self.knowledge.forget_told(before, &flows.collect());
     }
 
     /// Judges for the last time and writes the report.
@@ -578,11 +623,10 @@ impl<'w, 'l> Watch<'w, 'l> {
     ) -> (CaptureFacts, RunFacts, Health) {
         let inputs: Vec<InputFacts> = rings.iter().map(input_facts).collect();
         let mut facts = capture_facts(captured, &inputs);
-        // A link on which nothing comes is watched all the same, up to a silence that may be the end of the mirror.
-        let end = running.unwrap_or_else(|| self.live.seen_until()).min(facts.last.plus(SILENCE));
         if facts.last != Timestamp::default() {
-            facts.heard = Some(facts.last);
-            facts.last = facts.last.max(end);
+            let until = running.unwrap_or_else(|| self.live.seen_until());
+            let (heard, last) = heard_and_watched(facts.last, until, now());
+            (facts.heard, facts.last) = (Some(heard), last);
         }
         facts.ends = vec![facts.last; inputs.len()];
         facts.running = running.is_some();
@@ -639,7 +683,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         }
         let parsed = captured.decode.frames();
         let mut filtered = 0;
-        for name in &self.plan.args.interface {
+        for name in &self.plan.interfaces {
             let own = || rings.iter().filter(|ring| ring.interface == *name);
             let received = own().map(|ring| ring.counts.received).sum::<u64>();
             filtered += own().find_map(|ring| ring.carried).map_or(0, |carried| carried.saturating_sub(received));
@@ -667,9 +711,10 @@ impl<'w, 'l> Watch<'w, 'l> {
         let frames = self.frame_counts(captured, rings);
         let bytes = rings.iter().map(|ring| ring.counts.bytes).sum::<u64>();
         let (before, frames_before, bytes_before) = self.rated;
-        self.rated = (at, frames.parsed, bytes);
+        self.rated = (Instant::now(), frames.parsed, bytes);
+        let passed = before.elapsed();
         let per_second = |count: u64| {
-            let ms = u64::try_from(at.since(before).as_millis()).unwrap_or(u64::MAX).max(1);
+            let ms = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).max(1);
             count.saturating_mul(1000) / ms
         };
         let counters = captured.counters();
@@ -723,6 +768,27 @@ impl<'w, 'l> Watch<'w, 'l> {
         Ok(())
     }
 
+    /// Looks whether the clock was set. Where it was set forward, nobody watched in between; where it was set back, what
+    /// is done every so often must not wait until it gets there again.
+    fn look_at_clock(&mut self) -> Result<(), Stop> {
+        let (looked, before) = self.clock;
+        let (expected, at) = (before.plus(looked.elapsed()), now());
+        self.clock = (Instant::now(), at);
+        let (ahead, behind) = (at.since(expected), expected.since(at));
+        if ahead.max(behind) < CLOCK_SET {
+            return Ok(());
+        }
+        if ahead > behind {
+            self.live.gap(expected, at);
+        }
+        self.expired = self.expired.min(at);
+        self.rotated = self.rotated.min(at);
+        let (way, by) = if behind > ahead { ("back", behind) } else { ("forward", ahead) };
+        let message = format!("the clock was set {way} by {} s: failures around it are not judged", by.as_secs());
+        self.complain(&message);
+        self.face.note(Moment(at), "clock", true, &message)
+    }
+
     /// Reads rules and site file again. With a fault in them the old ones stay.
     fn reload(&mut self) -> Result<(), Stop> {
         let read = catalogue(&self.plan.args.judge);
@@ -752,6 +818,16 @@ impl<'w, 'l> Watch<'w, 'l> {
     }
 }
 
+/// When the last frame came, and until when somebody watched.
+///
+/// Frames of before the clock was set back are of the future. They say nothing of how long anybody waited since, so that
+/// neither time is later than `now`.
+fn heard_and_watched(newest: Timestamp, seen_until: Timestamp, now: Timestamp) -> (Timestamp, Timestamp) {
+    // A link on which nothing comes is watched all the same, up to a silence that may be the end of the mirror.
+    let end = seen_until.min(newest.plus(SILENCE));
+    (newest.min(now), newest.max(end).min(now))
+}
+
 /// `report.json` as `report-20261128T100000Z.json`.
 fn dated(path: &Path, began: Moment) -> PathBuf {
     let text = began.to_string();
@@ -776,5 +852,22 @@ fn input_facts(ring: &RingReport) -> InputFacts {
         out_of_order: ring.counts.out_of_order,
         cut_frames: ring.counts.cut,
         ..InputFacts::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_watched_through_a_short_silence_and_never_into_the_future() {
+        let at = |seconds: u64| Timestamp(seconds * 1_000_000_000);
+        // Frames that came just now, a silence, a long one.
+        assert_eq!(heard_and_watched(at(100), at(99), at(101)), (at(100), at(100)));
+        assert_eq!(heard_and_watched(at(100), at(120), at(121)), (at(100), at(120)));
+        assert_eq!(heard_and_watched(at(100), at(500), at(501)), (at(100), at(130)));
+        // The clock was set back by an hour: a SYN of this second has waited for none.
+        assert_eq!(heard_and_watched(at(3700), at(3700), at(101)), (at(101), at(101)));
+        assert_eq!(heard_and_watched(at(3700), at(101), at(101)), (at(101), at(101)));
     }
 }

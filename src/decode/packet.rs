@@ -111,6 +111,8 @@ pub trait Headers {
     fn ts(&self) -> Timestamp;
     /// See [`Packet::key`].
     fn key(&self) -> FlowKey;
+    /// See [`FlowKey::v4_words`].
+    fn v4_words(&self) -> Option<[u64; 2]>;
     /// See [`Packet::from`].
     fn from(&self) -> Side;
     /// See [`Packet::ttl`].
@@ -157,6 +159,10 @@ impl Headers for Packet {
 
     fn key(&self) -> FlowKey {
         self.key
+    }
+
+    fn v4_words(&self) -> Option<[u64; 2]> {
+        self.key.v4_words()
     }
 
     fn from(&self) -> Side {

@@ -18,7 +18,6 @@ use crate::decode::packet::Packet;
 use crate::decode::packet::Tcp;
 use crate::decode::packet::Words;
 use crate::decode::tunnel;
-use crate::model::addr::Addr;
 use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
 use crate::model::ids::FrameId;
@@ -31,27 +30,21 @@ const UNUSUAL: u64 = 0xff00_0000_0000_3fff;
 const USUAL: u64 = 0x4500_0000_0000_0000;
 const IP_LEN: usize = 20;
 const UDP_LEN: usize = 8;
+const TCP_LEN: usize = 20;
 /// IPv4 and TCP without options; of UDP it is twelve bytes more than needed, which short frames carry as padding.
-const HEADERS_LEN: usize = IP_LEN + 20;
+const HEADERS_LEN: usize = IP_LEN + TCP_LEN;
 
-/// The bit of ACK in the fifth word.
-const ACK: u64 = 0x10 << 48;
-
-/// Which bits of the fourth and fifth word are what [`Words`] have of them.
-struct Meant {
-    numbers: u64,
-    rest: u64,
-}
-
-const TCP: Meant = Meant { numbers: u64::MAX, rest: 0x00ff_ffff_ffff_0000 };
-const TCP_WITHOUT_ACK: Meant = Meant { numbers: u64::MAX << 32, ..TCP };
-/// The checksum is the lower half of the upper half.
-const UDP: Meant = Meant { numbers: 0xffff << 32, rest: 0 };
+/// The place of ACK in the last word of the headers.
+const ACK_AT: u32 = 52;
+/// Which bits of that word are what [`Words`] have of it, if it is TCP's.
+const MEANT_REST: u64 = 0x00ff_ffff_ffff_0000;
+/// Where the word before it has the checksum, if it is UDP's.
+const UDP_CHECKSUM: u64 = 0xffff << 32;
 
 /// A plain packet in few words, most of them as they lie in its headers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outline {
-    ends: [u64; 2],
+    key: [u64; 2],
     words: Words,
     payload_len: u16,
     payload_captured: u16,
@@ -71,6 +64,7 @@ impl Outline {
     /// Looks at the headers of a frame; `None` if they are not plain.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "fields are taken out of words, headers end within 98 bytes")]
+    #[expect(clippy::needless_bitwise_bool, reason = "what is as good as random must be no jump")]
     pub(super) fn of(frame: &Frame, bytes: &[u8]) -> Option<Self> {
         let first = bytes.first_chunk::<18>().filter(|_| frame.link == link::ETHERNET)?;
         let ip_at = match [be16::<12>(first), be16::<16>(first)] {
@@ -78,40 +72,51 @@ impl Outline {
             [ethernet::VIRTUAL_LAN, ethernet::IPV4] => 18,
             _ => return None,
         };
-        let [begin, source, target, numbers, rest] = words(bytes, ip_at)?;
+        let head: &[u8; HEADERS_LEN] = bytes.get(ip_at..)?.first_chunk()?;
+        let begin = be64::<0>(head);
         if begin & UNUSUAL != USUAL {
             return None;
         }
-        let ports = [(target >> 16) as u16, target as u16];
-        let number = (source >> 48) as u8;
-        let (header_len, payload_max, meant) = match number {
-            protocol::TCP if rest >> 60 >= 5 => {
-                let acknowledges = rest & ACK != 0;
-                ((rest >> 60) as usize * 4, usize::MAX, if acknowledges { TCP } else { TCP_WITHOUT_ACK })
-            }
-            protocol::UDP if tunnel::of_ports(ports).is_none() => {
-                (UDP_LEN, usize::from((numbers >> 48) as u16).checked_sub(UDP_LEN)?, UDP)
-            }
-            _ => return None,
-        };
+        let [ttl, number] = [head[8], head[9]];
+        let (addrs, ports) = (be64::<12>(head), be32::<20>(head));
+        let (numbers, rest) = (be64::<24>(head), be64::<32>(head));
+        // Which of the two a packet is, is as good as random: what differs is chosen by bits, not by jumps.
+        let (tcp, udp) = (number == protocol::TCP, number == protocol::UDP);
+        let (offset, udp_len) = ((rest >> 60) as usize * 4, (numbers >> 48) as usize);
+        let whole = (tcp & (offset >= TCP_LEN)) | (udp & (udp_len >= UDP_LEN));
+        if !whole
+            || (tunnel::may_have(ports) && udp && tunnel::of_ports([(ports >> 16) as u16, ports as u16]).is_some())
+        {
+            return None;
+        }
+        let udp = u64::from(udp).wrapping_neg();
+        let header_len = offset & !udp as usize | UDP_LEN & udp as usize;
+        let payload_max = udp_len.wrapping_sub(UDP_LEN) | !udp as usize;
+        let acked = (rest >> ACK_AT & 1).wrapping_neg() >> 32;
+        let meant = (u64::MAX << 32 | acked) & !udp | UDP_CHECKSUM & udp;
+        let words = [numbers & meant, rest & MEANT_REST & !udp];
         let payload_at = ip_at + IP_LEN + header_len;
         // A length that segmentation left empty, or a lie, is the general way's.
         let end = ip_at + usize::from((begin >> 32) as u16);
-        let payload_len = end.min(bytes.len().max(frame.wire_len as usize)).checked_sub(payload_at)?.min(payload_max);
-        let payload_captured = bytes.len().checked_sub(payload_at)?.min(payload_len);
+        if payload_at > end.min(bytes.len()) {
+            return None;
+        }
+        let payload_len = (end.min(bytes.len().max(frame.wire_len as usize)) - payload_at).min(payload_max);
+        let payload_captured = (bytes.len() - payload_at).min(payload_len);
         let lead = if payload_captured > 0 { bytes.get(payload_at).copied().unwrap_or_default() } else { 0 };
-        // Address and port in one number sort as `FlowKey::of` sorts them.
-        let source_end = (source & 0xffff_ffff) << 16 | u64::from(ports[0]);
-        let target_end = target >> 32 << 16 | u64::from(ports[1]);
-        let from_high = if target_end < source_end { FROM_HIGH } else { 0 };
+        // The ends in the order of `FlowKey::of`: by address, then by port.
+        let turned = (addrs.rotate_left(32), ports.rotate_left(16));
+        let swap = (turned.0 < addrs) | ((turned.0 == addrs) & (turned.1 < ports));
+        let from_high = if swap { FROM_HIGH } else { 0 };
         let lengths = (begin >> 16 & 0xffff_ffff) << 1 | u64::from(from_high);
+        let ports = if swap { turned.1 } else { ports };
         Some(Self {
-            ends: [u64::from(number) << 48 | source_end.min(target_end), source_end.max(target_end)],
-            words: Words { numbers: numbers & meant.numbers, rest: rest & meant.rest, lengths },
+            key: [turned.0.min(addrs), u64::from(number) << 32 | u64::from(ports)],
+            words: Words { numbers: words[0], rest: words[1], lengths },
             payload_len: payload_len as u16,
             payload_captured: payload_captured as u16,
             payload_at: payload_at as u8,
-            ttl: (source >> 56) as u8,
+            ttl,
             lead,
             bits: from_high | (first[0] & 1) << 1,
         })
@@ -123,10 +128,10 @@ impl Outline {
         self.payload_at > 0
     }
 
-    /// The key of its flow, as [`FlowKey::v4_ends`] says it.
+    /// The key of its flow, as [`FlowKey::v4_words`] says it.
     #[inline(always)]
-    pub fn ends(&self) -> [u64; 2] {
-        self.ends
+    pub fn key(&self) -> [u64; 2] {
+        self.key
     }
 
     /// The same as [`Packet::words`].
@@ -154,7 +159,7 @@ impl Outline {
 
     #[inline(always)]
     fn is_tcp(&self) -> bool {
-        self.ends[0] >> 48 == Transport::Tcp as u64
+        self.key[1] >> 32 == Transport::Tcp as u64
     }
 }
 
@@ -211,9 +216,12 @@ impl Headers for Plain<'_> {
 
     #[inline(always)]
     fn key(&self) -> FlowKey {
-        let [low, high] = self.outline.ends;
-        let transport = if self.outline.is_tcp() { Transport::Tcp } else { Transport::Udp };
-        FlowKey { low: addr(low), high: addr(high), low_port: port(low), high_port: port(high), transport }
+        FlowKey::of_v4_words(self.outline.key)
+    }
+
+    #[inline(always)]
+    fn v4_words(&self) -> Option<[u64; 2]> {
+        Some(self.outline.key)
     }
 
     #[inline(always)]
@@ -272,30 +280,21 @@ impl Headers for Plain<'_> {
     }
 }
 
-/// The headers, eight bytes at a time; the last two of UDP are not its own.
+/// Eight bytes of the headers.
 #[inline(always)]
-fn words(bytes: &[u8], ip_at: usize) -> Option<[u64; 5]> {
-    let head: &[u8; HEADERS_LEN] = bytes.get(ip_at..)?.first_chunk()?;
-    let [begin, source, target, numbers, rest] = head.as_chunks().0.first_chunk()?;
-    let word = u64::from_be_bytes;
-    Some([word(*begin), word(*source), word(*target), word(*numbers), word(*rest)])
+fn be64<const AT: usize>(head: &[u8; HEADERS_LEN]) -> u64 {
+    let byte = |place: usize| head[AT + place];
+    u64::from_be_bytes([byte(0), byte(1), byte(2), byte(3), byte(4), byte(5), byte(6), byte(7)])
+}
+
+#[inline(always)]
+fn be32<const AT: usize>(head: &[u8; HEADERS_LEN]) -> u32 {
+    u32::from_be_bytes([head[AT], head[AT + 1], head[AT + 2], head[AT + 3]])
 }
 
 #[inline(always)]
 fn be16<const AT: usize>(bytes: &[u8; 18]) -> u16 {
     u16::from_be_bytes([bytes[AT], bytes[AT + 1]])
-}
-
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the address is the 32 bits above")]
-fn addr(end: u64) -> Addr {
-    Addr::v4_bits((end >> 16) as u32)
-}
-
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the port is the low 16 bits")]
-fn port(end: u64) -> u16 {
-    end as u16
 }
 
 #[cfg(test)]
@@ -335,7 +334,7 @@ mod tests {
                             let Some(outline) = Outline::of(&frame, bytes) else { continue };
                             let packet = Plain { outline: &outline, frame: &frame }.packet();
                             assert_eq!(packet.words(), outline.words());
-                            assert_eq!(packet.key.v4_ends(), Some(outline.ends()));
+                            assert_eq!(packet.key.v4_words(), Some(outline.key()));
                             assert_eq!(outline.is_cut(), packet.payload_captured < packet.payload_len);
                             let general = Decoder::new().decode_any(&frame, bytes);
                             assert_eq!(format!("Packet({packet:?})"), format!("{general:?}"), "{at} {flip:#x} {cut}");

@@ -45,24 +45,28 @@ pub struct Likeness(u64);
 /// Set in the likeness of a packet that has an IP-ID.
 const NUMBERED: u64 = 1 << PLACES_BITS;
 
+/// The bits above that.
+const SIGNATURE: u64 = u64::MAX << (PLACES_BITS + 1);
+
 /// Where [`Words::lengths`] has it.
 const IP_ID: u64 = 0xffff << 1;
 
 impl Likeness {
     /// Of a packet of these words; `mix` is its key without a seed, `hash` the seeded one.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the product is taken apart")]
     pub fn of(words: Words, mix: u64, hash: u64) -> Self {
         let Words { numbers, rest, lengths } = words;
         // Over IPv6 there is no IP-ID, and who only receives always has the same sequence number.
         let place = mix ^ numbers ^ numbers.rotate_left(48) ^ lengths.rotate_left(31);
         let place = place.wrapping_mul(0xd6e8_feb8_6659_fd93) >> (64 - PLACES_BITS);
         let numbered = if lengths & IP_ID == 0 { 0 } else { NUMBERED };
-        // A multiply of each word with its own odd constant, folded: a window or flags must not make up for an IP-ID, since
-        // where checksums are left to hardware nothing else tells such packets apart.
-        let folded = (numbers ^ hash).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
-            ^ rest.wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
-            ^ lengths.wrapping_mul(0x1656_67b1_9e37_79f9).rotate_left(41);
-        Self((folded ^ folded >> 29) << (PLACES_BITS + 1) | numbered | place)
+        // Numbers and rest multiplied with each other and folded, the seed among them; lengths by themselves: a window or
+        // flags must not make up for an IP-ID, since where checksums are left to hardware nothing else tells such packets
+        // apart.
+        let product = u128::from(numbers ^ hash) * u128::from(rest ^ 0xc2b2_ae3d_27d4_eb4f);
+        let folded = product as u64 ^ (product >> 64) as u64 ^ lengths.wrapping_mul(0x1656_67b1_9e37_79f9);
+        Self(folded & SIGNATURE | numbered | place)
     }
 
     /// Its place among the remembered packets.

@@ -31,7 +31,6 @@ use crate::flow::record::SYN;
 use crate::flow::record::Totals;
 use crate::flow::tcp::after;
 use crate::flow::vast::Vast;
-use crate::model::addr::Addr;
 use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
 use crate::model::ids::FrameId;
@@ -46,10 +45,10 @@ use crate::model::transport::Transport;
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C, align(128))]
 pub(crate) struct Entry {
-    low: u32,
-    high: u32,
-    low_port: u16,
-    high_port: u16,
+    /// The addresses, 32 bits each, as [`FlowKey::v4_words`] has them; numbers of [`Hosts`] over IPv6.
+    addrs: u64,
+    /// The ports, 16 bits each.
+    ports: u32,
     /// [`Marks`] in the low 24 bits, above them what only this file knows.
     marks: u32,
     /// The number of its [`Transport`].
@@ -143,6 +142,13 @@ pub(crate) struct Beside {
     carries: Arena<Carry>,
 }
 
+impl Beside {
+    /// What lies beside entries that are looked at once.
+    pub(crate) fn passing() -> Self {
+        Self { details: Vast::passing(), ..Self::default() }
+    }
+}
+
 #[cfg(test)]
 impl Beside {
     /// How many details there are.
@@ -157,14 +163,15 @@ impl Entry {
 
     /// The entry of a new flow, which its first packet has been counted into.
     pub(crate) fn of(flow: &Flow, tag: u32, beside: &mut Beside) -> Self {
-        let v6 = !(flow.key.low.is_v4() && flow.key.high.is_v4());
-        let mut host = |addr: Addr| if v6 { beside.hosts.hold(addr) } else { v4_bits(addr) };
+        let v4 = flow.key.v4_words();
+        let addrs = match v4 {
+            Some([addrs, _]) => addrs,
+            None => pair(beside.hosts.hold(flow.key.low), beside.hosts.hold(flow.key.high)),
+        };
         let mut entry = Self {
-            low: host(flow.key.low),
-            high: host(flow.key.high),
-            low_port: flow.key.low_port,
-            high_port: flow.key.high_port,
-            marks: if v6 { V6 } else { 0 },
+            addrs,
+            ports: u32::from(flow.key.low_port) << 16 | u32::from(flow.key.high_port),
+            marks: if v4.is_some() { 0 } else { V6 },
             protocol: flow.key.transport as u8,
             syns: 0,
             flags: [0; 2],
@@ -204,18 +211,13 @@ impl Entry {
     pub(crate) fn of_attempt(packet: &Packet, tag: u32) -> Option<Self> {
         let Layer::Tcp(tcp) = packet.layer else { return None };
         let plain = tcp.flags & (SYN | ACK | RST | FIN) == SYN && packet.payload_len == 0 && !packet.link_group;
-        let FlowKey { low, high, low_port, high_port, transport } = packet.key;
-        if !plain || transport != Transport::Tcp || !(low.is_v4() && high.is_v4()) {
-            return None;
-        }
+        let [addrs, rest] = packet.key.v4_words().filter(|_| plain && packet.key.transport == Transport::Tcp)?;
         let me = packet.from.index();
         let mut entry = Self {
-            low: v4_bits(low),
-            high: v4_bits(high),
-            low_port,
-            high_port,
+            addrs,
+            ports: lower(rest),
             marks: BY_SYN | if packet.from == Side::High { BEGAN_HIGH } else { 0 },
-            protocol: transport as u8,
+            protocol: Transport::Tcp as u8,
             syns: 1,
             more: u32::from(packet.ip_id) << 16 | u32::from(tcp.window),
             tag,
@@ -259,23 +261,32 @@ impl Entry {
     /// Both ends.
     #[inline]
     pub(crate) fn key(&self, hosts: &Hosts) -> FlowKey {
-        let [low, high] = if self.marks & V6 == 0 {
-            [self.low, self.high].map(Addr::v4_bits)
-        } else {
-            [self.low, self.high].map(|number| hosts.addr(number))
-        };
-        FlowKey { low, high, low_port: self.low_port, high_port: self.high_port, transport: self.transport() }
+        let key = FlowKey::of_v4_words([self.addrs, self.rest()]);
+        if self.marks & V6 == 0 {
+            return key;
+        }
+        let [low, high] = self.numbers().map(|number| hosts.addr(number));
+        FlowKey { low, high, ..key }
     }
 
-    /// Whether this is the flow of a key.
+    /// Whether this is the flow of a packet.
     #[inline(always)]
-    pub(crate) fn is_of(&self, key: &FlowKey, hosts: &Hosts) -> bool {
-        if self.marks & V6 != 0 {
-            return self.key(hosts) == *key;
+    pub(crate) fn is_of(&self, packet: &impl Headers, hosts: &Hosts) -> bool {
+        match packet.v4_words() {
+            Some(words) => self.marks & V6 == 0 && [self.addrs, self.rest()] == words,
+            None => self.marks & V6 != 0 && self.key(hosts) == packet.key(),
         }
-        let ends = [self.low ^ v4_bits(key.low), self.high ^ v4_bits(key.high)];
-        let ports = [self.low_port ^ key.low_port, self.high_port ^ key.high_port];
-        ends == [0; 2] && ports == [0; 2] && self.protocol == key.transport as u8 && key.low.is_v4() && key.high.is_v4()
+    }
+
+    /// The second of [`FlowKey::v4_words`].
+    #[inline(always)]
+    fn rest(&self) -> u64 {
+        u64::from(self.protocol) << 32 | u64::from(self.ports)
+    }
+
+    /// The numbers of its ends among the [`Hosts`], if it is over IPv6.
+    fn numbers(&self) -> [u32; 2] {
+        [upper(self.addrs), lower(self.addrs)]
     }
 
     /// Asks for its two cache lines.
@@ -363,9 +374,14 @@ impl Entry {
     pub(crate) fn speech(&self, beside: &Beside) -> u32 {
         match self.kept(beside) {
             Some(detail) => detail.speech,
-            None if self.is_tcp() => 0,
-            None => self.next_seq[0],
+            None => self.speech_within().unwrap_or_default(),
         }
+    }
+
+    /// The same if it stands in the entry itself.
+    #[inline]
+    pub(crate) fn speech_within(&self) -> Option<u32> {
+        (self.marks & DETAILED == 0 && !self.is_tcp()).then_some(self.next_seq[0])
     }
 
     /// Notes the place of what is recognised in its payload; false if there is no room for it in this form.
@@ -444,9 +460,7 @@ impl Entry {
     pub(crate) fn unfold(&self, beside: &Beside) -> Flow {
         let detail = self.detail(beside);
         let carry = beside.carries.get(detail.carry).copied().unwrap_or_default();
-        let join = |high: [u32; 2], low: [u32; 2]| {
-            [0, 1].map(|side: usize| u64::from(high[side]) << 32 | u64::from(low[side]))
-        };
+        let join = |high: [u32; 2], low: [u32; 2]| [0, 1].map(|side: usize| pair(high[side], low[side]));
         let opening = self.syns > 0;
         let (began, began_by) = self.began();
         let tcp = self.is_tcp();
@@ -557,8 +571,7 @@ impl Entry {
     /// Lets go of what belongs to a flow that is given up.
     pub(crate) fn release(&self, beside: &mut Beside) {
         if self.marks & V6 != 0 {
-            beside.hosts.release(self.low);
-            beside.hosts.release(self.high);
+            self.numbers().into_iter().for_each(|number| beside.hosts.release(number));
         }
         if self.marks & DETAILED != 0 {
             let carry = self.kept(beside).map_or(0, |detail| detail.carry);
@@ -650,9 +663,8 @@ impl Entry {
         self.ip_bytes[me] += packet.ip_len();
         self.last[me] = packet.ts();
         self.last_frame[me] = packet.frame();
-        if self.lead[me] == 0 {
-            self.lead[me] = packet.lead();
-        }
+        let leads = u8::from(self.lead[me] == 0).wrapping_neg();
+        self.lead[me] |= packet.lead() & leads;
         if self.ttl[me] != packet.ttl() {
             self.note_ttl(me, packet.ttl());
         }
@@ -707,7 +719,7 @@ impl Entry {
         let advances = u32::from(advance != 0).wrapping_neg();
         self.next_seq[me] = self.next_seq[me].wrapping_add(forward);
         self.max_ack[me] = self.max_ack[me].wrapping_add(advance);
-        let unheard = if advance == 0 { self.unheard[me] } else { 0 };
+        let unheard = self.unheard[me] & !u8::from(advance != 0).wrapping_neg();
         self.unheard[me] = unheard.saturating_add(u8::from(repeats));
         self.marks |= ACK_ADVANCED[me] & advances;
         self.flags[me] |= packet.flags();
@@ -844,7 +856,6 @@ fn upper(sum: u64) -> u32 {
     (sum >> 32) as u32
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "an IPv4 address is the low 32 bits of the second half")]
-fn v4_bits(addr: Addr) -> u32 {
-    addr.halves()[1] as u32
+fn pair(upper: u32, lower: u32) -> u64 {
+    u64::from(upper) << 32 | u64::from(lower)
 }

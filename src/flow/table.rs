@@ -142,7 +142,10 @@ impl Table {
     #[expect(clippy::inline_always, reason = "once for each packet with payload")]
     pub fn prefetch_speech(&self, likely: FlowIndex, side: Side) -> bool {
         let Some(entry) = self.entries.get(likely.0).filter(|entry| !entry.has(heard(side))) else { return false };
-        entry.prefetch_detail(&self.beside);
+        match entry.speech_within() {
+            Some(number) => self.speeches.prefetch(number),
+            None => entry.prefetch_detail(&self.beside),
+        }
         entry.is_held()
     }
 
@@ -165,7 +168,7 @@ impl Table {
         let copy = self.recent.is_copy(likeness, packet.ts().0);
         let Some(entry) = self.entries.get_mut(likely.0) else { return Advance::Unusual { copy } };
         // Since somebody looked, the flow may have been followed by another of the same key.
-        let is_it = entry.is_of(&packet.key(), &self.beside.hosts) && !entry.has(Mark::Superseded);
+        let is_it = entry.is_of(packet, &self.beside.hosts) && !entry.has(Mark::Superseded);
         if copy && is_it && tells_no_more_than_that(packet) {
             self.counters.duplicates += 1;
             entry.set(Mark::Copied);
@@ -226,16 +229,16 @@ impl Table {
     }
 
     /// The flow at an index that this table gave.
-    pub fn flow(&self, index: FlowIndex) -> Option<Flow> {
+    #[inline]
+    pub fn flow(&self, index: FlowIndex) -> Option<Stored<'_>> {
         let entry = self.entries.get(index.0).filter(|entry| !entry.is_vacant())?;
-        Some(entry.unfold(&self.beside))
+        Some(Stored { table: self, entry })
     }
 
     /// What tells a flow from an earlier one at the same index, without the rest of it: its first frame.
     #[inline]
     pub fn first_frame(&self, index: FlowIndex) -> Option<FrameId> {
-        let entry = self.entries.get(index.0).filter(|entry| !entry.is_vacant())?;
-        Some(entry.order().1)
+        Some(self.flow(index)?.order().1)
     }
 
     /// How many packets of both ends were counted into a flow; no more than 32 bits of each are looked at.
@@ -248,12 +251,6 @@ impl Table {
     #[inline]
     pub fn packets_of(&self, index: FlowIndex, side: Side) -> Option<u32> {
         Some(self.entries.get(index.0)?.packets_of(side))
-    }
-
-    /// The sequence number of the first byte of one end of a flow, if its SYN was seen.
-    #[inline]
-    pub fn first_byte(&self, index: FlowIndex, side: Side) -> Option<u32> {
-        self.entries.get(index.0)?.first_byte(side, &self.beside)
     }
 
     /// Notes that whoever listens to a flow holds something of it, or does no more: the events of its packets say so.
@@ -307,9 +304,8 @@ impl Table {
 
     #[inline]
     fn find(&self, packet: &Packet, tag: u32) -> Option<u32> {
-        self.slots.find(tag, |index| {
-            self.entries.get(index).is_some_and(|entry| entry.is_of(&packet.key, &self.beside.hosts))
-        })
+        self.slots
+            .find(tag, |index| self.entries.get(index).is_some_and(|entry| entry.is_of(packet, &self.beside.hosts)))
     }
 
     /// Counts a packet that may change anything, or begin another flow on the same key.
@@ -335,10 +331,10 @@ impl Table {
         let waited = packet.ts.since(flow.last_seen()).as_millis();
         flow.superseded_after_ms = u32::try_from(waited).unwrap_or(u32::MAX - 1);
         entry.fold(&flow, &mut self.beside);
-        let (fresh, event) = self.insert(packet, tag);
+        let event = self.insert(packet, tag);
         // If the old flow was given up to make room, there is no slot of it left.
-        if !self.slots.replace(tag, index, fresh) {
-            self.link(fresh, tag);
+        if !self.slots.replace(tag, index, event.flow.0) {
+            self.link(event.flow.0, tag);
         }
         event
     }
@@ -346,26 +342,29 @@ impl Table {
     /// Begins a flow on a key that has none.
     #[inline(never)]
     fn begin(&mut self, packet: &Packet, tag: u32) -> Event {
-        let (fresh, event) = self.insert(packet, tag);
-        self.link(fresh, tag);
+        let event = self.insert(packet, tag);
+        self.link(event.flow.0, tag);
         event
     }
 
     /// A new flow with its first packet, in a fresh place or in that of a flow which is given up.
-    fn insert(&mut self, packet: &Packet, tag: u32) -> (u32, Event) {
+    ///
+    /// What it gives stays in registers: read back from memory, it would wait for the entry, which no cache has yet.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "half of the time of a new flow")]
+    fn insert(&mut self, packet: &Packet, tag: u32) -> Event {
         self.counters.flows += 1;
         if self.entries.held() >= self.limits.flows_max.clamp(1, Slots::NUMBER_MAX) {
             let given_up = self.evict();
             self.entries.release(given_up);
         }
         if let Some(attempt) = Entry::of_attempt(packet, tag) {
-            let flow = FlowIndex(self.entries.put(attempt));
-            return (flow.0, Event { flow, ..Event::QUIET });
+            return Event { flow: FlowIndex(self.entries.put(attempt)), ..Event::QUIET };
         }
         let mut flow = Flow::begin(packet);
         let answered = count(&mut flow, packet, &mut self.counters);
         let index = self.entries.put(Entry::of(&flow, tag, &mut self.beside));
-        (index, Event { flow: FlowIndex(index), answered, speaks: speaks(packet, false), held: false })
+        Event { flow: FlowIndex(index), answered, speaks: speaks(packet, false), held: false }
     }
 
     /// Gives up the flow that tells least, of a few: superseded before closed before half-open before live, then the
@@ -406,7 +405,8 @@ impl Table {
     /// Takes out the flows that were last seen before a time, into a table to judge them by for the last time.
     #[must_use]
     pub fn expire(&mut self, before: Timestamp) -> Self {
-        let mut past = Self::new(self.limits);
+        let (entries, beside) = (Vast::passing(), Beside::passing());
+        let mut past = Self { entries, beside, ..Self::new(self.limits) };
         for index in 1..=u32::try_from(self.entries.len()).unwrap_or(u32::MAX) {
             let expires = |entry: &&Entry| !entry.is_vacant() && entry.last_seen() < before;
             let Some(entry) = self.entries.get(index).filter(expires) else { continue };
@@ -520,6 +520,12 @@ impl<'a> Stored<'a> {
     #[inline]
     pub fn totals(self) -> Totals {
         self.entry.totals(&self.table.beside)
+    }
+
+    /// The sequence number of the first byte of one end, if its SYN was seen.
+    #[inline]
+    pub fn first_byte(self, side: Side) -> Option<u32> {
+        self.entry.first_byte(side, &self.table.beside)
     }
 
     /// See [`Flow::syns`].

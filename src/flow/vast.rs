@@ -28,6 +28,8 @@ pub(crate) struct Vast<T> {
     chunks: Vec<Chunk<T>>,
     len: usize,
     free: Vec<u32>,
+    /// It is looked at once, so that usual memory will do, and no more of it than there are values.
+    passing: bool,
 }
 
 /// Where the values of one large page lie.
@@ -40,7 +42,7 @@ enum Chunk<T> {
 
 impl<T> Default for Vast<T> {
     fn default() -> Self {
-        Self { chunks: Vec::new(), len: 0, free: Vec::new() }
+        Self { chunks: Vec::new(), len: 0, free: Vec::new(), passing: false }
     }
 }
 
@@ -80,14 +82,13 @@ impl<T: Pod> Chunk<T> {
 
     #[inline]
     fn prefetch(&self, place: usize) {
-        match self {
-            Self::Mapped(map) => {
-                for line in (0..size_of::<T>()).step_by(CACHE_LINE) {
-                    prefetch_index(map, place * size_of::<T>() + line);
-                }
-            }
-            // So few are at hand anyway.
-            Self::Plain(_) => {}
+        // Also of few: a ring that is read throws them out of the nearer caches.
+        let bytes: &[u8] = match self {
+            Self::Mapped(map) => map,
+            Self::Plain(values) => bytemuck::cast_slice(values),
+        };
+        for line in (0..size_of::<T>()).step_by(CACHE_LINE) {
+            prefetch_index(bytes, place * size_of::<T>() + line);
         }
     }
 
@@ -103,15 +104,26 @@ impl<T: Pod> Chunk<T> {
     }
 }
 
-/// The copy lies in usual memory: it is looked at once.
+/// The copy is a passing one.
 impl<T: Pod> Clone for Vast<T> {
     fn clone(&self) -> Self {
-        let copy = |chunk: &Chunk<T>| Chunk::Plain(chunk.values().to_vec());
-        Self { chunks: self.chunks.iter().map(copy).collect(), len: self.len, free: self.free.clone() }
+        let kept = |place: usize| self.len.saturating_sub(place * Chunk::<T>::VALUES);
+        let copy = |(place, chunk): (usize, &Chunk<T>)| {
+            // Most of a large page may be room for more.
+            let values = chunk.values();
+            Chunk::Plain(values.get(..kept(place)).unwrap_or(values).to_vec())
+        };
+        let chunks = self.chunks.iter().enumerate().map(copy).collect();
+        Self { chunks, len: self.len, free: self.free.clone(), passing: true }
     }
 }
 
 impl<T: Pod> Vast<T> {
+    /// Where values are put to be looked at once.
+    pub(crate) fn passing() -> Self {
+        Self { passing: true, ..Self::default() }
+    }
+
     /// How many values there are.
     pub(crate) fn held(&self) -> usize {
         self.len - self.free.len()
@@ -159,9 +171,14 @@ impl<T: Pod> Vast<T> {
     fn grow(&mut self) -> u32 {
         let place = self.len % Chunk::<T>::VALUES;
         if place == 0 {
-            self.chunks.push(if self.len == 0 { Chunk::Plain(Vec::new()) } else { Chunk::new() });
+            self.chunks.push(match self.len {
+                _ if self.passing => Chunk::Plain(Vec::new()),
+                // Room for all that few can be, so that memory is not asked for again and again; what is not used is not there.
+                0 => Chunk::Plain(Vec::with_capacity(FEW)),
+                _ => Chunk::new(),
+            });
         }
-        if self.len == FEW {
+        if self.len == FEW && !self.passing {
             let few: Vec<T> = self.iter().copied().collect();
             self.chunks = vec![Chunk::new()];
             for (number, value) in (1..).zip(few) {
@@ -176,7 +193,10 @@ impl<T: Pod> Vast<T> {
             values.push(T::zeroed());
         }
         self.len += 1;
-        u32::try_from(self.len).unwrap_or(u32::MAX)
+        let number = u32::try_from(self.len).unwrap_or(u32::MAX);
+        // No cache has the place of the next one, and whoever writes there would wait.
+        self.prefetch(number.wrapping_add(1));
+        number
     }
 
     /// Lets a later value have this number, if it is one.
@@ -214,8 +234,11 @@ mod tests {
         vast.release(0);
         assert_eq!((vast.put(70), vast.put(71)), (7, many + 1));
         assert_eq!((vast.get(7).copied(), vast.get_mut(many + 1).copied()), (Some(70), Some(71)));
-        let copy = vast.clone();
+        let mut copy = vast.clone();
         assert!(copy.iter().eq(vast.iter()) && copy.held() == vast.held());
+        let mut passing = Vast::passing();
+        vast.iter().for_each(|value| assert!(passing.put(*value) == copy.put(*value) - many - 1));
+        assert!(passing.iter().eq(vast.iter()) && copy.iter().eq(vast.iter().chain(vast.iter())));
         assert!(vast.iter().copied().eq((1..=u64::from(many)).map(|n| if n == 7 { 70 } else { n }).chain([71])));
     }
 }

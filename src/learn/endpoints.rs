@@ -18,6 +18,7 @@ use crate::learn::rpc_flow::FlowId;
 use crate::learn::rpc_flow::Moment;
 use crate::learn::rpc_flow::RpcFlow;
 use crate::model::addr::Addr;
+use crate::model::time::Timestamp;
 use crate::model::uuid::InterfaceId;
 
 /// Servers with learned ports; what comes after is counted.
@@ -139,6 +140,24 @@ impl Learned {
     pub fn told_to(&self, client: Addr) -> impl Iterator<Item = Moment> {
         let from = self.told.range((client, Moment::default())..);
         from.take_while(move |(told, _)| *told == client).map(|(_, at)| *at)
+    }
+
+    /// Forgets when clients were told something before a time, but for the first and the last time of each, and those that
+    /// these flows rest on, each a client and when it began. How many times were forgotten.
+    fn forget_told(&mut self, before: Timestamp, flows: &BTreeSet<(Addr, Timestamp)>) -> usize {
+        let all = self.told.len();
+        let mut told = std::mem::take(&mut self.told).into_iter().peekable();
+        let mut earlier = None;
+        while let Some((client, at)) = told.next() {
+            let first = earlier.replace(client) != Some(client);
+            let until = told.peek().filter(|(next, then)| *next == client && then.ts < before).map(|(_, then)| then.ts);
+            // A flow rests on what was last told before it began.
+            let rests = |until| flows.range((client, at.ts)..(client, until)).next().is_some();
+            if first || until.is_none_or(rests) {
+                self.told.insert((client, at));
+            }
+        }
+        all - self.told.len()
     }
 
     /// Whether something was left out: a time, a client or a pipe. Without room no more of them are kept.
@@ -394,6 +413,16 @@ impl RpcBook {
         self.pipes.remove(id);
     }
 
+    /// Forgets what no flow rests on that is still kept: when clients were told something before a time, but for the first
+    /// and the last time of each. `flows` are those that began before and are still kept, by client.
+    pub fn forget_told(&self, before: Timestamp, flows: &BTreeSet<(Addr, Timestamp)>) {
+        for mut server in self.servers.iter_mut() {
+            let statements = server.ports.values_mut().flat_map(|port| &mut port.statements);
+            let gone: usize = statements.map(|known| known.forget_told(before, flows)).sum();
+            self.told.fetch_sub(gone, Ordering::Relaxed);
+        }
+    }
+
     /// How many flows asked the endpoint mapper or DCOM under encryption.
     pub fn sealed(&self) -> u64 {
         self.counted(&[Count::MapperSealed, Count::DcomSealed])
@@ -542,6 +571,29 @@ mod tests {
         assert_eq!(known.clients().count(), TOLD_MAX);
         assert_eq!(known.clients().next(), Some(Addr::v4([10, 0, 0, 0])));
         assert_eq!(book.not_kept(), 1);
+    }
+
+    #[test]
+    fn of_what_was_told_long_ago_there_stays_what_flows_rest_on() {
+        let book = RpcBook::default();
+        for (number, at) in [(1, 10), (1, 20), (1, 30), (1, 40), (1, 50), (2, 20), (2, 30)] {
+            book.learn(&statement(7, 2, number, at));
+        }
+        let moment = |second| statement(7, 2, 1, second).at;
+        let times = |number: u16| {
+            let all = Endpoints::of(&book);
+            let [known] = all.at(Addr::v4([10, 0, 0, 10]), Over::Tcp, 7) else { unreachable!() };
+            assert_eq!(known.first, moment(10));
+            known.told_to(client(number)).collect::<Vec<_>>()
+        };
+        // One flow of the first client began before and goes on.
+        let flows = BTreeSet::from([(client(1), moment(25).ts)]);
+        book.forget_told(moment(45).ts, &flows);
+        assert_eq!(times(1), [moment(10), moment(20), moment(40), moment(50)]);
+        assert_eq!(times(2), [moment(20), moment(30)]);
+        book.forget_told(moment(45).ts, &BTreeSet::new());
+        assert_eq!(times(1), [moment(10), moment(40), moment(50)]);
+        assert_eq!(book.told.load(Ordering::Relaxed), 5);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Every entry is merged with minimum, maximum and sum only, so that the result does not depend on which worker came
 //! first.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
@@ -110,6 +111,12 @@ impl Knowledge {
     pub fn forget(&self, id: &FlowId, last: Timestamp) {
         self.rpc.forget(id);
         self.names.forget(&id.key, last);
+    }
+
+    /// Forgets what was said to clients before a time and no flow rests on. `flows` are those that began before and are
+    /// still kept: the client, and when it began.
+    pub fn forget_told(&self, before: Timestamp, flows: &BTreeSet<(Addr, Timestamp)>) {
+        self.rpc.forget_told(before, flows);
     }
 
     /// Answers that came when no place was left.

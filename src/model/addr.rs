@@ -187,13 +187,27 @@ impl FlowKey {
         }
     }
 
-    /// All of a key between IPv4 addresses in two numbers: transport, address and port of the low end, 48 bits for the
-    /// last two; address and port of the high end.
+    /// All of a key between IPv4 addresses in two numbers: both addresses, 32 bits each; the transport above both ports,
+    /// 16 bits each. The low end comes first.
     #[inline]
-    pub fn v4_ends(&self) -> Option<[u64; 2]> {
-        let end = |addr: Addr, port: u16| (addr.0[1] & !V4_LOW) << 16 | u64::from(port);
-        let (low, high) = (end(self.low, self.low_port), end(self.high, self.high_port));
-        (self.low.is_v4() && self.high.is_v4()).then_some([(self.transport as u64) << 48 | low, high])
+    pub fn v4_words(&self) -> Option<[u64; 2]> {
+        let bits = |addr: Addr| addr.0[1] & !V4_LOW;
+        let ports = u64::from(self.low_port) << 16 | u64::from(self.high_port);
+        let words = [bits(self.low) << 32 | bits(self.high), (self.transport as u64) << 32 | ports];
+        (self.low.is_v4() && self.high.is_v4()).then_some(words)
+    }
+
+    /// The key of these words.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "fields are taken out of words")]
+    pub fn of_v4_words([addrs, rest]: [u64; 2]) -> Self {
+        Self {
+            low: Addr::v4_bits((addrs >> 32) as u32),
+            high: Addr::v4_bits(addrs as u32),
+            low_port: (rest >> 16) as u16,
+            high_port: rest as u16,
+            transport: Transport::of_number((rest >> 32) as u8),
+        }
     }
 
     /// The endpoint at one end.

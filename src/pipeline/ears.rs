@@ -9,12 +9,12 @@ use prefetch_index::prefetch_index;
 
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
-use crate::flow::record::Flow;
 use crate::flow::record::SYN;
 use crate::flow::speech::Speech;
 use crate::flow::stream::Stream;
 use crate::flow::table::Event;
 use crate::flow::table::FlowIndex;
+use crate::flow::table::Stored;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::learn::listen::Attention;
@@ -215,7 +215,7 @@ impl Ears {
         knowledge: &Knowledge,
     ) -> Option<bool> {
         let Layer::Tcp(tcp) = packet.layer else { return None };
-        let first_byte = table.first_byte(index, packet.from);
+        let first_byte = table.flow(index)?.first_byte(packet.from);
         let (mut heard, more) = recognise(packet.key.transport, payload.get(..OPENING_MAX).unwrap_or(payload));
         if followed(heard).is_some() {
             return None;
@@ -278,7 +278,8 @@ impl Ears {
             self.make_room(table);
             self.order.push_back((index, first_frame));
             table.hold(index, true);
-            self.begin(index, Talk::new(&table.flow(index)?));
+            let talk = Talk::new(table.flow(index)?);
+            self.begin(index, talk);
         }
         let number = self.number(index);
         self.talks.get_mut(number)
@@ -379,16 +380,12 @@ fn followed(said: Said) -> Option<AppProto> {
 }
 
 impl Talk {
-    fn new(flow: &Flow) -> Self {
-        let ear = |side: Side| {
-            let at = side.index();
-            if flow.syns[at] > 0 || flow.synacks[at] > 0 {
-                Ear { stream: Stream::from_syn(flow.isn[at]), from_start: true, ..Ear::default() }
-            } else {
-                Ear::default()
-            }
+    fn new(flow: Stored<'_>) -> Self {
+        let ear = |side: Side| match flow.first_byte(side) {
+            Some(first) => Ear { stream: Stream::from_syn(first.wrapping_sub(1)), from_start: true, ..Ear::default() },
+            None => Ear::default(),
         };
-        let id = FlowId { key: flow.key, first_frame: flow.first_frame };
+        let id = FlowId { key: flow.key(), first_frame: flow.order().1 };
         Self { id, ears: [ear(Side::Low), ear(Side::High)], session: None, held: 0 }
     }
 

@@ -324,7 +324,7 @@ impl Live<'_> {
     }
 
     /// Notes that nobody watched for a while.
-    fn gap(&self, from: Timestamp, to: Timestamp) {
+    pub fn gap(&self, from: Timestamp, to: Timestamp) {
         let mut gaps = lock(&self.gaps);
         if gaps.len() >= GAPS_MAX {
             gaps.remove(0);
@@ -570,9 +570,10 @@ impl<'l, 'a> Reader<'l, 'a> {
             if before != Timestamp::default() && frame.ts.since(before) > GAP {
                 self.live.gap(before, frame.ts);
             }
-            before = before.max(frame.ts);
+            // Of readers, one may be behind another; much earlier is a frame only after the clock was set back.
+            before = if before.since(frame.ts) > GAP { frame.ts } else { before.max(frame.ts) };
         }
-        self.live.newest.fetch_max(before.0, Ordering::Relaxed);
+        self.live.newest.store(before.0, Ordering::Relaxed);
     }
 
     /// Waits for frames; `false` if an interface reported an error.

@@ -16,18 +16,18 @@ pub(crate) const SHARDS: usize = 16;
 /// All bits of a key, mixed without a seed: what depends on it is the same in every run.
 #[inline]
 pub(crate) fn mix_of(key: &FlowKey) -> u64 {
-    if let Some(ends) = key.v4_ends() {
-        return mix_of_v4(ends);
+    if let Some(words) = key.v4_words() {
+        return mix_of_v4(words);
     }
     let [a, b] = key.low.halves();
     let [c, d] = key.high.halves();
     (a ^ c.rotate_left(17)).wrapping_add(b ^ d.rotate_left(31)).wrapping_add(rest(key).rotate_left(7)).wrapping_mul(ODD)
 }
 
-/// The same of [`FlowKey::v4_ends`].
+/// The same of [`FlowKey::v4_words`].
 #[inline]
-pub(crate) fn mix_of_v4([low, high]: [u64; 2]) -> u64 {
-    (low ^ high.rotate_left(31)).wrapping_mul(ODD)
+pub(crate) fn mix_of_v4([addrs, rest]: [u64; 2]) -> u64 {
+    (addrs ^ rest.rotate_left(31)).wrapping_mul(ODD)
 }
 
 /// Bits without a pattern: the golden ratio's.
@@ -54,17 +54,17 @@ impl KeyHash {
     /// The hash of a key.
     #[inline]
     pub(crate) fn of(&self, key: &FlowKey) -> u64 {
-        if let Some(ends) = key.v4_ends() {
-            return self.of_v4(ends);
+        if let Some(words) = key.v4_words() {
+            return self.of_v4(words);
         }
         let [[a, b], [c, d]] = [key.low.halves(), key.high.halves()];
         self.of_words([a, b, c, d, rest(key)])
     }
 
-    /// The same of [`FlowKey::v4_ends`].
+    /// The same of [`FlowKey::v4_words`].
     #[inline]
-    pub(crate) fn of_v4(&self, ends: [u64; 2]) -> u64 {
-        self.of_words(ends)
+    pub(crate) fn of_v4(&self, words: [u64; 2]) -> u64 {
+        self.of_words(words)
     }
 
     #[inline]

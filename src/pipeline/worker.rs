@@ -7,10 +7,10 @@ use crate::decode::plain::Outline;
 use crate::decode::plain::Plain;
 use crate::flow::duplicate::Likeness;
 use crate::flow::limits::Limits;
-use crate::flow::record::Flow;
 use crate::flow::table::Advance;
 use crate::flow::table::Event;
 use crate::flow::table::FlowIndex;
+use crate::flow::table::Stored;
 use crate::flow::table::Table;
 use crate::learn::knowledge::Knowledge;
 use crate::learn::knowledge::Listener;
@@ -41,7 +41,7 @@ impl Handle {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "it is written where it stays")]
     pub(crate) fn of_plain(outline: Outline, frame: u16) -> Self {
-        Self { outline, frame, beside: 0, shard: shard_of(mix_of_v4(outline.ends())) }
+        Self { outline, frame, beside: 0, shard: shard_of(mix_of_v4(outline.key())) }
     }
 
     /// Of another.
@@ -204,8 +204,8 @@ impl<'a> Worker<'a> {
         if !handle.outline.is_some() {
             return beside.get(usize::from(handle.beside)).map(|packet| self.trail_of(packet)).unwrap_or_default();
         }
-        let ends = handle.outline.ends();
-        Trail::of(handle.outline.words(), mix_of_v4(ends), self.hash.of_v4(ends))
+        let key = handle.outline.key();
+        Trail::of(handle.outline.words(), mix_of_v4(key), self.hash.of_v4(key))
     }
 
     #[inline(never)]
@@ -313,7 +313,7 @@ impl<'a> Worker<'a> {
         if event.answered
             && let Some(flow) = table.flow(event.flow)
         {
-            tell(knowledge, &flow, packet);
+            tell(knowledge, flow, packet);
         }
         if event.speaks {
             let at = packet.payload_at as usize;
@@ -325,10 +325,11 @@ impl<'a> Worker<'a> {
 
 /// Tells the other workers that the responder of a flow answered with this packet.
 #[cold]
-fn tell(knowledge: &Knowledge, flow: &Flow, packet: &Packet) {
-    let answerer = flow.key.end(flow.began.other());
-    let port = if flow.key.transport.has_ports() { answerer.port } else { 0 };
-    let listener = Listener { addr: answerer.addr, transport: flow.key.transport, port };
+fn tell(knowledge: &Knowledge, flow: Stored<'_>, packet: &Packet) {
+    let ((began, _), transport) = (flow.began(), packet.key.transport);
+    let answerer = packet.key.end(began.other());
+    let port = if transport.has_ports() { answerer.port } else { 0 };
+    let listener = Listener { addr: answerer.addr, transport, port };
     knowledge.answered(listener, packet.ts, packet.frame);
 }
 

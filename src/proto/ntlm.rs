@@ -3,6 +3,10 @@
 //! They are found by their signature, so that no carrier needs to be understood. This file must never know who sent
 //! them.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::proto::part::Part;
 use crate::proto::part::Read;
 use crate::proto::part::Stop;
@@ -47,8 +51,9 @@ pub enum Message {
 ///
 /// [`Stop::Short`] if one is there that is not yet complete.
 pub fn messages(bytes: &[u8], mut tell: impl FnMut(Message)) -> Read<()> {
+    static FINDER: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(SIGNATURE));
     let mut rest = bytes;
-    while let Some(place) = rest.windows(SIGNATURE.len()).position(|window| window == SIGNATURE) {
+    while let Some(place) = FINDER.find(rest) {
         rest = rest.get(place..).unwrap_or_default();
         match message(rest) {
             Ok(Some(message)) => tell(message),

@@ -87,7 +87,7 @@ class Host:
             "LDAPTLS_REQCERT": "never",
         }
 
-    def run(self, *words, timeout=120, text=None) -> subprocess.CompletedProcess:
+    def run(self, *words, timeout=240, text=None) -> subprocess.CompletedProcess:
         """Runs a command to its end; the caller looks at its exit code."""
         return subprocess.run(
             self.command(*words),
@@ -101,7 +101,7 @@ class Host:
             env=self.environment(),
         )
 
-    def must(self, *words, timeout=120, text=None) -> str:
+    def must(self, *words, timeout=240, text=None) -> str:
         """Runs a command that has to succeed."""
         done = self.run(*words, timeout=timeout, text=text)
         if done.returncode != 0:

@@ -8,6 +8,7 @@
 mod common;
 mod net;
 mod screen;
+mod soak;
 mod watching;
 
 use std::collections::BTreeSet;
@@ -319,12 +320,6 @@ fn neither_memory_nor_descriptors_grow() {
     let folder = open_folder();
     let report = folder.path().join("report.json");
     let watching = Watching::begin(&net, &["-o", report.to_str().unwrap(), "--metrics", "127.0.0.1:9479"]);
-    let look = || {
-        let status = fs::read_to_string(format!("/proc/{}/status", watching.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        let kib: u64 = line.split_whitespace().next().unwrap().parse().unwrap();
-        (kib, fs::read_dir(format!("/proc/{}/fd", watching.pid())).unwrap().count())
-    };
     let rounds = |rounds: u32| {
         for _ in 0..rounds {
             net.send(&flood(), 10);
@@ -332,7 +327,7 @@ fn neither_memory_nor_descriptors_grow() {
             watching.signal("USR1");
             watching.wait_after(known, "the report", |event| event["event"] == "report");
         }
-        look()
+        watching.resident()
     };
     let before = rounds(5);
     let after = rounds(15);
@@ -591,10 +586,24 @@ fn metrics_are_named_as_promised_and_hold_nothing_from_the_wire() {
     watching.interrupt();
 }
 
+#[test]
+fn whoever_asks_for_metrics_byte_by_byte_keeps_nobody_waiting() {
+    let Some(net) = Net::new() else { return };
+    let watching = Watching::begin(&net, &["--metrics", "9478"]);
+    let script = "exec 3<>/dev/tcp/127.0.0.1/9478; while printf G >&3; do sleep 0.5; done";
+    let mut slow = net.command("bash").args(["-c", script]).stderr(Stdio::null()).spawn().unwrap();
+    thread::sleep(Duration::from_secs(1));
+    // Of the bytes that a question may have, the other sends so few that it would hold the page for half an hour.
+    assert!(ask(&net, "/metrics").contains("portolan_build_info"));
+    slow.kill().unwrap();
+    slow.wait().unwrap();
+    watching.interrupt();
+}
+
 /// Asks the page inside the namespace, by a shell's own hands: there may be no other tool.
 fn ask(net: &Net, path: &str) -> String {
     let script = format!("exec 3<>/dev/tcp/127.0.0.1/9478; printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3");
-    net.exec(&["bash", "-c", &script])
+    net.exec(&["timeout", "60", "bash", "-c", &script])
 }
 
 #[test]
@@ -605,7 +614,16 @@ fn what_cannot_be_watched_is_said_before_anything_begins() {
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let (code, said) = run(&["-i", "nowhere0"]);
-    assert!(code == Some(4) && said.contains("nowhere0"), "{said}");
+    assert!(code == Some(4) && said.contains("nowhere0") && said.contains("watch -D"), "{said}");
+    // A device of libpcap that has no frames, and takes packets from others.
+    let (code, said) = run(&["-i", "nfqueue"]);
+    assert!(code == Some(4) && said.contains("no such interface"), "{said}");
+    let (code, said) = run(&["-i", WATCHED, "-i", WATCHED]);
+    assert!(code == Some(2) && said.contains("named twice"), "{said}");
+    let (code, said) = run(&["-i", WATCHED, "-i", "any"]);
+    assert!(code == Some(2) && said.contains("every interface"), "{said}");
+    let (code, said) = run(&["-i", WATCHED, "-w", "found.pcapng", "-o", "second.pcapng"]);
+    assert!(code == Some(2) && said.contains("second.pcapng"), "{said}");
     let (code, said) = run(&["-i", WATCHED, "--", "tcp", "prot", "1"]);
     assert!(code == Some(2) && said.contains("syntax error"), "{said}");
     let (code, said) = run(&["-i", WATCHED, "-Z", "no-such-user"]);
@@ -616,4 +634,49 @@ fn what_cannot_be_watched_is_said_before_anything_begins() {
     assert!(code == Some(4) && said.contains("as the user nobody"), "{said}");
     let (code, said) = run(&[]);
     assert!(code == Some(2) && said.contains("--interface"), "{said}");
+}
+
+#[test]
+fn without_the_right_to_open_an_interface_it_says_what_to_do() {
+    let Some(net) = Net::new() else { return };
+    let words = ["--bounding-set=-all", "--inh-caps=-all", PROGRAM, "watch", "-i", WATCHED];
+    let Ok(output) = net.command("setpriv").args(words).output() else { return };
+    let said = String::from_utf8(output.stderr).unwrap();
+    if said.contains("setpriv") {
+        eprintln!("skipped: {said}");
+        return;
+    }
+    assert!(output.status.code() == Some(4) && said.contains("Operation not permitted"), "{said}");
+    assert!(said.contains("setcap cap_net_raw+ep"), "{said}");
+}
+
+#[test]
+fn an_interface_is_known_by_its_number_in_the_list() {
+    let Some(net) = Net::new() else { return };
+    let list = net.exec(&[PROGRAM, "watch", "-D"]);
+    assert!(!list.contains("nfqueue"), "{list}");
+    let number = list.lines().find_map(|line| line.split_once(&format!(". {WATCHED} "))).unwrap().0;
+    let watched = net.exec(&[PROGRAM, "watch", "-i", number, "--duration", "1s", "--format", "ndjson"]);
+    let start: Value = serde_json::from_str(watched.lines().next().unwrap()).unwrap();
+    assert_eq!(start["interfaces"], serde_json::json!([WATCHED]));
+}
+
+#[test]
+fn a_disk_that_fills_leaves_whole_packets() {
+    let Some(net) = Net::new() else { return };
+    let Some(small) = folder_of_one_page() else { return };
+    let folder = open_folder();
+    let site = folder.path().join("site.toml");
+    fs::write(&site, SITE).unwrap();
+    // The extension says that packets are meant.
+    let found = small.path().join("found.pcapng");
+    let (site, found) = (site.to_str().unwrap(), found.to_str().unwrap());
+    let watching = Watching::begin(&net, &["--site", site, "-o", found]);
+    net.play(&connection(0, (50000, LDAP)));
+    let tries = (0..40).map(|number| segment(number * 100, true, (50001, KERBEROS), tcp::SYN, (500, 0)));
+    net.play(&tries.collect::<Vec<_>>());
+    let ended = watching.end();
+    assert!(ended.code == Some(4) && ended.stderr.contains("No space left"), "{}", ended.stderr);
+    let analyzed = common::run(&["analyze", "--site", site, "--format", "json", found]);
+    assert_eq!(analyzed.code, Some(0), "{}", analyzed.stderr);
 }

@@ -1,5 +1,6 @@
 //! The program while it watches: its events as they come, signals to it, what it left behind.
 
+use std::fs;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::process::Child;
@@ -62,6 +63,14 @@ impl Watching {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How much of memory it has, KiB, and how many descriptors.
+    pub(crate) fn resident(&self) -> (u64, usize) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kib = line.split_whitespace().next().unwrap().parse().unwrap();
+        (kib, fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count())
     }
 
     /// How many events came.

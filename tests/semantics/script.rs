@@ -540,7 +540,7 @@ pub(crate) fn feed(table: &mut Table, knowledge: &Knowledge, packet: &Packet) {
         return;
     }
     let index = event.flow;
-    let flow = table.flow(index).unwrap();
+    let flow = table.flow(index).unwrap().flow();
     let answerer = flow.key.end(flow.began.other());
     let port = if flow.key.transport.has_ports() { answerer.port } else { 0 };
     let listener = Listener { addr: answerer.addr, transport: flow.key.transport, port };

@@ -35,6 +35,25 @@ pub(super) struct Opening {
     pub(super) at: usize,
 }
 
+/// A bit for each tunnel's port, by its bits 3 to 8: few other ports that are in much use share them.
+const MAY_HAVE: u64 = {
+    use port::{GENEVE, GTP_USER, TEREDO, VXLAN, VXLAN_GENERIC, VXLAN_LINUX};
+    let mut bits = 0;
+    let mut all: &[u16] = &[GTP_USER, TEREDO, VXLAN, VXLAN_GENERIC, GENEVE, VXLAN_LINUX];
+    while let [port, rest @ ..] = all {
+        bits |= 1 << (*port >> 3 & 63);
+        all = rest;
+    }
+    bits
+};
+
+/// Whether one of two ports, 16 bits each, may be a tunnel's: quickly told, and wrong for one of ten.
+#[inline]
+pub(super) fn may_have(ports: u32) -> bool {
+    let bit = |port: u32| MAY_HAVE >> (port >> 3 & 63) & 1;
+    bit(ports) | bit(ports >> 16) != 0
+}
+
 /// Which tunnel a UDP datagram between these ports (source, destination) may be.
 #[inline]
 pub(super) fn of_ports([src, dst]: [u16; 2]) -> Option<TunnelKind> {
