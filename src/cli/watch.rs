@@ -101,8 +101,9 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// The newest frames that are kept for `-w`, bytes.
 const KEPT_BYTES: usize = 64 << 20;
 
-/// How often flows are looked for that were silent too long.
-const EXPIRE_EVERY: Duration = Duration::from_secs(30);
+/// How often flows are looked for that were silent too long: what they take in between is memory for nothing, and goes up
+/// and down.
+const EXPIRE_EVERY: Duration = Duration::from_secs(10);
 
 /// Flows that were silent so long do not reach into the next window of `--rotate`.
 const ROTATE_KEEP: Duration = Duration::from_secs(60);
