@@ -445,3 +445,32 @@ fn notes(flow: &Flow, icmp: Option<&IcmpSeen>, verdict: &Verdict, errors: &[AppE
     ];
     facts.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::packet::Layer;
+    use crate::decode::packet::Packet;
+    use crate::flow::duplicate::Likeness;
+    use crate::flow::limits::Limits;
+    use crate::model::addr::FlowKey;
+
+    /// A table with a flow that began at each of these times, in this order.
+    fn table(times: &[u64]) -> Table {
+        let mut table = Table::new(Limits::default());
+        for (port, at) in (1000..).zip(times) {
+            let (key, from) = FlowKey::of(Addr::v4([1; 4]), port, Addr::v4([2; 4]), 53, Transport::Udp);
+            let (frame, layer) = (FrameId::new(0, *at), Layer::Udp { checksum: 0 });
+            let packet = Packet { frame, ts: Timestamp(*at), key, from, layer, ..Packet::NONE };
+            table.update(&packet, Likeness::of(packet.words(), at * 7, at * 9), u32::from(port) << 20);
+        }
+        table
+    }
+
+    #[test]
+    fn flows_of_several_tables_come_in_one_order() {
+        let tables = [table(&[2, 3, 9]), table(&[]), table(&[8, 1, 5]), table(&[4])];
+        let times: Vec<u64> = InOrder::of(&tables).map(|stored| stored.first().0).collect();
+        assert_eq!(times, [1, 2, 3, 4, 5, 8, 9], "the third is out of order");
+    }
+}
