@@ -17,7 +17,7 @@ use portolan::capture::synthetic::image;
 
 /// Workload, conversations, and the most instructions that a frame may cost until its report is written.
 const BOUNDS: [(Workload, u32, u64); 4] =
-    [(Workload::Min64, 500, 900), (Workload::Imix, 500, 2_400), (Workload::Scan, 1, 2_150), (Workload::Ad, 900, 4_000)];
+    [(Workload::Min64, 500, 900), (Workload::Imix, 500, 2_100), (Workload::Scan, 1, 1_450), (Workload::Ad, 900, 3_900)];
 
 const SHORT: u64 = 50_000;
 const LONG: u64 = 150_000;
