@@ -224,6 +224,10 @@ pub(crate) fn ranges(
             continue;
         }
         let Some(gathered) = servers.get_mut(server) else { continue };
+        // Whoever speaks with the server counts, whether or not one that a row allows the range came before.
+        for transport in [Transport::Tcp, Transport::Udp] {
+            of_transport(gathered, transport);
+        }
         let (from, to) = (roles.at(client), roles.at(server));
         let list = allowing.place((roles.set(from), roles.set(to)), names, fits);
         for (row, transport) in allowing.lists.get(list).into_iter().flatten() {
@@ -265,6 +269,7 @@ pub(crate) fn ranges(
         }
     }
     let told = pairs.hosts().iter().zip(servers).flat_map(|(server, mut gathered)| {
+        gathered.retain(|(_, gathered)| !gathered.rows.is_empty());
         gathered.sort_unstable_by_key(|(transport, _)| *transport);
         gathered.into_iter().map(|(transport, gathered)| (*server, transport, gathered))
     });
