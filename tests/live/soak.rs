@@ -116,7 +116,10 @@ fn half_an_hour_of_replay_keeps_memory_flat() {
     let last = ended.last();
     eprintln!("{} frames: {last}", number(&last["frames"], "arrived"));
     assert!(number(last, "flows_expired") > 10 * number(last, "flows_active"), "few flows expired: {last}");
-    assert!(looks.iter().all(|look| look.descriptors == looks[0].descriptors), "descriptors grew");
+    // A look may meet a file that is just written: what is open in all looks of a minute stays open.
+    let open: Vec<usize> =
+        looks.chunks(12).filter_map(|minute| minute.iter().map(|look| look.descriptors).min()).collect();
+    assert!(open.iter().all(|count| *count <= open[0]), "descriptors grew: {open:?}");
     let (least, most) = range(SETTLED);
     assert!(most <= least + least / 50, "{least} to {most} KiB");
     assert!(fs::exists(report).unwrap());
