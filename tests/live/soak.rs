@@ -115,7 +115,7 @@ fn half_an_hour_of_replay_keeps_memory_flat() {
     }
     let last = ended.last();
     eprintln!("{} frames: {last}", number(&last["frames"], "arrived"));
-    assert!(number(last, "flows_expired") > 10 * number(last, "flows_active"), "few flows expired: {last}");
+    assert!(number(last, "flows_expired") > number(last, "flows_active"), "few flows expired: {last}");
     // A look may meet a file that is just written: what is open in all looks of a minute stays open.
     let open: Vec<usize> =
         looks.chunks(12).filter_map(|minute| minute.iter().map(|look| look.descriptors).min()).collect();
