@@ -367,6 +367,10 @@ impl Source {
     /// Counts the frames of the batch and leaves those that pass.
     fn settle(&mut self, batch: &mut FrameBatch) {
         if self.filter.is_none() && self.left.is_none() {
+            if self.paths.len() == 1 {
+                self.tally.count(&batch.frames);
+                return;
+            }
             for run in batch.frames.chunk_by(|one, other| one.id.input() == other.id.input()) {
                 self.tally.count(run);
             }

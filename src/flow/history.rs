@@ -11,6 +11,9 @@ const LETTERS: &[u8] = b"shadfr";
 /// Set in the code of a letter of the high end.
 const HIGH_SIDE: u64 = 8;
 
+/// One in each of the twelve codes.
+const EACH: u64 = 0x1111_1111_1111;
+
 /// Up to twelve letters, each once per direction, in the order first seen (Zeek `conn.log` field `history`).
 ///
 /// Kept by side, since who the originator is may be decided only later: [`History::text`] gives Zeek's case.
@@ -23,18 +26,19 @@ pub struct History {
 
 impl History {
     /// Adds a lower-case letter unless this side already has it.
+    #[inline]
     pub(crate) fn add(&mut self, letter: u8, side: Side) {
         let Some(place) = (1..).zip(LETTERS).find_map(|(code, known)| (*known == letter).then_some(code)) else {
             return;
         };
         let code: u64 = if side == Side::High { place | HIGH_SIDE } else { place };
-        let known = self.codes();
-        let used = known.clone().count();
-        if known.into_iter().all(|other| other != code) {
-            let word = (self.word() | code << (4 * used)).to_le_bytes();
-            if let Some(codes) = word.first_chunk() {
-                self.codes = *codes;
-            }
+        let word = self.word();
+        // A code that is known is the one place where this is zero; behind the last, it is the code itself.
+        let other = word ^ code * EACH;
+        if other.wrapping_sub(EACH) & !other & HIGH_SIDE * EACH == 0 {
+            let used = (u64::BITS - word.leading_zeros()).div_ceil(4);
+            let [a, b, c, d, e, f, ..] = (word | code << (4 * used)).to_le_bytes();
+            self.codes = [a, b, c, d, e, f];
         }
     }
 
@@ -49,8 +53,10 @@ impl History {
         self.codes().filter_map(letter).collect()
     }
 
+    #[inline]
     fn word(self) -> u64 {
-        self.codes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+        let [a, b, c, d, e, f] = self.codes;
+        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
     }
 
     fn codes(self) -> impl Iterator<Item = u64> + Clone {

@@ -69,6 +69,12 @@ pub struct Event {
 impl Event {
     /// Nothing of interest.
     const QUIET: Self = Self { flow: FlowIndex(0), answered: false, speaks: false, held: false };
+
+    /// Whether it is of any interest.
+    #[inline]
+    pub fn tells(self) -> bool {
+        self.answered || self.speaks
+    }
 }
 
 /// What became of a packet of the usual kind; see [`Event`] for what the words mean.
@@ -132,8 +138,16 @@ impl Table {
     #[expect(clippy::inline_always, reason = "once for each packet")]
     pub fn prefetch_flow(&self, tag: u32) -> FlowIndex {
         let likely = self.slots.find(tag, |_| true).unwrap_or_default();
-        self.entries.prefetch(likely);
+        self.entries.prefetch_line(likely, 0);
         FlowIndex(likely)
+    }
+
+    /// Asks for the rest of the entry of the `likely` flow. What was asked for before brings it near: one more at that time
+    /// would only wait in line.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "once for each packet")]
+    pub fn prefetch_rest(&self, likely: FlowIndex) {
+        self.entries.prefetch_line(likely.0, 1);
     }
 
     /// Asks for what is looked at if an end of the `likely` flow, which [`Table::prefetch_flow`] gave some time ago, is still

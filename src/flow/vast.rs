@@ -82,14 +82,19 @@ impl<T: Pod> Chunk<T> {
 
     #[inline]
     fn prefetch(&self, place: usize) {
+        for line in 0..size_of::<T>().div_ceil(CACHE_LINE) {
+            self.prefetch_line(place, line);
+        }
+    }
+
+    #[inline]
+    fn prefetch_line(&self, place: usize, line: usize) {
         // Also of few: a ring that is read throws them out of the nearer caches.
         let bytes: &[u8] = match self {
             Self::Mapped(map) => map,
             Self::Plain(values) => bytemuck::cast_slice(values),
         };
-        for line in (0..size_of::<T>()).step_by(CACHE_LINE) {
-            prefetch_index(bytes, place * size_of::<T>() + line);
-        }
+        prefetch_index(bytes, place * size_of::<T>() + line * CACHE_LINE);
     }
 
     #[inline]
@@ -155,6 +160,15 @@ impl<T: Pod> Vast<T> {
         let place = (number as usize).wrapping_sub(1);
         if let Some(chunk) = self.chunks.get(place / Chunk::<T>::VALUES) {
             chunk.prefetch(place % Chunk::<T>::VALUES);
+        }
+    }
+
+    /// Asks for one of the cache lines of a value, by its number from 0.
+    #[inline]
+    pub(crate) fn prefetch_line(&self, number: u32, line: usize) {
+        let place = (number as usize).wrapping_sub(1);
+        if let Some(chunk) = self.chunks.get(place / Chunk::<T>::VALUES) {
+            chunk.prefetch_line(place % Chunk::<T>::VALUES, line);
         }
     }
 

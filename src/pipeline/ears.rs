@@ -27,6 +27,7 @@ use crate::model::addr::Side;
 use crate::model::app::AppProto;
 use crate::model::app::ProtoSet;
 use crate::model::app::Said;
+use crate::model::app::Speaker;
 use crate::model::ids::FrameId;
 use crate::proto::OPENING_MAX;
 use crate::proto::recognise;
@@ -143,7 +144,7 @@ struct Utterance<'a> {
 impl Utterance<'_> {
     /// Notes what `bytes` of its sender tell about others; whether more of them could tell more.
     fn tell(&self, said: Said, bytes: &[u8]) -> bool {
-        let Some(proto) = said.proto.filter(|proto| tells(*proto)) else { return false };
+        let Some(proto) = said.proto.filter(|_| tells_of(said)) else { return false };
         let Packet { key, from, ts, frame, .. } = *self.packet;
         let (sender, receiver) = (key.end(from), key.end(from.other()));
         let (transport, speaker) = (key.transport, said.speaker);
@@ -168,9 +169,10 @@ impl Ears {
             if packets > DATAGRAMS_MAX {
                 return self.end(table, index);
             }
+            let sent = table.packets_of(index, packet.from).unwrap_or(u32::MAX);
             let Some(speech) = table.speech_mut(index) else { return };
             let mut said = Utterance { packet, payload, speech, counts: &mut self.counts, knowledge };
-            let followed = datagram(&mut said);
+            let followed = datagram(&mut said, sent);
             let speech = *said.speech;
             if let Some(proto) = followed {
                 let Some(talk) = self.talk(table, index) else { return };
@@ -178,6 +180,8 @@ impl Ears {
                 session.datagram(packet.from, payload, packet.ts, packet.frame, knowledge);
             } else if is_exhausted(&speech, packets) {
                 self.end(table, index);
+            } else if is_spent(*speech.of(packet.from)) {
+                table.end_listening(index, packet.from);
             }
             return;
         };
@@ -345,11 +349,11 @@ impl Ears {
     }
 }
 
-/// A datagram stands for itself. What it is, if that is followed.
-fn datagram(said: &mut Utterance<'_>) -> Option<AppProto> {
+/// A datagram stands for itself. What it is, if that is followed. Its end has `sent` so many.
+fn datagram(said: &mut Utterance<'_>, sent: u32) -> Option<AppProto> {
     let (side, payload) = (said.packet.from, said.payload);
     let mut heard = *said.speech.of(side);
-    if !heard.certain {
+    if !heard.certain && u64::from(sent) <= DATAGRAMS_UNKNOWN_MAX {
         let (mut now, _) = recognise(said.packet.key.transport, payload);
         if said.packet.payload_captured < said.packet.payload_len {
             // Many datagrams are told by their length: what a cut one is not, cannot be said.
@@ -371,7 +375,17 @@ fn is_exhausted(speech: &Speech, packets: u64) -> bool {
     if ends.iter().all(|said| !said.certain) {
         return packets >= DATAGRAMS_UNKNOWN_MAX;
     }
-    ends.iter().all(|said| said.certain && followed(**said).is_none() && said.proto.is_some_and(|proto| !tells(proto)))
+    ends.iter().all(|said| is_spent(**said))
+}
+
+/// Whether further datagrams of an end that said this tell nothing.
+fn is_spent(said: Said) -> bool {
+    said.certain && followed(said).is_none() && !tells_of(said)
+}
+
+/// Whether what an end says may name anybody: who asks for names gives none.
+fn tells_of(said: Said) -> bool {
+    said.proto.is_some_and(|proto| tells(proto) && (proto != AppProto::Dns || said.speaker != Speaker::Client))
 }
 
 /// What somebody speaks, if it is followed.

@@ -164,9 +164,6 @@ pub(crate) struct Worker<'a> {
 /// meanwhile, and as many as a processor asks for without waiting.
 const BLOCK: usize = 8;
 
-/// Blocks for which slots are asked for before flows are.
-const SLOTS_AHEAD: usize = 4;
-
 impl<'a> Worker<'a> {
     /// A worker that has counted nothing.
     pub(crate) fn new(limits: Limits, knowledge: &'a Knowledge) -> Self {
@@ -180,13 +177,10 @@ impl<'a> Worker<'a> {
         let mut trails = std::mem::take(&mut self.trails);
         trails.clear();
         trails.extend(handles.iter().map(|handle| self.trail(handle, beside)));
-        let blocks = || handles.chunks(BLOCK).zip(trails.chunks(BLOCK));
-        let (mut far, mut near) = (blocks(), blocks());
-        far.by_ref().take(SLOTS_AHEAD).for_each(|block| self.prefetch_slots(block));
+        let mut near = handles.chunks(BLOCK).zip(trails.chunks(BLOCK));
         let mut block = near.next().unwrap_or_default();
         let mut flows = self.prefetch_flows(block);
         while !block.0.is_empty() {
-            self.prefetch_slots(far.next().unwrap_or_default());
             let next = near.next().unwrap_or_default();
             let next_flows = self.prefetch_flows(next);
             self.prefetch_talks(block.0, &flows);
@@ -198,29 +192,23 @@ impl<'a> Worker<'a> {
         self.trails = trails;
     }
 
+    /// What leads to the flow of a packet; asks for it.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "in a loop that does nothing else")]
     fn trail(&self, handle: &Handle, beside: &[Packet]) -> Trail {
-        if !handle.outline.is_some() {
-            return beside.get(usize::from(handle.beside)).map(|packet| self.trail_of(packet)).unwrap_or_default();
-        }
-        let key = handle.outline.key();
-        Trail::of(handle.outline.words(), mix_of_v4(key), self.hash.of_v4(key))
+        let trail = if handle.outline.is_some() {
+            let key = handle.outline.key();
+            Trail::of(handle.outline.words(), mix_of_v4(key), self.hash.of_v4(key))
+        } else {
+            beside.get(usize::from(handle.beside)).map(|packet| self.trail_of(packet)).unwrap_or_default()
+        };
+        self.shards[usize::from(handle.shard) % SHARDS].table.prefetch_slot(trail.likeness, trail.tag);
+        trail
     }
 
     #[inline(never)]
     fn trail_of(&self, packet: &Packet) -> Trail {
         Trail::of(packet.words(), mix_of(&packet.key), self.hash.of(&packet.key))
-    }
-
-    /// Asks for what leads to the flows of these packets, and to their copies.
-    #[inline(never)]
-    fn prefetch_slots(&self, (handles, trails): (&[Handle], &[Trail])) {
-        for (handle, trail) in handles.iter().zip(trails) {
-            if let Some(shard) = self.shards.get(usize::from(handle.shard)) {
-                shard.table.prefetch_slot(trail.likeness, trail.tag);
-            }
-        }
     }
 
     /// Where the flows of these packets seem to be; asks for them.
@@ -237,8 +225,9 @@ impl<'a> Worker<'a> {
     #[inline(never)]
     fn prefetch_talks(&self, handles: &[Handle], flows: &[FlowIndex; BLOCK]) {
         for (handle, flow) in handles.iter().zip(flows) {
+            let shard = &self.shards[usize::from(handle.shard) % SHARDS];
+            shard.table.prefetch_rest(*flow);
             let Some(side) = handle.outline.speaker() else { continue };
-            let Some(shard) = self.shards.get(usize::from(handle.shard)) else { continue };
             if shard.table.prefetch_speech(*flow, side) {
                 shard.ears.prefetch(*flow);
             }
@@ -298,7 +287,9 @@ impl<'a> Worker<'a> {
     fn count_unusual(&mut self, handle: &Handle, trail: &Trail, plain: Plain<'_>, frames: &FrameBatch, copy: bool) {
         let packet = plain.packet();
         let event = self.shard(handle).table.update_unusual(&packet, trail.tag, copy);
-        self.heed(handle, &packet, frames.bytes(plain.frame), event);
+        if event.tells() {
+            self.heed(handle, &packet, frames.bytes(plain.frame), event);
+        }
     }
 
     #[inline(never)]

@@ -138,24 +138,27 @@ pub fn recognise_on(transport: Transport, bytes: &[u8], denied: ProtoSet) -> (Sa
     };
     let mut said = Said { ruled_out: shelf.denied(*first).union(denied), ..Said::default() };
     let (mut more, mut sure) = (false, 0);
-    for recogniser in shelf.open(*first).iter().filter(|open| !denied.contains(open.proto)) {
-        match (recogniser.recognise)(transport, bytes) {
+    for open in shelf.open(*first) {
+        if denied.contains(open.proto) {
+            continue;
+        }
+        match (open.recognise)(transport, bytes) {
             Recognition::Certain(speaker) => {
                 sure += 1;
                 if sure == 1 {
-                    said.proto = Some(recogniser.proto);
+                    said.proto = Some(open.proto);
                     said.speaker = speaker;
                 }
             }
             Recognition::Likely(speaker) => {
                 more = true;
                 if said.proto.is_none() {
-                    said.proto = Some(recogniser.proto);
+                    said.proto = Some(open.proto);
                     said.speaker = speaker;
                 }
             }
             Recognition::NeedMore => more = true,
-            Recognition::NotForUs => said.ruled_out.insert(recogniser.proto),
+            Recognition::NotForUs => said.ruled_out.insert(open.proto),
         }
     }
     // Bytes made to be two protocols are certainly neither.
