@@ -339,10 +339,7 @@ impl Summing {
         }
         let mut outcomes: Vec<(Outcome, u64)> = Vec::new();
         let mut tries = 0;
-        for (at, (seen, ruling)) in attempts.of(members).enumerate() {
-            if let Some((later, _)) = members.get(at + AHEAD).and_then(|number| attempts.at(*number)) {
-                later.stored.prefetch();
-            }
+        for (seen, ruling) in attempts.of(members) {
             clients.add(seen.client.index());
             servers.add(seen.server.index());
             ports.add(seen.class.port_place(seen.port));
@@ -350,7 +347,7 @@ impl Summing {
                 Some((_, count)) => *count += 1,
                 None => outcomes.push((ruling.outcome, 1)),
             }
-            tries += seen.tries();
+            tries += if ruling.tries == u8::MAX { seen.tries() } else { ruling.tries.into() };
         }
         let outcome = outcomes.iter().max_by_key(|(outcome, count)| (*count, std::cmp::Reverse(*outcome)));
         let chosen = || members.iter().filter_map(|number| attempts.at(*number)).map(|(seen, _)| seen);

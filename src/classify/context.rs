@@ -243,6 +243,11 @@ impl Context {
         let mut context = Self { facts, hosts, answers, ..Self::default() };
         let mut shares = Shares::default();
         for seen in ahead(flows) {
+            if seen.stored.is_lone_attempt_of(seen.orig) {
+                // Many of a scan's millions: their client spoke, and they ask for nothing.
+                context.spoke(seen.client);
+                continue;
+            }
             let flow = &seen.stored.flow();
             context.ask(seen, flow, about);
             shares.count(flow);
@@ -266,14 +271,19 @@ impl Context {
         context
     }
 
+    /// Notes that a packet of a host was captured.
+    fn spoke(&mut self, host: HostId) {
+        if let Some(host) = self.hosts.get_mut(host.index()) {
+            host.spoke = true;
+        }
+    }
+
     /// Notes who speaks, and what this flow needs to know of others.
     fn ask(&mut self, seen: &Seen<'_>, flow: &Flow, about: &About<'_>) {
         let orig = seen.orig;
         let (client, server) = (seen.client, seen.server);
-        if flow.packets[orig.index()] > 0
-            && let Some(host) = self.hosts.get_mut(client.index())
-        {
-            host.spoke = true;
+        if flow.packets[orig.index()] > 0 {
+            self.spoke(client);
         }
         if let Some(icmp) = seen.icmp().filter(|_| !both_ways(flow) && !flow.acked(orig)) {
             let entry = Unreachable { client, target: listener_of(flow, orig), at: icmp.ts, icmp: *icmp };
@@ -281,8 +291,8 @@ impl Context {
         }
         if flow.packets[orig.other().index()] == 0 {
             self.ask_unanswered(seen, flow, about);
-        } else if let Some(host) = self.hosts.get_mut(server.index()) {
-            host.spoke = true;
+        } else {
+            self.spoke(server);
         }
         if (flow.marks.has(Mark::Refused) || flow.reset.frame.is_some())
             && let Some(host) = self.hosts.get_mut(server.index())

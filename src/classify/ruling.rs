@@ -1,5 +1,6 @@
 //! What is kept of the judgement of a flow. The whole verdict is found again where somebody asks for it.
 
+use crate::classify::judged::tries;
 use crate::classify::standing::AnswerId;
 use crate::classify::verdict::Outcome;
 use crate::classify::verdict::Reason;
@@ -18,6 +19,8 @@ pub(crate) struct Ruling {
     pub(crate) outcome: Outcome,
     /// It failed, or met no answer.
     pub(crate) failed: bool,
+    /// What [`tries`] says, up to 255.
+    pub(crate) tries: u8,
     /// TCP, SYN without the handshake's end, and nothing that refused it; or a request over UDP without the reply that is
     /// due.
     pub(crate) half_open: bool,
@@ -27,6 +30,7 @@ const _: () = assert!(size_of::<Ruling>() == 8);
 
 impl Ruling {
     pub(crate) fn new(flow: &Flow, orig: Side, verdict: &Verdict, answer: AnswerId) -> Self {
+        let tries = u8::try_from(tries(flow, orig)).unwrap_or(u8::MAX);
         let Verdict { outcome, reason, .. } = *verdict;
         let tcp = flow.key.transport == Transport::Tcp;
         let half_open = tcp && flow.syns[orig.index()] > 0 && !flow.marks.has(Mark::Established);
@@ -36,6 +40,7 @@ impl Ruling {
             answer,
             outcome,
             failed: outcome.is_failure() || silent,
+            tries,
             half_open: matches!(reason, Reason::UdpSingle | Reason::UdpUnanswered)
                 || silent && !flow.marks.has(Mark::Refused) && flow.icmp == 0,
         }

@@ -417,6 +417,16 @@ impl Entry {
         }
     }
 
+    /// Whether it is nothing but SYNs without data of the end that began, to which nobody said anything.
+    #[inline]
+    pub(crate) fn is_lone_attempt(&self) -> bool {
+        let began = self.began().0;
+        self.syns > 0
+            && self.marks & (DETAILED | ACKED[began.index()]) == 0
+            && self.payload[began.index()] == 0
+            && !self.last_frame[began.other().index()].is_some()
+    }
+
     /// Packets of one end, carries apart.
     #[inline]
     pub(crate) fn packets_of(&self, side: Side) -> u32 {

@@ -560,6 +560,13 @@ impl<'a> Stored<'a> {
         self.table.speeches.get(self.entry.speech(&self.table.beside))
     }
 
+    /// Whether it is nothing but SYNs without data of `side`, to which nobody said anything: neither the other end nor
+    /// a router.
+    #[inline]
+    pub fn is_lone_attempt_of(self, side: Side) -> bool {
+        self.entry.is_lone_attempt() && self.entry.began().0 == side
+    }
+
     /// See [`Flow::marks`].
     #[inline]
     pub fn has(self, mark: Mark) -> bool {
