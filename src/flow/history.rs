@@ -34,11 +34,12 @@ impl History {
         let code: u64 = if side == Side::High { place | HIGH_SIDE } else { place };
         let word = self.word();
         // A code that is known is the one place where this is zero; behind the last, it is the code itself.
-        let other = word ^ code * EACH;
-        if other.wrapping_sub(EACH) & !other & HIGH_SIDE * EACH == 0 {
+        let other = word ^ (code * EACH);
+        if other.wrapping_sub(EACH) & !other & (HIGH_SIDE * EACH) == 0 {
             let used = (u64::BITS - word.leading_zeros()).div_ceil(4);
-            let [a, b, c, d, e, f, ..] = (word | code << (4 * used)).to_le_bytes();
-            self.codes = [a, b, c, d, e, f];
+            if let Some(codes) = (word | code << (4 * used)).to_le_bytes().first_chunk() {
+                self.codes = *codes;
+            }
         }
     }
 
@@ -55,8 +56,9 @@ impl History {
 
     #[inline]
     fn word(self) -> u64 {
-        let [a, b, c, d, e, f] = self.codes;
-        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+        let mut word = [0; 8];
+        word[..6].copy_from_slice(&self.codes);
+        u64::from_le_bytes(word)
     }
 
     fn codes(self) -> impl Iterator<Item = u64> + Clone {
