@@ -42,6 +42,7 @@ use crate::cli::analyze::health_of;
 use crate::cli::analyze::input_row;
 use crate::cli::analyze::is_of_packets;
 use crate::cli::analyze::judge_options;
+use crate::cli::args::JudgeArgs;
 use crate::cli::args::WatchArgs;
 use crate::cli::exit;
 use crate::cli::exit::Stop;
@@ -792,7 +793,7 @@ impl<'w, 'l> Watch<'w, 'l> {
 
     /// Reads rules and site file again. With a fault in them the old ones stay.
     fn reload(&mut self) -> Result<(), Stop> {
-        let read = catalogue(&self.plan.args.judge);
+        let read = catalogue_again(&self.plan.args.judge);
         let at = Moment(now());
         match read {
             Ok(fresh) => {
@@ -816,6 +817,16 @@ impl<'w, 'l> Watch<'w, 'l> {
         if !self.plan.args.run.quiet && !self.face.is_screen() {
             eprintln!("portolan: {message}");
         }
+    }
+}
+
+/// The rules as the options say by now. What is no file any more, a pipe that somebody would have to write to, must not hold
+/// up what watches.
+fn catalogue_again(args: &JudgeArgs) -> Result<Catalogue, Stop> {
+    let endless = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
+    match args.site.iter().chain(&args.rules).find(endless) {
+        Some(path) => Err(Stop::io(format!("{} is no file, so that it can be read once only", path.display()))),
+        None => catalogue(args),
     }
 }
 

@@ -459,6 +459,13 @@ fn a_site_file_with_a_fault_changes_nothing() {
     let told = watching.wait_for("the reload", |event| event["event"] == "reload");
     assert_eq!(told["ok"], false);
     assert!(told["message"].as_str().unwrap().contains("domain-controler"), "{told}");
+    // Nobody will ever write to it.
+    let known = watching.count();
+    fs::remove_file(&site).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&site).status().unwrap().success());
+    watching.signal("HUP");
+    let told = watching.wait_after(known, "the second reload", |event| event["event"] == "reload");
+    assert!(told["ok"] == false && told["message"].as_str().unwrap().contains("is no file"), "{told}");
     net.play(&connection(0, (50000, LDAP)));
     net.play(&dropped_kerberos());
     let told = watching.wait_for("the finding", |event| event["event"] == "finding");
