@@ -39,6 +39,9 @@ use crate::model::transport::Transport;
 
 /// What is kept of every flow; arrays have one place for each [`Side`]. See [`Flow`] for what the fields mean.
 ///
+/// What tells whether a segment is of the usual kind lies in the first cache line; the second is only written then, and who
+/// writes need not wait for memory.
+///
 /// An attempt that met no answer, or a RST, needs no [`Detail`]: while `syns` is not 0, `more` holds IP-ID and window
 /// of the newest SYN, `max_ack` the two gaps between SYNs, `next_seq` and `unheard` of the other end its RST. Of what
 /// has no TCP header, `max_ack` holds the tries and `next_seq` the number of its speech.
@@ -51,30 +54,30 @@ pub(crate) struct Entry {
     ports: u32,
     /// [`Marks`] in the low 24 bits, above them what only this file knows.
     marks: u32,
-    /// The number of its [`Transport`].
-    protocol: u8,
-    syns: u8,
-    flags: [u8; 2],
-    unheard: [u8; 2],
-    ttl: [u8; 2],
-    lead: [u8; 2],
-    history: History,
-    /// The number of its [`Detail`], if it has one.
-    more: u32,
     pub(crate) next_seq: [u32; 2],
     max_ack: [u32; 2],
     packets: [u32; 2],
     payload: [u32; 2],
     ip_bytes: [u32; 2],
-    /// The low half of the key's hash: where its slot is.
-    pub(crate) tag: u32,
+    flags: [u8; 2],
+    unheard: [u8; 2],
+    ttl: [u8; 2],
+    lead: [u8; 2],
     pub(crate) last: [Timestamp; 2],
     last_frame: [FrameId; 2],
     first: Timestamp,
     first_frame: FrameId,
+    /// The low half of the key's hash: where its slot is.
+    pub(crate) tag: u32,
+    /// The number of its [`Detail`], if it has one.
+    more: u32,
+    history: History,
+    /// The number of its [`Transport`]; 0 if its flow was taken out.
+    protocol: u8,
+    syns: u8,
 }
 
-const _: () = assert!(size_of::<Entry>() == 128);
+const _: () = assert!(size_of::<Entry>() == 128 && std::mem::offset_of!(Entry, last) == 64);
 
 /// The addresses are numbers of [`Hosts`].
 const V6: u32 = 1 << 24;
@@ -87,13 +90,13 @@ const DETAILED: u32 = 1 << 28;
 const SETTLED: u32 = 1 << 29;
 /// Whoever listens to its payload holds something of it.
 const HELD: u32 = 1 << 30;
-/// Its flow was taken out.
-const VACANT: u32 = 1 << 31;
+/// Its transport is TCP.
+const TCP: u32 = 1 << 31;
 const MARKS: u32 = V6 - 1;
 
 /// What few flows need.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(128))]
 pub(crate) struct Detail {
     syns: [u16; 2],
     synacks: [u16; 2],
@@ -115,7 +118,7 @@ pub(crate) struct Detail {
     reset_ttl: u8,
     /// 1 if the high end sent it.
     reset_by_high: u8,
-    unused: [u8; 2],
+    unused: [u8; 18],
     syn_last: Timestamp,
     syn_frame: FrameId,
     synack_at: Timestamp,
@@ -124,7 +127,7 @@ pub(crate) struct Detail {
     reset_frame: FrameId,
 }
 
-const _: () = assert!(size_of::<Detail>() <= 128);
+const _: () = assert!(size_of::<Detail>() == 128);
 
 /// The upper halves of counters that grew beyond 32 bits.
 #[derive(Clone, Copy, Debug, Default)]
@@ -171,25 +174,12 @@ impl Entry {
         let mut entry = Self {
             addrs,
             ports: u32::from(flow.key.low_port) << 16 | u32::from(flow.key.high_port),
-            marks: if v4.is_some() { 0 } else { V6 },
+            marks: if v4.is_some() { 0 } else { V6 } | if flow.key.transport == Transport::Tcp { TCP } else { 0 },
             protocol: flow.key.transport as u8,
-            syns: 0,
-            flags: [0; 2],
-            unheard: [0; 2],
-            ttl: [0; 2],
-            lead: [0; 2],
-            history: History::default(),
-            more: 0,
-            next_seq: [0; 2],
-            max_ack: [0; 2],
-            packets: [0; 2],
-            payload: [0; 2],
-            ip_bytes: [0; 2],
             tag,
-            last: [Timestamp::default(); 2],
-            last_frame: [FrameId::NONE; 2],
             first: flow.first,
             first_frame: flow.first_frame,
+            ..Self::zeroed()
         };
         entry.fold(flow, beside);
         entry
@@ -197,13 +187,13 @@ impl Entry {
 
     /// Notes that its flow was taken out, so that the place is free.
     pub(crate) fn vacate(&mut self) {
-        self.marks |= VACANT;
+        self.protocol = 0;
     }
 
     /// Whether its flow was taken out.
     #[inline]
     pub(crate) fn is_vacant(&self) -> bool {
-        self.marks & VACANT != 0
+        self.protocol == 0
     }
 
     /// The entry of a new flow whose first packet is a SYN without data over IPv4, as nearly all of a scan are: what the
@@ -216,7 +206,7 @@ impl Entry {
         let mut entry = Self {
             addrs,
             ports: lower(rest),
-            marks: BY_SYN | if packet.from == Side::High { BEGAN_HIGH } else { 0 },
+            marks: TCP | BY_SYN | if packet.from == Side::High { BEGAN_HIGH } else { 0 },
             protocol: Transport::Tcp as u8,
             syns: 1,
             more: u32::from(packet.ip_id) << 16 | u32::from(tcp.window),
@@ -273,7 +263,11 @@ impl Entry {
     #[inline(always)]
     pub(crate) fn is_of(&self, packet: &impl Headers, hosts: &Hosts) -> bool {
         match packet.v4_words() {
-            Some(words) => self.marks & V6 == 0 && [self.addrs, self.rest()] == words,
+            Some([addrs, rest]) => {
+                let tcp = upper(rest) == Transport::Tcp as u32;
+                let marks = self.marks & (V6 | TCP) == if tcp { TCP } else { 0 };
+                marks && self.addrs == addrs && self.ports == lower(rest) && (tcp || self.rest() == rest)
+            }
             None => self.marks & V6 != 0 && self.key(hosts) == packet.key(),
         }
     }
@@ -348,7 +342,7 @@ impl Entry {
 
     #[inline]
     fn is_tcp(&self) -> bool {
-        self.protocol == Transport::Tcp as u8
+        self.marks & TCP != 0
     }
 
     /// Whether packets of both ends were counted.
@@ -546,7 +540,7 @@ impl Entry {
             Began::FirstPacket => 0,
         };
         self.marks = flow.marks.bits()
-            | self.marks & (V6 | DETAILED | HELD)
+            | self.marks & (V6 | TCP | DETAILED | HELD)
             | if flow.began == Side::High { BEGAN_HIGH } else { 0 }
             | by
             | if settled { SETTLED } else { 0 };
@@ -652,7 +646,7 @@ impl Entry {
     pub(crate) fn take(&mut self, packet: &impl Headers, beside: &mut Beside) -> bool {
         let me = packet.from().index();
         // Its first packet of each end may begin or answer.
-        if !self.last_frame[me].is_some()
+        if self.packets[me] == 0
             || (packet.link_group() && !self.has(Mark::Group))
             || self.packets[me] == u32::MAX
             || self.payload[me] > u32::MAX - packet.payload_len()
@@ -806,7 +800,7 @@ impl Detail {
         reset_window: 0,
         reset_ttl: 0,
         reset_by_high: 0,
-        unused: [0; 2],
+        unused: [0; 18],
         syn_last: Timestamp(0),
         syn_frame: FrameId::NONE,
         synack_at: Timestamp(0),
@@ -835,7 +829,7 @@ impl Detail {
             reset_window: flow.reset.window,
             reset_ttl: flow.reset.ttl,
             reset_by_high: u8::from(flow.reset.by_high),
-            unused: [0; 2],
+            unused: [0; 18],
             syn_last: flow.syn_last,
             syn_frame: flow.syn_frame,
             synack_at: flow.synack_at,

@@ -9,7 +9,7 @@ pub(crate) const TRY_GAP_NS: u64 = 400_000_000;
 /// Bounds of one table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Flows kept with all their detail; more than 16,777,215 are not.
+    /// Flows kept with all their detail; more than 2,097,151 are not.
     pub flows_max: usize,
     /// Rows that evicted flows are added up into.
     pub folds_max: usize,

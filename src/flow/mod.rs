@@ -10,6 +10,7 @@ pub mod history;
 mod hosts;
 pub mod icmp;
 pub mod limits;
+mod pages;
 pub mod record;
 mod slots;
 pub mod speech;

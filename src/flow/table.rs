@@ -393,6 +393,10 @@ impl Table {
             best = best.min(candidate);
         }
         self.hand = (self.hand + EVICTION_SAMPLE) % len;
+        // The next are asked for now: they lie where no cache has them.
+        for step in 1..=EVICTION_SAMPLE {
+            self.entries.prefetch(u32::try_from(self.hand + step).unwrap_or_default());
+        }
         let index = best.2;
         if let Some(flow) = self.let_go(index) {
             self.counters.flows_evicted += 1;

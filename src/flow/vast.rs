@@ -1,13 +1,11 @@
-//! Plain values that stay where they were put, found by their number, in as few pages of memory as possible.
-//!
-//! Packets come in no order of flows, so that each touches another page. With pages of 4 KiB the processor walks its
-//! tables for most of them; pages of 2 MiB, where the system has them, end that: a quarter less time for each packet of
-//! 100,000 flows. It must never know what it holds.
+//! Plain values that stay where they were put, found by their number. Many lie in pieces of large pages, few in usual memory.
+//! It must never know what it holds.
 
 use bytemuck::Pod;
-use memmap2::Advice;
-use memmap2::MmapMut;
 use prefetch_index::prefetch_index;
+
+use crate::flow::pages;
+use crate::flow::pages::PIECE_BYTES;
 
 /// So many values need no large page: small captures have fewer.
 const FEW: usize = 512;
@@ -18,13 +16,10 @@ const CACHE_LINE: usize = 64;
 /// How many values lie between asking for one and looking at it.
 const AHEAD: usize = 4;
 
-/// What is asked of the system at a time: one large page.
-const CHUNK_BYTES: usize = 2 << 20;
-
 /// As [`Arena`](crate::flow::arena::Arena): numbered from 1, so that 0 can say "none". The number of a value that was
 /// taken out goes to a later one.
 #[derive(Debug)]
-pub(crate) struct Vast<T> {
+pub(crate) struct Vast<T: Pod> {
     chunks: Vec<Chunk<T>>,
     len: usize,
     free: Vec<u32>,
@@ -32,51 +27,48 @@ pub(crate) struct Vast<T> {
     passing: bool,
 }
 
-/// Where the values of one large page lie.
+/// Where some of the values lie.
 #[derive(Debug)]
-enum Chunk<T> {
-    Mapped(MmapMut),
+enum Chunk<T: Pod> {
+    /// A piece of a large page, with values that were never put among them.
+    Paged(&'static mut [T]),
     /// There are too few, or the system gave no page.
     Plain(Vec<T>),
 }
 
-impl<T> Default for Vast<T> {
+impl<T: Pod> Default for Vast<T> {
     fn default() -> Self {
         Self { chunks: Vec::new(), len: 0, free: Vec::new(), passing: false }
     }
 }
 
 impl<T: Pod> Chunk<T> {
-    /// Values in a chunk: a power of two, so that finding one takes no division.
-    const VALUES: usize = 1 << (CHUNK_BYTES / size_of::<T>()).ilog2();
+    /// Values in a chunk.
+    const VALUES: usize = PIECE_BYTES / size_of::<T>();
 
     fn new() -> Self {
+        const { assert!(Self::VALUES.is_power_of_two(), "finding one takes no division") }
         const { assert!(align_of::<T>() <= 4096, "memory that is mapped begins with a page") }
-        let Ok(map) = MmapMut::map_anon(CHUNK_BYTES) else { return Self::Plain(vec![T::zeroed(); Self::VALUES]) };
-        // Not every system has large pages; then the usual ones do.
-        map.advise(Advice::HugePage).ok();
-        Self::Mapped(map)
+        match pages::take().map(bytemuck::try_cast_slice_mut) {
+            Some(Ok(values)) => Self::Paged(values),
+            _ => Self::Plain(vec![T::zeroed(); Self::VALUES]),
+        }
     }
 
-    /// All of them, those that were never kept among them.
+    /// All of them, those that were never put among them.
+    #[inline]
     fn values(&self) -> &[T] {
         match self {
-            Self::Mapped(map) => {
-                let bytes = map.get(..Self::VALUES * size_of::<T>()).unwrap_or_default();
-                bytemuck::try_cast_slice(bytes).unwrap_or_default()
-            }
+            Self::Paged(values) => values,
             Self::Plain(values) => values,
         }
     }
 
     #[inline]
-    fn get(&self, place: usize) -> Option<&T> {
+    fn values_mut(&mut self) -> &mut [T] {
         match self {
-            Self::Mapped(map) => {
-                let at = place * size_of::<T>();
-                bytemuck::try_from_bytes(map.get(at..at + size_of::<T>())?).ok()
-            }
-            Self::Plain(values) => values.get(place),
+            Self::Paged(values) => values,
+            Self::Plain(values) => values,
         }
     }
 
@@ -90,21 +82,16 @@ impl<T: Pod> Chunk<T> {
     #[inline]
     fn prefetch_line(&self, place: usize, line: usize) {
         // Also of few: a ring that is read throws them out of the nearer caches.
-        let bytes: &[u8] = match self {
-            Self::Mapped(map) => map,
-            Self::Plain(values) => bytemuck::cast_slice(values),
-        };
+        let bytes: &[u8] = bytemuck::cast_slice(self.values());
         prefetch_index(bytes, place * size_of::<T>() + line * CACHE_LINE);
     }
+}
 
-    #[inline]
-    fn get_mut(&mut self, place: usize) -> Option<&mut T> {
-        match self {
-            Self::Mapped(map) => {
-                let at = place * size_of::<T>();
-                bytemuck::try_from_bytes_mut(map.get_mut(at..at + size_of::<T>())?).ok()
-            }
-            Self::Plain(values) => values.get_mut(place),
+/// A piece goes to whoever asks next.
+impl<T: Pod> Drop for Chunk<T> {
+    fn drop(&mut self) {
+        if let Self::Paged(values) = self {
+            pages::give(bytemuck::cast_slice_mut(std::mem::take(values)));
         }
     }
 }
@@ -114,7 +101,7 @@ impl<T: Pod> Clone for Vast<T> {
     fn clone(&self) -> Self {
         let kept = |place: usize| self.len.saturating_sub(place * Chunk::<T>::VALUES);
         let copy = |(place, chunk): (usize, &Chunk<T>)| {
-            // Most of a large page may be room for more.
+            // Most of a piece may be room for more.
             let values = chunk.values();
             Chunk::Plain(values.get(..kept(place)).unwrap_or(values).to_vec())
         };
@@ -144,14 +131,14 @@ impl<T: Pod> Vast<T> {
     #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
         let place = (number as usize).wrapping_sub(1);
-        self.chunks.get(place / Chunk::<T>::VALUES)?.get(place % Chunk::<T>::VALUES)
+        self.chunks.get(place / Chunk::<T>::VALUES)?.values().get(place % Chunk::<T>::VALUES)
     }
 
     /// The value of a number that was given out; `None` for 0.
     #[inline]
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         let place = (number as usize).wrapping_sub(1);
-        self.chunks.get_mut(place / Chunk::<T>::VALUES)?.get_mut(place % Chunk::<T>::VALUES)
+        self.chunks.get_mut(place / Chunk::<T>::VALUES)?.values_mut().get_mut(place % Chunk::<T>::VALUES)
     }
 
     /// Asks for the cache lines of a value.
@@ -224,9 +211,9 @@ impl<T: Pod> Vast<T> {
     /// next of many such lists at once, so that it is asked for.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         let all = self.chunks.iter().flat_map(|chunk| {
-            (0..Chunk::<T>::VALUES).map_while(|place| {
+            chunk.values().iter().enumerate().map(|(place, value)| {
                 chunk.prefetch(place + AHEAD);
-                chunk.get(place)
+                value
             })
         });
         all.take(self.len)

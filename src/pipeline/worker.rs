@@ -181,9 +181,9 @@ impl<'a> Worker<'a> {
         let mut block = near.next().unwrap_or_default();
         let mut flows = self.prefetch_flows(block);
         while !block.0.is_empty() {
+            self.prefetch_talks(block.0, &flows);
             let next = near.next().unwrap_or_default();
             let next_flows = self.prefetch_flows(next);
-            self.prefetch_talks(block.0, &flows);
             for ((handle, trail), flow) in block.0.iter().zip(block.1).zip(flows) {
                 self.count(handle, trail, flow, beside, frames);
             }
