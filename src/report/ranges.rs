@@ -121,11 +121,17 @@ pub struct RoleUse {
     pub using: u64,
 }
 
-/// Everything gathered of one server and transport.
+/// Everything gathered of one server.
 #[derive(Default)]
-struct Gathered {
+struct Server {
     /// Which lists of rows were added.
     allowed: Vec<usize>,
+    transports: Vec<(Transport, Gathered)>,
+}
+
+/// The same over one transport.
+#[derive(Default)]
+struct Gathered {
     rows: BTreeSet<RowId>,
     ports: BTreeMap<u16, PortSum>,
     ports_cut: u64,
@@ -214,8 +220,8 @@ pub(crate) fn ranges(
 ) -> Vec<ServerRange> {
     let roles = HostRoles::of(pairs.hosts(), names);
     let mut allowing = Allowing::default();
-    let mut servers: Vec<Vec<(Transport, Gathered)>> = Vec::new();
-    servers.resize_with(pairs.hosts().len(), Vec::new);
+    // By the host's place.
+    let mut servers: BTreeMap<usize, Server> = BTreeMap::new();
     let mut used: Vec<(Transport, PortUse)> = Vec::new();
     for pair in pairs.iter() {
         let Some([client, server]) = pair.ends() else { continue };
@@ -223,17 +229,17 @@ pub(crate) fn ranges(
         if !pair.places().any(|place| exercised.at(place).iter().any(told)) {
             continue;
         }
-        let Some(gathered) = servers.get_mut(server) else { continue };
-        // Whoever speaks with the server counts, whether or not one that a row allows the range came before.
-        for transport in [Transport::Tcp, Transport::Udp] {
-            of_transport(gathered, transport);
-        }
         let (from, to) = (roles.at(client), roles.at(server));
+        let Server { allowed, transports } = servers.entry(server).or_default();
         let list = allowing.place((roles.set(from), roles.set(to)), names, fits);
-        for (row, transport) in allowing.lists.get(list).into_iter().flatten() {
-            let own = of_transport(gathered, *transport);
-            if !own.allowed.contains(&list) {
-                own.rows.insert(*row);
+        if !allowed.contains(&list) {
+            allowed.push(list);
+            // Whoever speaks with the server counts, whether or not one that a row allows the range came before.
+            for transport in [Transport::Tcp, Transport::Udp] {
+                of_transport(transports, transport);
+            }
+            for (row, transport) in allowing.lists.get(list).into_iter().flatten() {
+                of_transport(transports, *transport).rows.insert(*row);
             }
         }
         used.clear();
@@ -243,7 +249,7 @@ pub(crate) fn ranges(
                 if !matches!(tally.basis, Basis::Interface | Basis::Range) {
                     continue;
                 }
-                if let Some((_, own)) = gathered.iter_mut().find(|(known, _)| *known == transport) {
+                if let Some((_, own)) = transports.iter_mut().find(|(known, _)| *known == transport) {
                     own.ports_cut += u64::from(tally.ports_cut);
                 }
                 let ports = tally.ports().filter(|port| port.worked + port.failed > 0);
@@ -259,19 +265,17 @@ pub(crate) fn ranges(
             }
             same
         });
-        for (transport, own) in gathered.iter_mut() {
-            if !own.allowed.contains(&list) {
-                own.allowed.push(list);
-            }
+        for (transport, own) in transports.iter_mut() {
             if matches!(transport, Transport::Tcp | Transport::Udp) {
                 own.add(from, used.iter().filter(|(over, _)| over == transport).map(|(_, port)| port));
             }
         }
     }
-    let told = pairs.hosts().iter().zip(servers).flat_map(|(server, mut gathered)| {
-        gathered.retain(|(_, gathered)| !gathered.rows.is_empty());
-        gathered.sort_unstable_by_key(|(transport, _)| *transport);
-        gathered.into_iter().map(|(transport, gathered)| (*server, transport, gathered))
+    let told = servers.into_iter().filter_map(|(place, server)| Some((*pairs.hosts().get(place)?, server)));
+    let told = told.flat_map(|(server, Server { mut transports, .. })| {
+        transports.retain(|(_, gathered)| !gathered.rows.is_empty());
+        transports.sort_unstable_by_key(|(transport, _)| *transport);
+        transports.into_iter().map(move |(transport, gathered)| (server, transport, gathered))
     });
     let tell = |(server, transport, gathered): (Addr, Transport, Gathered)| {
         gathered.tell(server, transport, endpoints, names, &roles, watched_s)

@@ -253,6 +253,10 @@ impl Untold {
 
     /// Whether some of them may have been to these ports.
     fn may_hold(&self, client: Addr, server: Addr, ports: &[Ports]) -> bool {
+        // Most captures have none.
+        if self.totals.is_empty() && self.collapses.is_empty() {
+            return self.anywhere;
+        }
         let in_total = |ports: &Ports| {
             let (low, high) = if ports.transport.has_ports() { (ports.low, ports.high) } else { (0, u16::MAX) };
             [None, Some(client)].into_iter().any(|client| {
@@ -421,7 +425,7 @@ struct Sheet {
     /// The pair's place among all.
     order: usize,
     sum: ReadinessPair,
-    rows: Vec<(RowId, ReadinessRow)>,
+    rows: Vec<ReadinessRow>,
 }
 
 struct Sheets<'s, 'b, 'a, 'f> {
@@ -454,21 +458,21 @@ impl Sheets<'_, '_, '_, '_> {
         let catalogue = names.catalogue();
         let fitting = self.fits.of(names.role_set(client), names.role_set(server));
         let rank = |id: &RowId| Some((self.words.get(id.0 as usize)?.rank?, *id));
-        let mut all: Vec<(usize, RowId)> = fitting.iter().chain(shows.keys()).filter_map(rank).collect();
+        // Nearly all of them fit, and those are in order as a rule.
+        let others = shows.keys().filter(|id| fitting.binary_search(id).is_err());
+        let mut all: Vec<(usize, RowId)> = fitting.iter().chain(others).filter_map(rank).collect();
         all.sort_unstable();
-        all.dedup();
         let profiles = Rc::clone(&self.profiles);
         for own in all.chunk_by(|(one, _), (next, _)| one == next) {
             let Some(&(rank, _)) = own.first() else { continue };
             let Some((profile, checklist)) = profiles.get(rank) else { continue };
             let wanted = self.seen.wanted.iter().any(|id| id == profile);
-            let own: Vec<(RowId, &Row)> = own.iter().map(|(_, id)| (*id, catalogue.row(*id))).collect();
-            let tried = |id: &RowId| shows.contains_key(id);
-            let names_both = |(id, row): &(RowId, &Row)| is_named(row) && tried(id);
-            let needs = own.iter().any(names_both);
-            let used = own.iter().any(|(id, _)| tried(id));
-            let fits = own.iter().any(|(_, row)| is_named(row));
-            if !(used || (wanted && fits)) {
+            let own: Vec<(RowId, &Row, Option<&Shows>)> =
+                own.iter().map(|(_, id)| (*id, catalogue.row(*id), shows.get(id))).collect();
+            let needs = own.iter().any(|(_, row, shows)| shows.is_some() && is_named(row));
+            let used = own.iter().any(|(.., shows)| shows.is_some());
+            let fits = || own.iter().any(|(_, row, _)| is_named(row));
+            if !(used || (wanted && fits())) {
                 continue;
             }
             let party = Party::One;
@@ -485,11 +489,11 @@ impl Sheets<'_, '_, '_, '_> {
                 checklist: *checklist,
             };
             let mut rows = Vec::new();
-            for (id, row) in own {
-                let told = self.tell(id, row, client, server, shows.get(&id));
-                sum.add(told.state);
-                if wanted || told.state != State::NotExercised || (needs && is_named(row)) {
-                    rows.push((id, told));
+            for (id, row, shows) in own {
+                let state = self.state(row, client, server, shows);
+                sum.add(state);
+                if wanted || state != State::NotExercised || (needs && is_named(row)) {
+                    rows.push(self.tell(id, state, client, server, shows));
                 }
             }
             self.listed += rows.len();
@@ -497,12 +501,16 @@ impl Sheets<'_, '_, '_, '_> {
         }
     }
 
-    fn tell(&self, id: RowId, row: &Row, client: Addr, server: Addr, shows: Option<&Shows>) -> ReadinessRow {
-        let names = self.seen.names;
-        let mut state = shows.map_or(State::NotExercised, |shows| State::of(shows.signs()));
+    fn state(&self, row: &Row, client: Addr, server: Addr, shows: Option<&Shows>) -> State {
+        let state = shows.map_or(State::NotExercised, |shows| State::of(shows.signs()));
         if state == State::NotExercised && self.seen.untold.may_hold(client, server, &row.ports) {
-            state = State::NotJudgeable;
+            return State::NotJudgeable;
         }
+        state
+    }
+
+    fn tell(&self, id: RowId, state: State, client: Addr, server: Addr, shows: Option<&Shows>) -> ReadinessRow {
+        let names = self.seen.names;
         let frames = shows.into_iter().flat_map(|shows| shows.witnesses(state));
         let frames = frames.filter_map(self.seen.frames);
         let mut shown: Vec<_> = frames.flat_map(|frames| frames.iter().collect::<Vec<_>>()).collect();
@@ -576,7 +584,7 @@ impl Sheets<'_, '_, '_, '_> {
         let mut readiness = Readiness { cut: self.cut, ..Readiness::default() };
         for sheet in self.all {
             readiness.pairs.push(sheet.sum);
-            readiness.rows.extend(sheet.rows.into_iter().map(|(_, row)| row));
+            readiness.rows.extend(sheet.rows);
         }
         readiness
     }
