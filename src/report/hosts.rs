@@ -1,9 +1,10 @@
 //! The hosts of a report: their names, their roles, and why they have them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::classify::judged::HostRole;
 use crate::model::addr::Addr;
 use crate::report::names::FrameName;
 use crate::report::names::Names;
@@ -38,12 +39,14 @@ pub struct RoleRow {
 /// Every host that has a role, or a name and a flow.
 pub(crate) fn rows(pairs: &Pairs, names: &Names<'_>) -> Vec<HostRow> {
     let named = pairs.hosts().iter().filter(|addr| names.has_site_name(**addr) || names.has_heard_name(**addr));
-    let all: BTreeSet<Addr> = named.copied().chain(names.hosts()).collect();
-    all.into_iter().map(|addr| row(addr, names)).filter(|row| !row.names.is_empty() || !row.roles.is_empty()).collect()
+    let without_role = named.map(|addr| (*addr, &[][..]));
+    let all: BTreeMap<Addr, &[HostRole]> = without_role.chain(names.hosts_with_roles()).collect();
+    let rows = all.into_iter().map(|(addr, roles)| row(addr, roles, names));
+    rows.filter(|row| !row.names.is_empty() || !row.roles.is_empty()).collect()
 }
 
-fn row(addr: Addr, names: &Names<'_>) -> HostRow {
-    let roles = names.roles(addr).iter().map(|role| RoleRow {
+fn row(addr: Addr, roles: &[HostRole], names: &Names<'_>) -> HostRow {
+    let roles = roles.iter().map(|role| RoleRow {
         role: names.role_name(role).to_owned(),
         basis: if role.by_site { "site" } else { "inferred" },
         because: Shown::text(&role.because),

@@ -764,8 +764,14 @@ struct RowKey {
     service: ServiceKey,
 }
 
-/// Something that is added to a row. Sorts by row; until that is known the row goes by numbers of hosts and services.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+impl RowKey {
+    fn has_port(&self) -> bool {
+        self.transport.has_ports() && self.service != ServiceKey::Many
+    }
+}
+
+/// Something that is added to a row. Until the place of its row is known it goes by numbers of hosts and services.
+#[derive(Clone, Copy, Debug)]
 struct Item {
     ends: Ends,
     service: u32,
@@ -808,7 +814,6 @@ impl<'b> Gathered<'b> {
             services: HashMap::default(),
             occurs: vec![false; beside.numbered.len()],
         };
-        let first_part = flows.len() + folds.len() + pasts.len();
         let host = |addr: Option<Addr>| addr.and_then(|addr| beside.numbered.find(addr));
         let wholes: Vec<_> = beside.collapses.iter().map(|whole| [host(whole.client), host(whole.server)]).collect();
         // A scan or flood of many ports is told as such.
@@ -817,11 +822,17 @@ impl<'b> Gathered<'b> {
             let service = if whole.port.is_some() { service } else { ServiceKey::Many };
             Some(RowKey { client, server, transport, service })
         };
+        // To which of its rows each scan or flood was added last: as a rule it has one.
+        let mut newest: Vec<Option<(RowKey, usize)>> = vec![None; beside.collapses.len()];
         for (number, placed) in (0..).zip(flows.placed()) {
             let Placed { client, server, transport, port, service, collapse } = placed;
             let service = ServiceKey::of(service, transport, port);
-            if let Some(key) = collapse.and_then(|at| of_whole(at, transport, service)) {
-                gathered.add_part(key, flows.ruled(number), first_part);
+            let whole = collapse.and_then(|at| newest.get_mut(at).zip(of_whole(at, transport, service)));
+            if let Some((newest, key)) = whole {
+                let known = newest.filter(|(known, _)| *known == key).map(|(_, place)| place);
+                let place = known.unwrap_or_else(|| gathered.part(key));
+                *newest = Some((key, place));
+                gathered.add_part(place, flows.ruled(number), key.has_port());
             } else {
                 let (client, server) = (Some(client), Some(server));
                 gathered.push(RowKey { client, server, transport, service }, number as usize);
@@ -842,6 +853,9 @@ impl<'b> Gathered<'b> {
             let PastKey { client, server, transport, service, .. } = **key;
             gathered.push(RowKey { client: host(client), server: host(Some(server)), transport, service }, what);
         }
+        for (key, place) in std::mem::take(&mut gathered.part_of) {
+            gathered.push(key, flows.len() + folds.len() + pasts.len() + place);
+        }
         Self { folds, pasts, ..gathered }
     }
 
@@ -859,16 +873,20 @@ impl<'b> Gathered<'b> {
         self.items.push(Item { ends: Ends { client, server }, service, what });
     }
 
-    /// Adds a flow of a scan or flood.
-    fn add_part(&mut self, key: RowKey, ruled: Option<Ruled<'_>>, first_part: usize) {
+    /// The place of the sums of a scan or flood.
+    fn part(&mut self, key: RowKey) -> usize {
         let next = self.parts.len();
         let place = *self.part_of.entry(key).or_insert(next);
         if place == next {
-            self.push(key, first_part + place);
             self.parts.push(Some(Row::new(Ends { client: MANY, server: MANY }, 0)));
         }
+        place
+    }
+
+    /// Adds one of its flows.
+    fn add_part(&mut self, place: usize, ruled: Option<Ruled<'_>>, has_port: bool) {
         if let (Some(Some(row)), Some(ruled)) = (self.parts.get_mut(place), ruled) {
-            row.add(&ruled, key.transport.has_ports() && key.service != ServiceKey::Many);
+            row.add(&ruled, has_port);
         }
     }
 
@@ -914,7 +932,11 @@ impl<'b> Gathered<'b> {
             item.ends = Ends { client: rank(item.ends.client), server: rank(item.ends.server) };
             item.service = places.get(item.service as usize).copied().unwrap_or_default();
         }
-        self.items.sort_unstable();
+        // Those of one row stay as they were gathered: flows in the order they began, a scan or flood last.
+        let many = u32::try_from(occurring.len()).unwrap_or(MANY);
+        self.items = in_order(&self.items, services.len(), |item| item.service);
+        self.items = in_order(&self.items, occurring.len() + 1, |item| item.ends.server.min(many));
+        self.items = in_order(&self.items, occurring.len() + 1, |item| item.ends.client.min(many));
         (occurring.into_iter().map(|(addr, _)| addr).collect(), services)
     }
 
@@ -941,6 +963,31 @@ impl<'b> Gathered<'b> {
         }
         (all.into_iter().map(|(words, _)| words).collect(), places)
     }
+}
+
+/// Items in the order of a number that is below `numbers`; those of the same one stay in the order they have. There may
+/// be millions, which are counted sooner than compared.
+fn in_order(items: &[Item], numbers: usize, number: impl Fn(&Item) -> u32) -> Vec<Item> {
+    let mut places = vec![0_u32; numbers + 1];
+    for item in items {
+        if let Some(count) = places.get_mut(number(item) as usize + 1) {
+            *count += 1;
+        }
+    }
+    let mut before = 0;
+    for place in &mut places {
+        before += *place;
+        *place = before;
+    }
+    let mut sorted = items.to_vec();
+    for item in items {
+        let Some(place) = places.get_mut(number(item) as usize) else { continue };
+        if let Some(free) = sorted.get_mut(*place as usize) {
+            *free = *item;
+        }
+        *place += 1;
+    }
+    sorted
 }
 
 impl Serialize for Pairs {

@@ -385,16 +385,25 @@ pub(crate) fn wrap(first: &str, rest: &str, words: &str) -> Vec<String> {
 
 /// The same for lines of so many columns.
 pub(crate) fn wrap_within(columns_max: usize, first: &str, rest: &str, words: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = first.to_owned();
+    let begin = |indent: &str| {
+        let mut line = String::with_capacity(columns_max);
+        line.push_str(indent);
+        line
+    };
+    let mut line = begin(first);
     let mut width = first.chars().count();
+    if width + words.len() <= columns_max {
+        line.push_str(words);
+        return vec![line];
+    }
+    let mut lines = Vec::new();
     let indent_width = rest.chars().count();
     let mut fresh = true;
     for word in words.split(' ') {
         let mut word = word;
         let mut word_width = word.chars().count();
         if !fresh && width + 1 + word_width > columns_max {
-            lines.push(std::mem::replace(&mut line, rest.to_owned()));
+            lines.push(std::mem::replace(&mut line, begin(rest)));
             width = indent_width;
             fresh = true;
         }
@@ -406,7 +415,7 @@ pub(crate) fn wrap_within(columns_max: usize, first: &str, rest: &str, words: &s
             let room = columns_max.saturating_sub(width).max(1);
             let (head, tail) = word.split_at(word.char_indices().nth(room).map_or(word.len(), |(at, _)| at));
             line.push_str(head);
-            lines.push(std::mem::replace(&mut line, rest.to_owned()));
+            lines.push(std::mem::replace(&mut line, begin(rest)));
             width = indent_width;
             word = tail;
             word_width -= room;
