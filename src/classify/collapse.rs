@@ -138,9 +138,22 @@ impl Collapsed {
     pub(crate) fn find(attempts: Attempts<'_>, may_scan: &dyn Fn(Addr) -> bool) -> Self {
         let mut collapsed = Self::default();
         collapsed.floods(attempts);
-        collapsed.scans(attempts, may_scan, limit::SCAN_DISTINCT, Common::Target);
-        collapsed.scans(attempts, may_scan, limit::SCAN_DISTINCT, Common::Port);
-        collapsed.scans(attempts, may_scan, limit::SCAN_DISTINCT_ANYWHERE, Common::Nothing);
+        let sieve = || Sieve::new(attempts.flows.len());
+        let mut scans = [
+            (Common::Target, limit::SCAN_DISTINCT, sieve()),
+            (Common::Port, limit::SCAN_DISTINCT, sieve()),
+            (Common::Nothing, limit::SCAN_DISTINCT_ANYWHERE, sieve()),
+        ];
+        for (number, seen, ruling) in attempts.all() {
+            if ruling.failed && collapsed.is_free(number) {
+                for (common, _, sieve) in &mut scans {
+                    sieve.count(common.number(seen));
+                }
+            }
+        }
+        for (common, distinct, sieve) in &scans {
+            collapsed.scans(attempts, may_scan, *distinct, *common, sieve);
+        }
         collapsed.summing = Summing::default();
         collapsed
     }
@@ -217,14 +230,16 @@ impl Collapsed {
         }
     }
 
-    /// One source and so many distinct ports of targets; `common` says what else they have in common.
-    fn scans(&mut self, attempts: Attempts<'_>, may_scan: &dyn Fn(Addr) -> bool, distinct: usize, common: Common) {
-        let mut sieve = Sieve::new(attempts.flows.len());
-        for (number, seen, ruling) in attempts.all() {
-            if ruling.failed && self.is_free(number) {
-                sieve.count(common.number(seen));
-            }
-        }
+    /// One source and so many distinct ports of targets; `common` says what else they have in common, by which the sieve
+    /// counted what failed.
+    fn scans(
+        &mut self,
+        attempts: Attempts<'_>,
+        may_scan: &dyn Fn(Addr) -> bool,
+        distinct: usize,
+        common: Common,
+        sieve: &Sieve,
+    ) {
         if !sieve.any_reaches(distinct) {
             return;
         }
