@@ -5,11 +5,11 @@ use crate::catalogue::Catalogue;
 use crate::classify::ports::PortClasses;
 use crate::classify::verdict::DirBasis;
 use crate::flow::record::Began;
-use crate::flow::record::Flow;
 use crate::flow::speech::Speech;
 use crate::flow::table::Stored;
 use crate::learn::knowledge::Answered;
 use crate::learn::knowledge::Listener;
+use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
 use crate::model::app::AppProto;
 use crate::model::app::Speaker;
@@ -30,22 +30,23 @@ impl Directions<'_> {
         match stored.began() {
             (began, Began::Syn) => (began, DirBasis::Syn),
             (began, Began::SynAck) => (began, DirBasis::SynAck),
-            (_, Began::FirstPacket) => self.undirected(&stored.flow(), stored.speech()),
+            (began, Began::FirstPacket) => self.undirected(stored, began),
         }
     }
 
-    fn undirected(&self, flow: &Flow, speech: Option<&Speech>) -> (Side, DirBasis) {
-        if !flow.key.transport.has_ports() {
-            return (flow.began, DirBasis::FirstPacket);
+    fn undirected(&self, stored: Stored<'_>, began: Side) -> (Side, DirBasis) {
+        let key = stored.key();
+        if !key.transport.has_ports() {
+            return (began, DirBasis::FirstPacket);
         }
-        if let Some(client) = self.ntp_client(flow) {
+        if let Some(client) = self.ntp_client(stored, &key) {
             return (client, DirBasis::NtpMode);
         }
-        if let Some(client) = speech.and_then(asking) {
+        if let Some(client) = stored.speech().and_then(asking) {
             return (client, DirBasis::Payload);
         }
         let known = |side: Side| {
-            let class = self.classes.of(flow.key.transport, flow.key.end(side).port);
+            let class = self.classes.of(key.transport, key.end(side).port);
             self.classes.meaning(class).is_some_and(|meaning| meaning.named.is_some())
         };
         match (known(Side::Low), known(Side::High)) {
@@ -53,33 +54,34 @@ impl Directions<'_> {
             (false, true) => return (Side::Low, DirBasis::CataloguePort),
             _ => {}
         }
-        if flow.key.transport != Transport::Tcp {
-            return (flow.began, DirBasis::FirstPacket);
+        if key.transport != Transport::Tcp {
+            return (began, DirBasis::FirstPacket);
         }
-        match (self.listens(flow, Side::Low), self.listens(flow, Side::High)) {
+        match (self.listens(&key, Side::Low), self.listens(&key, Side::High)) {
             (true, false) => (Side::High, DirBasis::LearnedPort),
             (false, true) => (Side::Low, DirBasis::LearnedPort),
-            _ => lower_port(flow),
+            _ => lower_port(&key, began),
         }
     }
 
-    /// Whether this end of the flow answered other flows.
-    fn listens(&self, flow: &Flow, side: Side) -> bool {
-        let end = flow.key.end(side);
-        let listener = Listener { addr: end.addr, transport: flow.key.transport, port: end.port };
+    /// Whether this end of a flow answered other flows.
+    fn listens(&self, key: &FlowKey, side: Side) -> bool {
+        let end = key.end(side);
+        let listener = Listener { addr: end.addr, transport: key.transport, port: end.port };
         self.listeners.binary_search_by_key(&listener, |(known, _)| *known).is_ok()
     }
 
     /// NTP speaks from port 123 to port 123, so only the mode tells (RFC 5905 section 7.3): 3 = client, 4 = server.
-    fn ntp_client(&self, flow: &Flow) -> Option<Side> {
-        let same = flow.key.transport == Transport::Udp && flow.key.low_port == flow.key.high_port;
+    fn ntp_client(&self, stored: Stored<'_>, key: &FlowKey) -> Option<Side> {
+        let same = key.transport == Transport::Udp && key.low_port == key.high_port;
         if !same {
             return None;
         }
-        let service = self.classes.meaning(self.classes.of(Transport::Udp, flow.key.low_port))?.service?;
+        let service = self.classes.meaning(self.classes.of(Transport::Udp, key.low_port))?.service?;
         if !self.catalogue.service(service).speaks.contains(AppProto::Ntp) {
             return None;
         }
+        let flow = stored.flow();
         [Side::Low, Side::High].into_iter().find_map(|side| match flow.lead[side.index()] & 7 {
             3 => Some(side),
             4 => Some(side.other()),
@@ -100,10 +102,10 @@ fn asking(speech: &Speech) -> Option<Side> {
 }
 
 /// A TCP flow caught in the middle: servers sit on the lower port.
-fn lower_port(flow: &Flow) -> (Side, DirBasis) {
-    match flow.key.low_port.cmp(&flow.key.high_port) {
+fn lower_port(key: &FlowKey, began: Side) -> (Side, DirBasis) {
+    match key.low_port.cmp(&key.high_port) {
         std::cmp::Ordering::Less => (Side::High, DirBasis::LowerPort),
         std::cmp::Ordering::Greater => (Side::Low, DirBasis::LowerPort),
-        std::cmp::Ordering::Equal => (flow.began, DirBasis::FirstPacket),
+        std::cmp::Ordering::Equal => (began, DirBasis::FirstPacket),
     }
 }
