@@ -1,7 +1,7 @@
 //! What other flows say about one: who was heard at all, which way back is invisible, whose RST looks how.
 //!
-//! Two passes over the flows. The first notes the questions, the second answers only those, so that a flood of
-//! addresses costs little. Hosts go by their numbers.
+//! Flows are looked at twice. The first time they ask, the second time those questions alone are answered, so that a
+//! flood of addresses costs little. Hosts go by their numbers.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -21,6 +21,7 @@ use crate::classify::ports::PortClasses;
 use crate::classify::thresholds::ASYMMETRIC_SHARE;
 use crate::classify::thresholds::BASELINE_FLOWS;
 use crate::classify::thresholds::BASELINE_PACKETS;
+use crate::classify::thresholds::CLIENTS_OF_A_SERVER;
 use crate::classify::thresholds::FALLBACK_WAIT;
 use crate::classify::thresholds::ICMP_INHERIT;
 use crate::classify::verdict::DirBasis;
@@ -57,6 +58,13 @@ pub(crate) struct Seen<'a> {
 const _: () = assert!(size_of::<Seen<'_>>() <= 32);
 
 impl<'a> Seen<'a> {
+    /// Whether packets of one end were counted.
+    #[inline]
+    fn sent(&self, side: Side) -> bool {
+        let (_, _, newest) = self.stored.order();
+        newest[side.index()].is_some()
+    }
+
     /// The host at one end.
     pub(crate) fn host(&self, side: Side) -> HostId {
         if side == self.orig { self.client } else { self.server }
@@ -166,6 +174,8 @@ pub(crate) struct Context {
     pub(crate) facts: CaptureFacts,
     pub(crate) one_way_share: f64,
     pub(crate) asymmetric: bool,
+    shares: Shares,
+    /// Of each up to the last of whom anything is known.
     hosts: Vec<HostSeen>,
     /// What the packets of hosts that sent RST look like, to all.
     baselines: Vec<Baseline>,
@@ -185,6 +195,8 @@ pub(crate) struct Context {
     elsewhere: Map<Request, bool>,
     /// Pairs with unanswered echo requests: whether other traffic works.
     echo_pairs: Map<(HostId, HostId), bool>,
+    /// Who reached a server on ports that have a name: as many as make it one.
+    clients: Map<HostId, Vec<HostId>>,
     companions: Companions,
 }
 
@@ -232,54 +244,59 @@ impl Companions {
 }
 
 impl Context {
-    /// Looks over all flows. `answers` is what the shared knowledge holds.
-    pub(crate) fn new(
-        flows: &[Seen<'_>],
-        facts: CaptureFacts,
-        answers: Vec<(Listener, Answered)>,
-        about: &About<'_>,
-    ) -> Self {
-        let hosts = vec![HostSeen::default(); about.hosts.len()];
-        let mut context = Self { facts, hosts, answers, ..Self::default() };
-        let mut shares = Shares::default();
-        for seen in ahead(flows) {
-            if seen.stored.is_lone_attempt_of(seen.orig) {
-                // Many of a scan's millions: their client spoke, and they ask for nothing.
-                context.spoke(seen.client);
-                continue;
-            }
-            let flow = &seen.stored.flow();
-            context.ask(seen, flow, about);
-            shares.count(flow);
-            if untold(flow, seen.orig) {
-                let answered = Answered { first: flow.first, frame: flow.first_frame, flows: 1 };
-                context.answers.push((listener_of(flow, seen.orig), answered));
-            }
+    /// Of a capture of which no flow was looked at.
+    pub(crate) fn new(facts: CaptureFacts) -> Self {
+        Self { facts, ..Self::default() }
+    }
+
+    /// Looks at a flow. Each is to be looked at once.
+    pub(crate) fn look(&mut self, seen: &Seen<'_>, catalogue: &Catalogue, classes: &PortClasses) {
+        if seen.stored.is_lone_attempt_of(seen.orig) {
+            // Many of a scan's millions: their client spoke, and they ask for nothing.
+            self.spoke(seen.client);
+            return;
         }
-        context.one_way_share = shares.one_way();
-        context.asymmetric = context.one_way_share > ASYMMETRIC_SHARE;
-        if context.has_questions() {
-            for seen in ahead(flows) {
-                context.reply(seen, &seen.stored.flow());
-            }
+        let flow = &seen.stored.flow();
+        self.ask(seen, flow, catalogue, classes.meaning(seen.class));
+        self.shares.count(flow);
+        if untold(flow, seen.orig) {
+            let answered = Answered { first: flow.first, frame: flow.first_frame, flows: 1 };
+            self.answers.push((listener_of(flow, seen.orig), answered));
         }
-        context.merge_answers();
-        context.unreachable.sort_by_key(|entry| (entry.client, entry.target, entry.at, entry.icmp.frame));
-        for times in context.twins.values_mut() {
+    }
+
+    /// Answers what flows asked, now that all were looked at. `answers` is what the shared knowledge holds.
+    pub(crate) fn answer(&mut self, flows: &[Seen<'_>], answers: Vec<(Listener, Answered)>) {
+        self.one_way_share = self.shares.one_way();
+        self.asymmetric = self.one_way_share > ASYMMETRIC_SHARE;
+        if self.has_questions() {
+            ahead(flows).for_each(|seen| self.reply(seen));
+        }
+        self.answers.extend(answers);
+        self.merge_answers();
+        self.unreachable.sort_by_key(|entry| (entry.client, entry.target, entry.at, entry.icmp.frame));
+        for times in self.twins.values_mut() {
             times.sort_unstable();
         }
-        context
+    }
+
+    /// What is known of a host, so that more can be noted.
+    fn host(&mut self, host: HostId) -> Option<&mut HostSeen> {
+        if self.hosts.len() <= host.index() {
+            self.hosts.resize(host.index() + 1, HostSeen::default());
+        }
+        self.hosts.get_mut(host.index())
     }
 
     /// Notes that a packet of a host was captured.
     fn spoke(&mut self, host: HostId) {
-        if let Some(host) = self.hosts.get_mut(host.index()) {
+        if let Some(host) = self.host(host) {
             host.spoke = true;
         }
     }
 
     /// Notes who speaks, and what this flow needs to know of others.
-    fn ask(&mut self, seen: &Seen<'_>, flow: &Flow, about: &About<'_>) {
+    fn ask(&mut self, seen: &Seen<'_>, flow: &Flow, catalogue: &Catalogue, meaning: Option<&Meaning>) {
         let orig = seen.orig;
         let (client, server) = (seen.client, seen.server);
         if flow.packets[orig.index()] > 0 {
@@ -290,39 +307,45 @@ impl Context {
             self.unreachable.push(entry);
         }
         if flow.packets[orig.other().index()] == 0 {
-            self.ask_unanswered(seen, flow, about);
+            self.ask_unanswered(seen, flow, catalogue, meaning);
         } else {
             self.spoke(server);
         }
-        if (flow.marks.has(Mark::Refused) || flow.reset.frame.is_some())
-            && let Some(host) = self.hosts.get_mut(server.index())
-        {
-            if host.baseline == 0 {
+        if flow.marks.has(Mark::Refused) || flow.reset.frame.is_some() {
+            let next = u32::try_from(self.baselines.len() + 1).unwrap_or(0);
+            if let Some(host) = self.host(server).filter(|host| host.baseline == 0) {
+                host.baseline = next;
                 self.baselines.push(Baseline::default());
-                host.baseline = u32::try_from(self.baselines.len()).unwrap_or(0);
             }
             self.pair_baselines.entry((server, client)).or_default();
         }
+        let Some(meaning) = meaning else { return };
         if both_ways(flow) {
-            for parent in about.meaning(seen).map_or(&[][..], |meaning| &meaning.parents) {
+            for parent in &meaning.parents {
                 self.companions.add(client, server, *parent);
+            }
+        }
+        if flow.marks.has(Mark::Established) && meaning.named.is_some() {
+            let known = self.clients.entry(server).or_default();
+            if known.len() < CLIENTS_OF_A_SERVER && !known.contains(&client) {
+                known.push(client);
             }
         }
     }
 
     /// What a flow without any packet of the server needs to know.
-    fn ask_unanswered(&mut self, seen: &Seen<'_>, flow: &Flow, about: &About<'_>) {
+    fn ask_unanswered(&mut self, seen: &Seen<'_>, flow: &Flow, catalogue: &Catalogue, meaning: Option<&Meaning>) {
         let Seen { client, server, orig, port, .. } = *seen;
         match flow.key.transport {
             Transport::Tcp if proves_reply(flow, orig) => {
                 self.invisible_pairs.insert((client, server));
-                if let Some(host) = self.hosts.get_mut(server.index()) {
+                if let Some(host) = self.host(server) {
                     host.must_have_spoken = true;
                 }
             }
             Transport::Udp => {
-                let Some(service) = about.meaning(seen).and_then(|meaning| meaning.service) else { return };
-                let service = about.catalogue.service(service);
+                let Some(service) = meaning.and_then(|meaning| meaning.service) else { return };
+                let service = catalogue.service(service);
                 self.answers_me.insert((client, server, port), Timestamp::default());
                 if service.tcp_twin {
                     self.twins.entry((client, server, port)).or_default();
@@ -346,16 +369,18 @@ impl Context {
             || !self.echo_pairs.is_empty()
     }
 
-    /// Answers what others asked.
-    fn reply(&mut self, seen: &Seen<'_>, flow: &Flow) {
-        let Seen { client, server, orig, port, .. } = *seen;
+    /// Answers what others asked. Few need the whole flow for that.
+    fn reply(&mut self, seen: &Seen<'_>) {
+        let Seen { stored, client, server, orig, port, .. } = *seen;
+        let mut whole = None;
         for side in [Side::Low, Side::High] {
-            if flow.packets[side.index()] == 0 {
+            if !seen.sent(side) {
                 continue;
             }
             let (sender, receiver) = (seen.host(side), seen.host(side.other()));
             let place = self.hosts.get(sender.index()).map_or(0, |host| host.baseline);
             if let Some(baseline) = (place as usize).checked_sub(1).and_then(|place| self.baselines.get_mut(place)) {
+                let flow = whole.get_or_insert_with(|| stored.flow());
                 baseline.note(flow, side);
                 if let Some(baseline) = self.pair_baselines.get_mut(&(sender, receiver)) {
                     baseline.note(flow, side);
@@ -368,18 +393,19 @@ impl Context {
                 self.visible_ways.insert((sender, receiver));
             }
         }
-        let both = both_ways(flow);
-        match flow.key.transport {
-            Transport::Tcp if !self.twins.is_empty() && flow.marks.has(Mark::Established) => {
+        let both = stored.both_ways();
+        match seen.class.transport() {
+            Transport::Tcp if !self.twins.is_empty() && stored.has(Mark::Established) => {
                 if let Some(times) = self.twins.get_mut(&(client, server, port)) {
-                    times.push(flow.first);
+                    times.push(stored.first());
                 }
             }
             Transport::Udp if !self.answers_me.is_empty() => {
                 if both && let Some(newest) = self.answers_me.get_mut(&(client, server, port)) {
+                    let flow = whole.get_or_insert_with(|| stored.flow());
                     *newest = (*newest).max(flow.last[orig.other().index()]);
                 }
-                self.come_from_elsewhere(seen, flow);
+                self.come_from_elsewhere(seen);
             }
             _ => {}
         }
@@ -391,14 +417,15 @@ impl Context {
         }
     }
 
-    fn come_from_elsewhere(&mut self, seen: &Seen<'_>, flow: &Flow) {
+    fn come_from_elsewhere(&mut self, seen: &Seen<'_>) {
         if self.elsewhere.is_empty() {
             return;
         }
+        let key = seen.stored.key();
         for side in [Side::Low, Side::High] {
             let to = side.other();
-            let request = (seen.host(to), seen.host(side), flow.key.end(to).port);
-            if flow.packets[side.index()] > 0
+            let request = (seen.host(to), seen.host(side), key.end(to).port);
+            if seen.sent(side)
                 && let Some(came) = self.elsewhere.get_mut(&request)
             {
                 *came = true;
@@ -449,6 +476,11 @@ impl Context {
             .ok()
             .and_then(|at| self.answers.get(at))
             .map_or(0, |(_, answered)| answered.flows)
+    }
+
+    /// Hosts that answer several others on ports of the catalogue: servers of a kind that nothing tells.
+    pub(crate) fn serving_many(&self) -> impl Iterator<Item = HostId> {
+        self.clients.iter().filter(|(_, known)| known.len() >= CLIENTS_OF_A_SERVER).map(|(host, _)| *host)
     }
 
     /// Everything that answered, in order.
@@ -515,7 +547,7 @@ impl Context {
 
     /// How long after `at` the input of that frame went on without a gap. What another input saw may have been seen at
     /// another place.
-    fn watched_after(&self, at: Timestamp, frame: FrameId) -> Duration {
+    pub(crate) fn watched_after(&self, at: Timestamp, frame: FrameId) -> Duration {
         let end = self.facts.ends.get(usize::from(frame.input())).copied().unwrap_or(self.facts.last);
         let next = self.facts.gaps.partition_point(|(from, _)| *from < at);
         self.facts.gaps.get(next).map_or(end, |(from, _)| end.min(*from)).since(at)
@@ -529,7 +561,7 @@ impl Context {
 }
 
 /// How many flows with data show one direction only.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Shares {
     with_data: u64,
     one_way: u64,

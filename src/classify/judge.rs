@@ -1,7 +1,8 @@
 //! Judging all flows of a capture, each in the light of the others.
 //!
-//! First every flow gets its direction and the numbers of its hosts, then the context is read from all, then each is
-//! judged once. What is kept of that is small: who wants a flow with everything that can be said of it asks again.
+//! First every flow gets its direction and the numbers of its hosts, and asks what it needs to know of others; then that
+//! is answered from all, then each is judged once. What is kept of that is small: who wants a flow with everything that
+//! can be said of it asks again.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -27,6 +28,7 @@ use crate::classify::judged::Options;
 use crate::classify::judged::Placed;
 use crate::classify::judged::Ruled;
 use crate::classify::judged::Sums;
+use crate::classify::outcome::of_single_syn;
 use crate::classify::outcome::outcome;
 use crate::classify::payload::Rpc;
 use crate::classify::payload::recognised;
@@ -88,19 +90,24 @@ impl<'a> Judge<'a> {
         let listeners = knowledge.answers();
         let classes = PortClasses::new(catalogue);
         let mut hosts = Hosts::default();
-        let flows = see(tables, &Directions { catalogue, classes: &classes, listeners: &listeners }, &mut hosts);
+        let mut context = Context::new(facts);
+        let directions = Directions { catalogue, classes: &classes, listeners: &listeners };
+        let flows = see(tables, &directions, &mut hosts, &mut context);
+        context.answer(&flows, listeners);
         let hosts_of_flows = hosts.len();
         let about = About { catalogue, hosts: &hosts, classes: &classes };
-        let context = Context::new(&flows, facts, listeners, &about);
         let roles = Roles::new(&flows, &context, &about, &knowledge.names().controllers(), options.infer);
         let known = Known { about: &about, context: &context, roles: &roles, strict: options.strict };
         let mut answers = Answers::default();
         let mut rpc = Rpc::new(knowledge.endpoints());
         let rule = |seen: &Seen<'a>| {
+            let mut answer = |reason| answers.of(seen, reason, &known, &mut rpc);
+            if let Some((outcome, reason)) = of_single_syn(seen, &context) {
+                return Ruling::of_single_syn(outcome, answer(reason));
+            }
             let flow = &seen.stored.flow();
             let verdict = outcome(seen, flow, &context, &about);
-            let answer = answers.of(seen, flow, verdict.reason, &known, &mut rpc);
-            Ruling::new(flow, seen.orig, &verdict, answer)
+            Ruling::new(flow, seen.orig, &verdict, answer(verdict.reason))
         };
         let rulings: Vec<Ruling> = ahead(&flows).map(rule).collect();
         let may_scan = |addr: Addr| catalogue.is_scanner(addr.ip());
@@ -262,7 +269,7 @@ impl<'a> Judge<'a> {
             collapse: ruled.collapse,
             roles_inferred: self.answers.get(self.rulings.get(ruled.number)?.answer)?.roles_inferred,
             app: stored.speech().and_then(recognised),
-            rpc: self.rpc.guess(seen, &flow, &self.hosts),
+            rpc: self.rpc.guess(seen, &self.hosts),
             pipes: self.rpc.pipes(&flow),
             flow,
         })
@@ -322,8 +329,14 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// The flows of all tables in the order they began, with the numbers of their hosts.
-fn see<'a>(tables: &'a [Table], directions: &Directions<'_>, hosts: &mut Hosts) -> Vec<Seen<'a>> {
+/// The flows of all tables in the order they began, with the numbers of their hosts. The context looks at each while it
+/// is at hand.
+fn see<'a>(
+    tables: &'a [Table],
+    directions: &Directions<'_>,
+    hosts: &mut Hosts,
+    context: &mut Context,
+) -> Vec<Seen<'a>> {
     let count = tables.iter().map(Table::held).sum();
     let mut flows = Vec::with_capacity(count);
     let mut order = InOrder::of(tables);
@@ -333,6 +346,7 @@ fn see<'a>(tables: &'a [Table], directions: &Directions<'_>, hosts: &mut Hosts) 
             let key = stored.key();
             hosts.prefetch(key.low);
             hosts.prefetch(key.high);
+            stored.prefetch_more();
             (stored, key)
         }));
         if some.is_empty() {
@@ -341,7 +355,7 @@ fn see<'a>(tables: &'a [Table], directions: &Directions<'_>, hosts: &mut Hosts) 
         for (stored, key) in some.drain(..) {
             let (orig, dir_basis) = directions.of(stored);
             let (client, server) = (key.end(orig), key.end(orig.other()));
-            flows.push(Seen {
+            let seen = Seen {
                 stored,
                 client: hosts.number(client.addr),
                 server: hosts.number(server.addr),
@@ -349,7 +363,9 @@ fn see<'a>(tables: &'a [Table], directions: &Directions<'_>, hosts: &mut Hosts) 
                 port: server.port,
                 orig,
                 dir_basis,
-            });
+            };
+            context.look(&seen, directions.catalogue, directions.classes);
+            flows.push(seen);
         }
     }
 }
@@ -448,11 +464,18 @@ fn notes(flow: &Flow, icmp: Option<&IcmpSeen>, verdict: &Verdict, errors: &[AppE
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
     use super::*;
+    use crate::catalogue::LoadOptions;
+    use crate::catalogue::load;
     use crate::decode::packet::Layer;
     use crate::decode::packet::Packet;
+    use crate::decode::packet::Tcp;
     use crate::flow::duplicate::Likeness;
     use crate::flow::limits::Limits;
+    use crate::flow::record::ACK;
+    use crate::flow::record::SYN;
     use crate::model::addr::FlowKey;
 
     /// A table with a flow that began at each of these times, in this order.
@@ -465,6 +488,49 @@ mod tests {
             table.update(&packet, Likeness::of(packet.words(), at * 7, at * 9), u32::from(port) << 20);
         }
         table
+    }
+
+    /// Ports of SYNs and when they were sent, in milliseconds.
+    fn syns(table: &mut Table, sent: &[(u16, u64)]) {
+        for (at, (port, ms)) in (100..).zip(sent) {
+            segment(table, FrameId::new(0, at), *port, *ms, SYN);
+        }
+    }
+
+    fn segment(table: &mut Table, frame: FrameId, port: u16, ms: u64, flags: u8) {
+        let (key, from) = FlowKey::of(Addr::v4([10, 0, 0, 1]), 50_000, Addr::v4([10, 0, 0, 2]), port, Transport::Tcp);
+        let tcp = Tcp { seq: u32::from(flags), ack: 0, flags, window: 0, checksum: 0 };
+        let packet = Packet { frame, ts: Timestamp(ms * 1_000_000), key, from, layer: Layer::Tcp(tcp), ..Packet::NONE };
+        table.update(&packet, Likeness::of(packet.words(), frame.number(), ms), u32::from(port) << 16);
+    }
+
+    /// What was ruled of each flow, if that is what is told of it.
+    fn outcomes(table: Table) -> Vec<Outcome> {
+        let catalogue = load(&LoadOptions::default()).unwrap();
+        let last = Timestamp(60_000_000_000);
+        let facts = CaptureFacts { last, ends: vec![last], ..CaptureFacts::default() };
+        let options = Options { infer: true, strict: false };
+        let tables = [table];
+        let judge = Judge::new(&tables, facts, &Knowledge::new(), &catalogue, options);
+        let told = |ruled: Ruled<'_>| {
+            let verdict = judge.judged(&ruled)?.verdict;
+            (verdict.outcome == ruled.outcome).then_some(verdict.outcome)
+        };
+        judge.rulings().map(|ruled| told(ruled).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_single_syn_is_ruled_as_it_is_told() {
+        let sent = [(80, 1_000), (81, 59_999), (82, 2_000), (82, 3_000)];
+        let mut table = Table::new(Limits::default());
+        syns(&mut table, &sent);
+        assert_eq!(outcomes(table), [Outcome::Dropped, Outcome::Dropped, Outcome::Unknown]);
+        let mut one_way = Table::new(Limits::default());
+        syns(&mut one_way, &sent);
+        // The client hears somebody of whom nothing was captured.
+        segment(&mut one_way, FrameId::new(0, 1), 443, 10, SYN);
+        segment(&mut one_way, FrameId::new(0, 2), 443, 20, ACK);
+        assert_eq!(outcomes(one_way), [Outcome::OneWay, Outcome::Unknown, Outcome::Unknown, Outcome::Unknown]);
     }
 
     #[test]

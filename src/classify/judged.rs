@@ -1,6 +1,7 @@
 //! What judging takes and gives: the facts of a capture, a flow with everything that is to be said of it, a scan or
 //! flood, a host with its roles.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::catalogue::role::RoleId;
@@ -241,7 +242,7 @@ pub struct HostRole {
     /// Whether the site file says so; else it is inferred.
     pub by_site: bool,
     /// In words: "answered kerberos, ldap and smb".
-    pub because: String,
+    pub because: Rc<str>,
     /// The frames that show it.
     pub frames: Vec<FrameId>,
 }

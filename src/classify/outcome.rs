@@ -34,13 +34,31 @@ use std::time::Duration;
 pub(crate) fn outcome(seen: &Seen<'_>, flow: &Flow, context: &Context, about: &About<'_>) -> Verdict {
     let (orig, resp) = (seen.orig, seen.orig.other());
     let case = Case { flow, seen, icmp: seen.icmp(), orig, resp, context, about };
-    let verdict = match flow.key.transport {
+    let mut verdict = match flow.key.transport {
         Transport::Tcp => case.tcp(),
         Transport::Udp => case.udp(),
         Transport::Icmp => case.echo(),
         _ => case.portless(),
     };
-    case.wait(case.doubt_loss(verdict))
+    case.doubt_loss(&mut verdict);
+    case.wait(&mut verdict);
+    verdict
+}
+
+/// What becomes of one SYN that met no answer, and why, as [`outcome`] says of it: most of a scan's millions are such, and
+/// need no whole flow for that. `None` of anything else.
+pub(crate) fn of_single_syn(seen: &Seen<'_>, context: &Context) -> Option<(Outcome, Reason)> {
+    let Seen { stored, client, server, orig, .. } = *seen;
+    if !stored.is_lone_attempt_of(orig) || stored.syns(orig) != 1 || context.facts.running {
+        return None;
+    }
+    let (at, frame, _) = stored.order();
+    let wait = limit::SYN_WAIT_MIN;
+    if !context.facts.goes_on_after(at, wait) || context.watched_after(at, frame) < wait {
+        return Some((Outcome::Unknown, Reason::EdgeEnd));
+    }
+    let invisible = context.reverse_invisible(client, server);
+    Some(if invisible { (Outcome::Unknown, Reason::ReverseInvisible) } else { (Outcome::Dropped, Reason::SynSingle) })
 }
 
 /// One flow, seen from its client.
@@ -428,19 +446,18 @@ impl Case<'_> {
     }
 
     /// Loss of the capture takes certainty from every failure.
-    fn doubt_loss(&self, verdict: Verdict) -> Verdict {
+    fn doubt_loss(&self, verdict: &mut Verdict) {
         let lost = self.context.facts.lost_share;
-        if lost <= 0.0 || !verdict.outcome.is_failure() {
-            return verdict;
+        if lost > 0.0 && verdict.outcome.is_failure() {
+            let most = if lost > limit::LOSS_PROBABLE_SHARE { Confidence::Possible } else { Confidence::Probable };
+            verdict.confidence = verdict.confidence.min(most);
         }
-        let most = if lost > limit::LOSS_PROBABLE_SHARE { Confidence::Possible } else { Confidence::Probable };
-        Verdict { confidence: verdict.confidence.min(most), ..verdict }
     }
 
     /// While the capture goes on, what may still change is pending.
-    fn wait(&self, verdict: Verdict) -> Verdict {
+    fn wait(&self, verdict: &mut Verdict) {
         if !self.context.facts.running {
-            return verdict;
+            return;
         }
         let flow = self.flow;
         let watched = |at| self.context.watched_flow(flow, at);
@@ -452,10 +469,9 @@ impl Case<'_> {
             goes_on: self.context.goes_on(flow),
             may_fall_back: service.is_some_and(|service| self.about.catalogue.service(service).tcp_twin),
         };
-        if is_pending(flow, &verdict, &clock) {
-            return fine(Outcome::Pending, Confidence::Possible, Reason::EdgeEnd, &self.story());
+        if is_pending(flow, verdict, &clock) {
+            *verdict = fine(Outcome::Pending, Confidence::Possible, Reason::EdgeEnd, &self.story());
         }
-        verdict
     }
 
     fn is_group(&self) -> bool {

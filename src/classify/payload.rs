@@ -35,8 +35,7 @@ impl Payload {
     /// What both ends said, where the port may speak any of `expected`; empty if nobody says what it speaks.
     ///
     /// What the server says comes first: that is what listens there, whatever the client takes it for.
-    pub(crate) fn of(speech: Option<&Speech>, client: Side, expected: ProtoSet) -> Self {
-        let Some(speech) = speech else { return Self::Quiet };
+    pub(crate) fn of(speech: &Speech, client: Side, expected: ProtoSet) -> Self {
         let ends = [client.other(), client].map(|side| speech.of(side));
         if let Some(proto) = ends.iter().filter(|said| said.certain).find_map(|said| said.proto) {
             return Self::Is(proto);
@@ -85,13 +84,18 @@ impl Rpc {
     }
 
     /// For which interface a flow is, with everything that tells so.
-    pub(crate) fn guess(&self, seen: &Seen<'_>, flow: &Flow, hosts: &Hosts) -> Option<Guess> {
+    pub(crate) fn guess(&self, seen: &Seen<'_>, hosts: &Hosts) -> Option<Guess> {
         if self.endpoints.is_empty() {
             return None;
         }
-        let id = FlowId { key: flow.key, first_frame: flow.first_frame };
-        let server = flow.key.end(seen.orig.other());
-        self.endpoints.grade(&Attempt { flow: id, server, client: hosts.addr(seen.client), began: flow.first })
+        let (key, (began, first_frame, _)) = (seen.stored.key(), seen.stored.order());
+        let server = key.end(seen.orig.other());
+        self.endpoints.grade(&Attempt {
+            flow: FlowId { key, first_frame },
+            server,
+            client: hosts.addr(seen.client),
+            began,
+        })
     }
 
     /// What a flow showed in named pipes.
@@ -100,8 +104,8 @@ impl Rpc {
     }
 
     /// The same, as far as the documents ask.
-    pub(crate) fn likeness(&mut self, seen: &Seen<'_>, flow: &Flow, hosts: &Hosts) -> Option<LikenessId> {
-        let guess = self.guess(seen, flow, hosts)?;
+    pub(crate) fn likeness(&mut self, seen: &Seen<'_>, hosts: &Hosts) -> Option<LikenessId> {
+        let guess = self.guess(seen, hosts)?;
         let asked = match guess.grade {
             // The one that was asked for last.
             Grade::B => guess.interfaces.get(..1).unwrap_or_default(),
@@ -139,8 +143,7 @@ mod tests {
         let ldap: ProtoSet = [AppProto::Ldap].into_iter().collect();
         let is = |proto, certain| Said { proto: Some(proto), certain, ..Said::default() };
         let not = |protos: &[AppProto]| Said { ruled_out: protos.iter().copied().collect(), ..Said::default() };
-        let of = |client, server| Payload::of(Some(&speech(client, server)), Side::Low, ldap);
-        assert_eq!(Payload::of(None, Side::Low, ldap), Payload::Quiet);
+        let of = |client, server| Payload::of(&speech(client, server), Side::Low, ldap);
         assert_eq!(of(is(AppProto::Http, true), Said::default()), Payload::Is(AppProto::Http));
         assert_eq!(of(is(AppProto::Http, false), Said::default()), Payload::Quiet);
         // What the client takes it for does not matter.
@@ -151,6 +154,6 @@ mod tests {
         assert_eq!(of(not(&[AppProto::Dns]), not(&[AppProto::Ldap])), Payload::Quiet);
         // Where nobody says what a port speaks, nothing is foreign.
         let silent = speech(not(&[AppProto::Ldap]), not(&[AppProto::Ldap]));
-        assert_eq!(Payload::of(Some(&silent), Side::Low, ProtoSet::default()), Payload::Quiet);
+        assert_eq!(Payload::of(&silent, Side::Low, ProtoSet::default()), Payload::Quiet);
     }
 }

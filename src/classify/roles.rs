@@ -1,7 +1,7 @@
 //! Which hosts hold which roles: what the site file says, and what hosts are seen to do (data: `rules/roles.toml`).
 
 use std::collections::HashMap;
-use std::collections::HashSet;
+use std::rc::Rc;
 
 use foldhash::quality::RandomState;
 
@@ -16,7 +16,6 @@ use crate::classify::context::Seen;
 use crate::classify::hosts::HostId;
 use crate::classify::judged::Host;
 use crate::classify::judged::HostRole;
-use crate::classify::thresholds::CLIENTS_OF_A_SERVER;
 use crate::flow::record::Mark;
 use crate::learn::knowledge::Listener;
 use crate::learn::names::Controller;
@@ -25,7 +24,6 @@ use crate::model::ids::FrameId;
 use crate::model::transport::Transport;
 
 type Map<K, V> = HashMap<K, V, RandomState>;
-type Set<K> = HashSet<K, RandomState>;
 
 /// The roles of one host.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -73,7 +71,26 @@ pub(crate) struct Roles {
     /// Roles of hosts that ask.
     asking: RoleSet,
     /// Hosts that answered something which tells one of the asked, and not enough to be sure.
-    halfway: Set<HostId>,
+    halfway: Marked,
+}
+
+/// Some of all hosts. Every flow asks, so that it is no set of numbers.
+#[derive(Debug, Default)]
+struct Marked(Vec<bool>);
+
+impl Marked {
+    fn add(&mut self, host: HostId) {
+        if self.0.len() <= host.index() {
+            self.0.resize(host.index() + 1, false);
+        }
+        if let Some(place) = self.0.get_mut(host.index()) {
+            *place = true;
+        }
+    }
+
+    fn has(&self, host: HostId) -> bool {
+        self.0.get(host.index()).is_some_and(|marked| *marked)
+    }
 }
 
 impl Roles {
@@ -92,12 +109,11 @@ impl Roles {
         roles.kind_ids.insert(Held::default(), KindId::default());
         for (_, addr) in about.hosts.iter() {
             let by_site = catalogue.site_roles(addr.ip());
-            let held = if by_site.is_empty() {
-                Held::default()
+            let kind = if by_site.is_empty() {
+                KindId::default()
             } else {
-                Held { set: catalogue.closure(by_site), decided: true, inferred: false }
+                roles.kind(Held { set: catalogue.closure(by_site), decided: true, inferred: false })
             };
-            let kind = roles.kind(held);
             roles.hosts.push(kind);
         }
         let targets = catalogue.rows().iter().filter(|row| row.judges()).flat_map(|row| row.to.iter().copied());
@@ -153,7 +169,7 @@ impl Roles {
 
     /// Whether a host may well be one of the asked, though it is not known to be.
     pub(crate) fn half_known(&self, host: HostId) -> bool {
-        self.halfway.contains(&host)
+        self.halfway.has(host)
     }
 
     /// The role rows of a host, for the report.
@@ -209,7 +225,7 @@ impl Roles {
                     named.push(service);
                     frames.push(frame);
                 }
-                let because = format!("answered {}", list(&named, catalogue));
+                let because = format!("answered {}", list(&named, catalogue)).into();
                 frames.sort_unstable();
                 self.give(host, HostRole { role: inference.role, by_site: false, because, frames }, catalogue);
             }
@@ -222,7 +238,7 @@ impl Roles {
             let RoleBasis::Proved { by } = &inference.basis else { continue };
             for controller in controllers.iter().filter(|known| by.iter().any(|name| name == known.proof.name())) {
                 let Some(host) = about.hosts.find(controller.addr) else { continue };
-                let because = controller.proof.words().to_owned();
+                let because = controller.proof.words().into();
                 let frames = controller.seen.iter().map(|seen| seen.frame).collect();
                 let row = HostRole { role: inference.role, by_site: false, because, frames };
                 self.give(host, row, about.catalogue);
@@ -234,14 +250,16 @@ impl Roles {
         let catalogue = about.catalogue;
         for inference in catalogue.inference() {
             let RoleBasis::Asks { of, any } = &inference.basis else { continue };
-            let mut halfway = answering_like(*of, context, about);
-            self.halfway.extend(&halfway);
-            halfway.extend(serving_many(flows, about));
+            let mut settled = Marked::default();
+            self.inferred.keys().copied().chain(context.serving_many()).for_each(|host| settled.add(host));
+            for host in answering_like(*of, context, about) {
+                self.halfway.add(host);
+                settled.add(host);
+            }
+            // Many clients ask the same of one server.
+            let mut reasons: Map<(ServiceId, HostId), Rc<str>> = Map::default();
             for seen in flows {
-                if !self.held(self.kind_of(seen.server)).set.contains(*of)
-                    || self.inferred.contains_key(&seen.client)
-                    || halfway.contains(&seen.client)
-                {
+                if settled.has(seen.client) || !self.held(self.kind_of(seen.server)).set.contains(*of) {
                     continue;
                 }
                 let transport = seen.class.transport();
@@ -254,32 +272,21 @@ impl Roles {
                 let Some(service) = any.iter().find(|service| covers(catalogue, **service, listener)) else {
                     continue;
                 };
-                let title = &catalogue.service(*service).title;
-                let because = format!("asked {title} of {} {server}", catalogue.role_name(*of));
-                let frames = vec![seen.stored.order().1];
+                let because = reasons.entry((*service, seen.server)).or_insert_with(|| {
+                    let title = &catalogue.service(*service).title;
+                    format!("asked {title} of {} {server}", catalogue.role_name(*of)).into()
+                });
+                let (because, frames) = (Rc::clone(because), vec![seen.stored.order().1]);
                 let row = HostRole { role: inference.role, by_site: false, because, frames };
                 self.give(seen.client, row, catalogue);
+                settled.add(seen.client);
             }
         }
     }
-}
-
-/// Hosts that answer several others on ports of the catalogue: servers of a kind that nothing tells.
-fn serving_many(flows: &[Seen<'_>], about: &About<'_>) -> Set<HostId> {
-    let mut clients: Map<HostId, Vec<HostId>> = Map::default();
-    for seen in flows.iter().filter(|seen| seen.stored.has(Mark::Established)) {
-        if about.meaning(seen).is_some_and(|meaning| meaning.named.is_some()) {
-            let known = clients.entry(seen.server).or_default();
-            if known.len() < CLIENTS_OF_A_SERVER && !known.contains(&seen.client) {
-                known.push(seen.client);
-            }
-        }
-    }
-    clients.into_iter().filter(|(_, known)| known.len() >= CLIENTS_OF_A_SERVER).map(|(host, _)| host).collect()
 }
 
 /// Hosts that answered something which tells a host of this role, and not enough to be sure: no clients either.
-fn answering_like(role: RoleId, context: &Context, about: &About<'_>) -> Set<HostId> {
+fn answering_like(role: RoleId, context: &Context, about: &About<'_>) -> Vec<HostId> {
     let catalogue = about.catalogue;
     let telling: Vec<ServiceId> = catalogue
         .inference()

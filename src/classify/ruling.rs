@@ -29,6 +29,11 @@ pub(crate) struct Ruling {
 const _: () = assert!(size_of::<Ruling>() == 8);
 
 impl Ruling {
+    /// Of one SYN that met no answer: see [`of_single_syn`](crate::classify::outcome::of_single_syn).
+    pub(crate) fn of_single_syn(outcome: Outcome, answer: AnswerId) -> Self {
+        Self { answer, outcome, failed: true, tries: 1, half_open: true }
+    }
+
     pub(crate) fn new(flow: &Flow, orig: Side, verdict: &Verdict, answer: AnswerId) -> Self {
         let tries = u8::try_from(tries(flow, orig)).unwrap_or(u8::MAX);
         let Verdict { outcome, reason, .. } = *verdict;

@@ -3,6 +3,8 @@
 //! Flows are many, questions few: each question is answered once, and its answer has a number.
 
 use std::collections::HashMap;
+use std::hash::Hash;
+use std::hash::Hasher;
 
 use foldhash::quality::RandomState;
 
@@ -27,7 +29,6 @@ use crate::classify::verdict::Reason;
 use crate::classify::verdict::Standing;
 use crate::classify::verdict::Why;
 use crate::classify::verdict::WhyNot;
-use crate::flow::record::Flow;
 use crate::learn::grade::Grade;
 use crate::model::app::AppProto;
 use crate::model::transport::Transport;
@@ -35,7 +36,7 @@ use crate::model::uuid::Uuid;
 
 /// All of a flow that the documents have a word on. Whatever else comes to matter is to stand here, so that flows which
 /// differ in it do not share an answer.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Question {
     from: KindId,
@@ -56,6 +57,13 @@ struct Question {
     rpc: Option<LikenessId>,
     /// Both hosts are of networks that belong to somebody.
     internal: bool,
+}
+
+/// Every flow asks, so that only what may have many values is hashed.
+impl Hash for Question {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.from, self.to, self.class, self.beside, self.rpc).hash(state);
+    }
 }
 
 /// The number of an answer.
@@ -91,14 +99,9 @@ pub(crate) struct Answers {
 
 impl Answers {
     /// What the documents say of a flow whose outcome has this reason.
-    pub(crate) fn of(
-        &mut self,
-        seen: &Seen<'_>,
-        flow: &Flow,
-        reason: Reason,
-        known: &Known<'_>,
-        rpc: &mut Rpc,
-    ) -> AnswerId {
+    pub(crate) fn of(&mut self, seen: &Seen<'_>, reason: Reason, known: &Known<'_>, rpc: &mut Rpc) -> AnswerId {
+        let meaning = known.about.meaning(seen);
+        let key = seen.stored.key();
         let (from, to) = (known.roles.kind_of(seen.client), known.roles.kind_of(seen.server));
         let question = Question {
             from,
@@ -108,13 +111,13 @@ impl Answers {
             one_way: reason == Reason::OneWayProtocol,
             excepted: known.excepts(seen, from, to),
             half_known: known.roles.half_known(seen.server),
-            beside: match known.about.meaning(seen) {
+            beside: match meaning {
                 Some(meaning) if meaning.accompanied => known.context.companions(seen.client, seen.server),
                 _ => CompanionsId::default(),
             },
-            payload: known.payload(seen),
-            rpc: rpc.likeness(seen, flow, known.about.hosts),
-            internal: flow.key.low.is_internal() && flow.key.high.is_internal(),
+            payload: known.payload(seen, meaning),
+            rpc: rpc.likeness(seen, known.about.hosts),
+            internal: key.low.is_internal() && key.high.is_internal(),
         };
         if let Some(id) = self.ids.get(&question) {
             return *id;
@@ -146,13 +149,11 @@ impl Known<'_> {
     }
 
     /// What the payload says, where the port may speak something known.
-    fn payload(&self, seen: &Seen<'_>) -> Payload {
-        let named = self.about.meaning(seen).and_then(|meaning| meaning.named);
-        Payload::of(
-            seen.stored.speech(),
-            seen.orig,
-            named.map(|service| self.about.catalogue.service(service).speaks).unwrap_or_default(),
-        )
+    fn payload(&self, seen: &Seen<'_>, meaning: Option<&Meaning>) -> Payload {
+        let Some(speech) = seen.stored.speech() else { return Payload::Quiet };
+        let named = meaning.and_then(|meaning| meaning.named);
+        let speaks = named.map(|service| self.about.catalogue.service(service).speaks).unwrap_or_default();
+        Payload::of(speech, seen.orig, speaks)
     }
 
     fn answer(&self, question: &Question, rpc: &Rpc) -> Answer {

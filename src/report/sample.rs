@@ -335,7 +335,7 @@ fn hosts(catalogue: &Catalogue) -> Vec<Host> {
     let role = |id: &str, by_site: bool, because: &str, frame: Option<u64>| HostRole {
         role: catalogue.role_by_id(id).unwrap(),
         by_site,
-        because: because.to_owned(),
+        because: because.into(),
         frames: frame.map(|number| FrameId::new(0, number)).into_iter().collect(),
     };
     vec![
