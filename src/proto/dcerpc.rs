@@ -137,26 +137,30 @@ pub enum Begins {
 impl Header {
     /// Looks for a header at the beginning of `bytes`.
     pub fn read(bytes: &[u8]) -> Begins {
-        let head = bytes.get(..HEADER_LEN).unwrap_or(bytes);
-        let fits = head.iter().enumerate().all(|(place, &byte)| match place {
-            0 => byte == 5,
-            1 => byte <= 1,
-            2 => Kind::by_number(byte).is_some(),
+        let fits = |(place, byte): (usize, &u8)| match place {
+            0 => *byte == 5,
+            1 => *byte <= 1,
+            2 => Kind::by_number(*byte).is_some(),
             3 => byte & flag::RESERVED == 0,
             4 => matches!(byte, 0x00 | 0x10),
-            5..=7 => byte == 0,
+            5..=7 => *byte == 0,
             _ => true,
-        });
-        let &[_, _, kind, flags, order, _, _, _, f0, f1, a0, a1, c0, c1, c2, c3] = head else {
-            return if fits { Begins::Perhaps } else { Begins::Not };
         };
+        let Some(head) = bytes.first_chunk::<HEADER_LEN>() else {
+            return if bytes.iter().enumerate().all(fits) { Begins::Perhaps } else { Begins::Not };
+        };
+        let [_, _, kind, flags, order, _, _, _, f0, f1, a0, a1, c0, c1, c2, c3] = *head;
         let little = order == 0x10;
         let short = |bytes| if little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) };
         let call = [c0, c1, c2, c3];
         let call_id = if little { u32::from_le_bytes(call) } else { u32::from_be_bytes(call) };
         let (frag_length, auth_length) = (short([f0, f1]), short([a0, a1]));
         match Kind::by_number(kind) {
-            Some(kind) if fits && frag_length >= kind.length_min() && auth_length < frag_length => {
+            Some(kind)
+                if head.iter().enumerate().all(fits)
+                    && frag_length >= kind.length_min()
+                    && auth_length < frag_length =>
+            {
                 Begins::With(Self { kind, flags, little, frag_length, auth_length, call_id })
             }
             _ => Begins::Not,

@@ -97,8 +97,7 @@ fn message<'a>(transport: Transport, all: &mut Part<'a>) -> Read<Message<'a>> {
 
 impl<'a> Message<'a> {
     fn header(&mut self) -> Read<Header> {
-        let _id = self.from.be16()?;
-        let high = self.from.u8()?;
+        let [_, _, high] = self.from.array()?;
         let answers = high & 0x80 != 0;
         let operation = high >> 3 & 0xf;
         // Query, inverse query, status, notify, update, stateful operations.
@@ -108,11 +107,8 @@ impl<'a> Message<'a> {
         check(low & 0x40 == 0)?;
         let code = low & 0xf;
         check(answers || code == 0)?;
-        let questions = self.from.be16()?;
-        let mut records = 0;
-        for _ in 0..3 {
-            records += u32::from(self.from.be16()?);
-        }
+        let [questions, records @ ..] = self.from.four_be16()?;
+        let records = records.into_iter().map(u32::from).sum();
         // The smallest question has 5 bytes, the smallest record 11.
         check(u16::try_from(u32::from(questions) * 5 + records * 11).is_ok())?;
         Ok(Header { answers, operation, code, questions, records })
@@ -183,14 +179,12 @@ impl<'a> Message<'a> {
 
 /// Reads a name of `message` at `from`, following pointers, which may lead backwards only.
 fn name<'a>(message: &'a [u8], from: &mut Part<'a>, mut out: Option<&mut String>) -> Read<()> {
-    let mut length = 0;
-    let mut jumps = 0;
-    let mut ahead: Option<Part<'a>> = None;
+    let (mut length, mut jumps) = (0, 0);
     let mut before = message.len() - from.at_hand().len().min(message.len());
+    let mut here = *from;
     loop {
-        let here = ahead.as_mut().unwrap_or(from);
         match here.u8()? {
-            0 => return Ok(()),
+            0 => break,
             count @ 1..0x40 => {
                 let label = here.take(usize::from(count))?;
                 length += 1 + label.len();
@@ -201,15 +195,23 @@ fn name<'a>(message: &'a [u8], from: &mut Part<'a>, mut out: Option<&mut String>
             }
             high @ 0xc0.. => {
                 let target = usize::from(u16::from_be_bytes([high & 0x3f, here.u8()?]));
+                // What follows the name follows its first pointer.
+                if jumps == 0 {
+                    *from = here;
+                }
                 // Each pointer leads before the part that it ends, so no loop is possible.
                 jumps += 1;
                 check((HEADER..before).contains(&target) && jumps <= JUMPS_MAX)?;
-                ahead = Some(Part::whole(message.get(target..before).ok_or(Stop::Wrong)?));
+                here = Part::whole(message.get(target..before).ok_or(Stop::Wrong)?);
                 before = target;
             }
             _ => return Err(Stop::Wrong),
         }
     }
+    if jumps == 0 {
+        *from = here;
+    }
+    Ok(())
 }
 
 /// Internet, Chaos, Hesiod, none, any; the high bit is a flag of multicast DNS.

@@ -56,16 +56,15 @@ fn greeting(bytes: &[u8]) -> Read<Recognition> {
 /// A tag, a space, and a command. A tag of letters with a digit, as nearly all clients write, is no word of another
 /// protocol; one with other signs could be SSH's name of itself.
 fn tagged(bytes: &[u8]) -> Read<Recognition> {
-    let (line, ended) = first_line(bytes);
-    let tag_end = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
-    let tag = line.get(..tag_end).unwrap_or_default();
     let is_tag_byte = |byte: &u8| byte.is_ascii_graphic() && !b"(){%*\"\\]+".contains(byte);
-    must(tag.len() <= TAG_MAX && tag.iter().all(is_tag_byte))?;
-    if tag_end == line.len() {
-        must(!ended)?;
-        return Err(Recognition::NeedMore);
+    let tag_end = bytes.iter().position(|byte| !is_tag_byte(byte)).unwrap_or(bytes.len());
+    must(tag_end <= TAG_MAX)?;
+    let (tag, behind) = bytes.split_at(tag_end);
+    match behind {
+        [b' ', ..] => must(tag_end > 0)?,
+        [] | [b'\r'] => return Err(Recognition::NeedMore),
+        _ => return Err(Recognition::NotForUs),
     }
-    must(tag_end > 0)?;
     // Only the first line of a client says that this is IMAP: literals may follow.
     let first = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
     let command = bytes.get(tag_end + 1..first).unwrap_or_default();

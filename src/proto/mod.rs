@@ -136,34 +136,56 @@ pub fn recognise_on(transport: Transport, bytes: &[u8], denied: ProtoSet) -> (Sa
         Transport::Udp => &OVER_UDP,
         _ => return (Said::default(), false),
     };
-    let mut said = Said { ruled_out: shelf.denied(*first).union(denied), ..Said::default() };
-    let (mut more, mut sure) = (false, 0);
+    let mut ruled_out = shelf.denied(*first).union(denied);
+    let mut heard = Opinions::default();
     for open in shelf.open(*first) {
-        if denied.contains(open.proto) {
+        if ruled_out.contains(open.proto) {
             continue;
         }
         match (open.recognise)(transport, bytes) {
-            Recognition::Certain(speaker) => {
-                sure += 1;
-                if sure == 1 {
-                    said.proto = Some(open.proto);
-                    said.speaker = speaker;
-                }
-            }
-            Recognition::Likely(speaker) => {
-                more = true;
-                if said.proto.is_none() {
-                    said.proto = Some(open.proto);
-                    said.speaker = speaker;
-                }
-            }
-            Recognition::NeedMore => more = true,
-            Recognition::NotForUs => said.ruled_out.insert(open.proto),
+            Recognition::NotForUs => ruled_out.insert(open.proto),
+            opinion => heard.add(open.proto, opinion),
         }
     }
     // Bytes made to be two protocols are certainly neither.
-    said.certain = sure == 1;
-    (said, more && sure == 0)
+    let said = Said { proto: heard.proto, certain: heard.sure == 1, speaker: heard.speaker, ruled_out };
+    (said, heard.more && heard.sure == 0)
+}
+
+/// What those said who did not deny some bytes.
+#[derive(Default)]
+struct Opinions {
+    /// Whom to believe, and of whom.
+    proto: Option<AppProto>,
+    speaker: Speaker,
+    /// How many are certain.
+    sure: u32,
+    /// More bytes could change it.
+    more: bool,
+}
+
+impl Opinions {
+    /// Apart from where it is asked for: nearly all deny, and what few need would have to be put by for each.
+    #[inline(never)]
+    fn add(&mut self, proto: AppProto, opinion: Recognition) {
+        let (speaker, believed) = match opinion {
+            Recognition::Certain(speaker) => {
+                self.sure += 1;
+                (speaker, self.sure == 1)
+            }
+            Recognition::Likely(speaker) => {
+                self.more = true;
+                (speaker, self.proto.is_none())
+            }
+            Recognition::NeedMore | Recognition::NotForUs => {
+                self.more = true;
+                return;
+            }
+        };
+        if believed {
+            (self.proto, self.speaker) = (Some(proto), speaker);
+        }
+    }
 }
 
 /// The recognisers of one transport, sorted by the first byte: whoever denies that alone denies all that begin with it,

@@ -55,14 +55,13 @@ struct Header {
 }
 
 fn header(from: &mut Part<'_>) -> Read<Header> {
-    let _id = from.be16()?;
-    let high = from.u8()?;
+    let [_, _, high] = from.array()?;
     let (answers, operation) = (high & 0x80 != 0, high >> 3 & 0xf);
     check(matches!(operation, 0 | 5..=9 | 15))?;
     let low = from.u8()?;
     check(low & 0x60 == 0)?;
     // A request asks about one name; an answer is about one.
-    let [questions, answered, redirected, further] = [from.be16()?, from.be16()?, from.be16()?, from.be16()?];
+    let [questions, answered, redirected, further] = from.four_be16()?;
     check(questions <= 1 && answered <= 1 && redirected <= 1 && further <= 1)?;
     check(answers || questions == 1)?;
     Ok(Header { answers, operation, code: low & 0xf })

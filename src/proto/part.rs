@@ -73,6 +73,12 @@ impl<'a> Part<'a> {
         self.array().map(u16::from_be_bytes)
     }
 
+    /// Four times the same, which are looked at together.
+    pub(crate) fn four_be16(&mut self) -> Read<[u16; 4]> {
+        let [a1, a0, b1, b0, c1, c0, d1, d0] = self.array()?;
+        Ok([[a1, a0], [b1, b0], [c1, c0], [d1, d0]].map(u16::from_be_bytes))
+    }
+
     /// 32 bits, the high ones first.
     pub(crate) fn be32(&mut self) -> Read<u32> {
         self.array().map(u32::from_be_bytes)
