@@ -75,10 +75,15 @@ impl Framer {
         }
     }
 
-    /// The next PDU that `rest` completes; `None` when all of it is used up.
+    /// The next PDU that `rest` completes; `None` when all of it is used up. What lies in one piece is looked at there:
+    /// only what goes on in another is kept.
     ///
     /// `wanted` is shown each request's and response's first bytes.
-    pub(super) fn next(&mut self, rest: &mut &[u8], wanted: impl Fn(&Header, &[u8]) -> bool) -> Option<Pdu<'_>> {
+    pub(super) fn next<'a, 'b: 'a>(
+        &'a mut self,
+        rest: &mut &'b [u8],
+        wanted: impl Fn(&Header, &[u8]) -> bool,
+    ) -> Option<Pdu<'a>> {
         if self.spent {
             self.kept.clear();
             self.spent = false;
@@ -88,22 +93,36 @@ impl Framer {
         self.skip -= passed;
         while self.skip == 0 {
             let need = self.need(rest)?;
-            let (taken, after) = rest.split_at(rest.len().min(need.saturating_sub(self.kept.len())));
-            // Not more than is usual by what a length field says.
-            self.kept.reserve_exact(need.min(USUAL_LEN).saturating_sub(self.kept.len()));
-            self.kept.extend_from_slice(taken);
-            *rest = after;
-            let full = self.kept.len() >= need;
+            let whole = rest.get(..need).filter(|_| self.kept.is_empty());
+            if whole.is_none() {
+                self.keep(need, rest);
+            }
+            let view = whole.unwrap_or(&self.kept);
+            let full = view.len() >= need;
             match self.stage {
                 Stage::Lost => return None,
-                Stage::Header => self.header(full, rest),
-                _ if !full => return None,
-                Stage::Call(header) if wanted(&header, &self.kept) => self.stage = Stage::Whole(header),
-                Stage::Call(header) => {
-                    self.skip = usize::from(header.frag_length).saturating_sub(self.kept.len());
-                    return Some(self.hand_on(header, false));
+                Stage::Header if self.opening == Opening::Nothing && HTTP_GREETING.starts_with(view) => {
+                    if full {
+                        self.kept.clear();
+                        *rest = after(rest, whole);
+                        self.opening = Opening::Greeting;
+                    }
                 }
-                Stage::Whole(header) => return Some(self.hand_on(header, true)),
+                Stage::Header => {
+                    let begins = Header::read(view);
+                    self.header(begins, rest);
+                }
+                _ if !full => return None,
+                Stage::Call(header) if wanted(&header, view) => self.stage = Stage::Whole(header),
+                Stage::Call(header) => {
+                    self.skip = usize::from(header.frag_length).saturating_sub(need);
+                    *rest = after(rest, whole);
+                    return Some(self.hand_on(header, whole, false));
+                }
+                Stage::Whole(header) => {
+                    *rest = after(rest, whole);
+                    return Some(self.hand_on(header, whole, true));
+                }
             }
             if !full && rest.is_empty() {
                 return None;
@@ -116,7 +135,7 @@ impl Framer {
     pub(super) fn lose(&mut self) {
         self.stage = Stage::Lost;
         self.kept.clear();
-        self.kept.shrink_to_fit();
+        self.kept.shrink_to(USUAL_LEN);
     }
 
     /// How many bytes are kept.
@@ -153,15 +172,17 @@ impl Framer {
         }
     }
 
-    fn header(&mut self, full: bool, rest: &mut &[u8]) {
-        if self.opening == Opening::Nothing && HTTP_GREETING.starts_with(&self.kept) {
-            if full {
-                self.kept.clear();
-                self.opening = Opening::Greeting;
-            }
-            return;
-        }
-        match Header::read(&self.kept) {
+    /// Keeps as much of `rest` as is needed.
+    fn keep(&mut self, need: usize, rest: &mut &[u8]) {
+        let (taken, after) = rest.split_at(rest.len().min(need.saturating_sub(self.kept.len())));
+        // Not more than is usual by what a length field says.
+        self.kept.reserve_exact(need.min(USUAL_LEN).saturating_sub(self.kept.len()));
+        self.kept.extend_from_slice(taken);
+        *rest = after;
+    }
+
+    fn header(&mut self, begins: Begins, rest: &mut &[u8]) {
+        match begins {
             Begins::Perhaps => {}
             Begins::With(header) => {
                 self.open();
@@ -186,9 +207,15 @@ impl Framer {
         }
     }
 
-    fn hand_on(&mut self, header: Header, whole: bool) -> Pdu<'_> {
+    /// `whole` is what lay in one piece; else it was kept.
+    fn hand_on<'a>(&'a mut self, header: Header, whole: Option<&'a [u8]>, complete: bool) -> Pdu<'a> {
         self.stage = Stage::Header;
-        self.spent = true;
-        Pdu { header, bytes: &self.kept, whole }
+        self.spent = whole.is_none();
+        Pdu { header, bytes: whole.unwrap_or(&self.kept), whole: complete }
     }
+}
+
+/// What comes behind that which lay in one piece.
+fn after<'b>(rest: &'b [u8], whole: Option<&[u8]>) -> &'b [u8] {
+    rest.get(whole.map_or(0, <[u8]>::len)..).unwrap_or_default()
 }

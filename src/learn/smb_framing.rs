@@ -66,7 +66,8 @@ impl Framer {
 
     /// Bytes of the stream are missing.
     pub(super) fn lose(&mut self) {
-        *self = Self::default();
+        self.stage = Stage::Lost;
+        self.kept.clear();
     }
 
     /// How many bytes are kept.
@@ -89,16 +90,16 @@ impl Framer {
 
     /// Goes on with the header of a packet; how many bytes that took.
     fn packet(&mut self, left: &[u8]) -> usize {
+        if let Some(header) = left.first_chunk().filter(|_| self.kept.is_empty()) {
+            self.stage = after(*header);
+            return PACKET_LEN;
+        }
         let taken = left.get(..PACKET_LEN.saturating_sub(self.kept.len())).unwrap_or(left);
         self.kept.extend_from_slice(taken);
-        let Ok(header) = <[u8; PACKET_LEN]>::try_from(self.kept.as_slice()) else { return taken.len() };
-        self.kept.clear();
-        self.stage = match pipe::packet(header) {
-            Some(Packet::Message(0)) => Stage::Packet,
-            Some(Packet::Message(length)) => Stage::Command(length),
-            Some(Packet::Session(length)) => Rest { before: length, ..Rest::default() }.stage(),
-            None => Stage::Lost,
-        };
+        if let Ok(header) = <[u8; PACKET_LEN]>::try_from(self.kept.as_slice()) {
+            self.kept.clear();
+            self.stage = after(header);
+        }
         taken.len()
     }
 
@@ -111,10 +112,11 @@ impl Framer {
             if self.head(view, declared, most, tell) {
                 return 0;
             }
-            self.kept.reserve_exact(most);
             self.kept.extend_from_slice(view);
             return view.len();
         }
+        // What goes on may go on again.
+        self.kept.reserve_exact(most.saturating_sub(self.kept.len()));
         let taken = left.get(..most.saturating_sub(self.kept.len())).unwrap_or(left);
         self.kept.extend_from_slice(taken);
         let mut kept = std::mem::take(&mut self.kept);
@@ -182,6 +184,16 @@ impl Rest {
             Self { before: 0, data: 0, behind: 0, others } => Stage::Command(others),
             rest => Stage::Rest(rest),
         }
+    }
+}
+
+/// What to wait for behind the header of a packet.
+fn after(header: [u8; PACKET_LEN]) -> Stage {
+    match pipe::packet(header) {
+        Some(Packet::Message(0)) => Stage::Packet,
+        Some(Packet::Message(length)) => Stage::Command(length),
+        Some(Packet::Session(length)) => Rest { before: length, ..Rest::default() }.stage(),
+        None => Stage::Lost,
     }
 }
 
