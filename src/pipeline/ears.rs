@@ -132,10 +132,22 @@ enum State {
     Done,
 }
 
+/// What the beginning of a payload is by itself.
+#[derive(Clone, Copy)]
+struct Glimpse {
+    said: Said,
+    /// More bytes could change that.
+    more: bool,
+    /// What these bytes tell about others is noted, and more of them could tell more.
+    told: bool,
+}
+
 /// A packet with its captured payload, and whom to tell.
 struct Utterance<'a> {
     packet: &'a Packet,
     payload: &'a [u8],
+    /// What a first look at it came to, if there was one.
+    glimpse: Option<Glimpse>,
     speech: &'a mut Speech,
     counts: &'a mut EarCounts,
     knowledge: &'a Knowledge,
@@ -171,7 +183,8 @@ impl Ears {
             }
             let sent = table.packets_of(index, packet.from).unwrap_or(u32::MAX);
             let Some(speech) = table.speech_mut(index) else { return };
-            let mut said = Utterance { packet, payload, speech, counts: &mut self.counts, knowledge };
+            let counts = &mut self.counts;
+            let mut said = Utterance { packet, payload, glimpse: None, speech, counts, knowledge };
             let followed = datagram(&mut said, sent);
             let speech = *said.speech;
             if let Some(proto) = followed {
@@ -185,18 +198,25 @@ impl Ears {
             }
             return;
         };
-        if !event.held
-            && let Some(over) = self.glance(table, index, packet, payload, knowledge)
-        {
-            if over {
-                table.end_listening(index, packet.from);
+        let mut glimpse = None;
+        if !event.held {
+            let (said, more) = recognise(packet.key.transport, payload.get(..OPENING_MAX).unwrap_or(payload));
+            let glimpse = glimpse.insert(Glimpse { said, more, told: false });
+            if let Some(over) = self.glance(table, index, packet, payload, glimpse, knowledge) {
+                if over {
+                    table.end_listening(index, packet.from);
+                }
+                return;
             }
-            return;
         }
         let Some(talk) = self.talk(table, index) else { return };
-        let Some(speech) = table.speech_mut(index) else { return };
+        // Of an end that is known by now, nothing more is noted.
+        let mut unheeded = Speech::default();
+        let known = talk.ear(packet.from).state == State::Done;
+        let speech = if known { Some(&mut unheeded) } else { table.speech_mut(index) };
+        let Some(speech) = speech else { return };
         let mut counts = EarCounts::default();
-        let over = talk.hear(Utterance { packet, payload, speech, counts: &mut counts, knowledge });
+        let over = talk.hear(Utterance { packet, payload, glimpse, speech, counts: &mut counts, knowledge });
         let (before, after) = talk.weigh();
         let done = talk.is_over() && talk.ear(packet.from).state == State::Done;
         self.held = (self.held + after).saturating_sub(before);
@@ -208,22 +228,23 @@ impl Ears {
         }
     }
 
-    /// Looks at a segment of a flow of which nothing is held. If that is enough, nothing needs to be held: whether the
-    /// end that sent it has no more to say. `None` if there is more to it.
+    /// Looks at a segment of a flow of which nothing is held, by what it is by itself. If that is enough, nothing
+    /// needs to be held: whether the end that sent it has no more to say. `None` if there is more to it.
     fn glance(
         &mut self,
         table: &mut Table,
         index: FlowIndex,
         packet: &Packet,
         payload: &[u8],
+        glimpse: &mut Glimpse,
         knowledge: &Knowledge,
     ) -> Option<bool> {
         let Layer::Tcp(tcp) = packet.layer else { return None };
-        let first_byte = table.flow(index)?.first_byte(packet.from);
-        let (mut heard, more) = recognise(packet.key.transport, payload.get(..OPENING_MAX).unwrap_or(payload));
+        let Glimpse { said: mut heard, more, .. } = *glimpse;
         if followed(heard).is_some() {
             return None;
         }
+        let first_byte = table.flow(index)?.first_byte(packet.from);
         let Some(first_byte) = first_byte else {
             let over = heard.certain || table.packets_of(index, packet.from)? >= PIECES_MAX.into();
             heard = Said { certain: false, ruled_out: ProtoSet::default(), ..heard };
@@ -243,8 +264,9 @@ impl Ears {
         }
         let speech = table.speech_mut(index)?;
         speech.set(packet.from, heard);
-        let said = Utterance { packet, payload, speech, counts: &mut self.counts, knowledge };
+        let said = Utterance { packet, payload, glimpse: None, speech, counts: &mut self.counts, knowledge };
         if !undecided && said.tell(heard, payload) && !cut {
+            glimpse.told = true;
             return None;
         }
         self.counts.holes += u64::from(cut);
@@ -277,19 +299,20 @@ impl Ears {
     /// What is held of the flow at `index`, made anew if that is nothing or of an earlier flow.
     fn talk(&mut self, table: &mut Table, index: FlowIndex) -> Option<&mut Talk> {
         let first_frame = table.first_frame(index)?;
-        if self.talks.get(self.number(index)).is_none_or(|talk| talk.id.first_frame != first_frame) {
+        let mut number = self.number(index);
+        if self.talks.get(number).is_none_or(|talk| talk.id.first_frame != first_frame) {
             self.forget(index);
             self.make_room(table);
             self.order.push_back((index, first_frame));
             table.hold(index, true);
             let talk = Talk::new(table.flow(index)?);
-            self.begin(index, talk);
+            number = self.begin(index, talk);
         }
-        let number = self.number(index);
         self.talks.get_mut(number)
     }
 
-    fn begin(&mut self, index: FlowIndex, talk: Talk) {
+    /// Keeps the talk of the flow at `index`; its number.
+    fn begin(&mut self, index: FlowIndex, talk: Talk) -> usize {
         if self.talks.is_empty() {
             self.talks.push(Talk::default());
         }
@@ -305,6 +328,7 @@ impl Ears {
         if let Some(place) = self.numbers.get_mut(index.index()) {
             *place = number;
         }
+        number as usize
     }
 
     fn forget(&mut self, index: FlowIndex) {
@@ -417,8 +441,9 @@ impl Talk {
         let seq = tcp.seq.wrapping_add(u32::from(tcp.flags & SYN != 0));
         let fresh = self.ear(side).stream.take(seq, said.payload);
         let cut = packet.payload_len.saturating_sub(packet.payload_captured);
+        said.glimpse = said.glimpse.filter(|_| fresh.len() == said.payload.len());
         if !fresh.is_empty() {
-            self.piece(fresh, &mut said);
+            self.piece(fresh, cut > 0, &mut said);
             if cut > 0 {
                 self.ear(side).stream.lose(cut);
                 self.hole(side, &mut said);
@@ -429,7 +454,7 @@ impl Talk {
             self.hole(side, &mut said);
         }
         while let Some(bytes) = self.ear(side).stream.follow() {
-            self.piece(&bytes, &mut said);
+            self.piece(&bytes, false, &mut said);
         }
         let in_crumbs = self.ear(side).crumbs >= CRUMBS_MAX;
         if self.session.is_some() && in_crumbs {
@@ -466,8 +491,8 @@ impl Talk {
         }
     }
 
-    /// The next bytes of a stream.
-    fn piece(&mut self, bytes: &[u8], said: &mut Utterance<'_>) {
+    /// The next bytes of a stream; whether those behind them are missing, so that no more will be put to these.
+    fn piece(&mut self, bytes: &[u8], last: bool, said: &mut Utterance<'_>) {
         let (side, ts, frame) = (said.packet.from, said.packet.ts, said.packet.frame);
         if let Some(session) = &mut self.session {
             session.stream(side, bytes, ts, frame, said.knowledge);
@@ -499,7 +524,7 @@ impl Talk {
             self.session = Some(Box::new(session));
         }
         let ear = self.ear(side);
-        if ear.state != State::Done && ear.from_start {
+        if ear.state != State::Done && ear.from_start && !last {
             ear.opening = opening;
             if ear.opening.is_empty() {
                 ear.opening.reserve(OPENING_FIRST.max(bytes.len()));
@@ -513,10 +538,12 @@ impl Ear {
     /// Looks at all that is known of a direction.
     fn listen(&mut self, view: &[u8], said: &mut Utterance<'_>) {
         let (side, transport) = (said.packet.from, said.packet.key.transport);
+        let glimpse = said.glimpse.take();
         self.pieces = self.pieces.saturating_add(1);
         if !self.from_start {
             // A message may begin with any segment. What the bytes are not, means nothing.
-            let (heard, _) = recognise(transport, view);
+            let glimpse = glimpse.filter(|_| view.len() <= OPENING_MAX);
+            let heard = glimpse.map_or_else(|| recognise(transport, view).0, |glimpse| glimpse.said);
             if heard.proto.is_some() {
                 said.speech.set(side, Said { certain: false, ruled_out: ProtoSet::default(), ..heard });
             }
@@ -528,16 +555,18 @@ impl Ear {
         let full = view.len() >= OPENING_MAX || (self.pieces >= PIECES_MAX && view.len() >= PIECES_LEN);
         if self.state == State::Unknown {
             let denied = said.speech.of(side).ruled_out;
-            let (heard, more) = recognise_on(transport, view.get(..OPENING_MAX).unwrap_or(view), denied);
+            let ask = || recognise_on(transport, view.get(..OPENING_MAX).unwrap_or(view), denied);
+            let (heard, more) = glimpse.map_or_else(ask, |glimpse| (glimpse.said, glimpse.more));
             said.speech.set(side, heard);
             if heard.certain || !more || full {
                 self.state = State::Telling(heard);
             }
         }
-        if let State::Telling(heard) = self.state
-            && (!said.tell(heard, view) || full)
-        {
-            self.state = State::Done;
+        if let State::Telling(heard) = self.state {
+            let more = glimpse.is_some_and(|glimpse| glimpse.told) || said.tell(heard, view);
+            if full || !more {
+                self.state = State::Done;
+            }
         }
     }
 }
