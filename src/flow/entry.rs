@@ -14,6 +14,7 @@ use crate::decode::packet::CountsAs;
 use crate::decode::packet::Headers;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
+use crate::decode::packet::Tcp;
 use crate::flow::arena::Arena;
 use crate::flow::history::History;
 use crate::flow::hosts::Hosts;
@@ -29,7 +30,9 @@ use crate::flow::record::RST;
 use crate::flow::record::Reset;
 use crate::flow::record::SYN;
 use crate::flow::record::Totals;
+use crate::flow::tcp::acknowledges;
 use crate::flow::tcp::after;
+use crate::flow::tcp::handshake_us;
 use crate::flow::vast::Vast;
 use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
@@ -196,31 +199,41 @@ impl Entry {
         self.protocol == 0
     }
 
-    /// The entry of a new flow whose first packet is a SYN without data over IPv4, as nearly all of a scan are: what the
-    /// general way makes of it, written down at once. `None` if the packet is another.
-    pub(crate) fn of_attempt(packet: &Packet, tag: u32) -> Option<Self> {
-        let Layer::Tcp(tcp) = packet.layer else { return None };
-        let plain = tcp.flags & (SYN | ACK | RST | FIN) == SYN && packet.payload_len == 0 && !packet.link_group;
-        let [addrs, rest] = packet.key.v4_words().filter(|_| plain && packet.key.transport == Transport::Tcp)?;
+    /// The entry of a new flow whose first packet is a SYN without data or a datagram over IPv4, as nearly all are: what
+    /// the general way makes of it, written down at once. `None` if the packet is another.
+    pub(crate) fn of_usual(packet: &Packet, tag: u32) -> Option<Self> {
         let me = packet.from.index();
+        let [addrs, rest] = packet.key.v4_words().filter(|_| !packet.link_group)?;
         let mut entry = Self {
             addrs,
             ports: lower(rest),
-            marks: TCP | BY_SYN | if packet.from == Side::High { BEGAN_HIGH } else { 0 },
-            protocol: Transport::Tcp as u8,
-            syns: 1,
-            more: u32::from(packet.ip_id) << 16 | u32::from(tcp.window),
+            marks: if packet.from == Side::High { BEGAN_HIGH } else { 0 },
+            protocol: packet.key.transport as u8,
             tag,
             first: packet.ts,
             first_frame: packet.frame,
             ..Self::zeroed()
         };
-        entry.history.add(b's', packet.from);
-        entry.flags[me] = tcp.flags;
+        match packet.layer {
+            Layer::Tcp(tcp) if tcp.flags & (SYN | ACK | RST | FIN) == SYN && packet.payload_len == 0 => {
+                entry.marks |= TCP | BY_SYN;
+                entry.syns = 1;
+                entry.more = u32::from(packet.ip_id) << 16 | u32::from(tcp.window);
+                entry.flags[me] = tcp.flags;
+                entry.next_seq[me] = tcp.seq.wrapping_add(1);
+                entry.history.add(b's', packet.from);
+            }
+            Layer::Tcp(_) | Layer::Fragment | Layer::IcmpError(_) => return None,
+            _ => {
+                entry.marks |= SETTLED | SAID_DATA[me];
+                entry.max_ack[me] = 1;
+                entry.history.add(b'd', packet.from);
+            }
+        }
         entry.ttl[me] = packet.ttl;
         entry.lead[me] = packet.lead;
-        entry.next_seq[me] = tcp.seq.wrapping_add(1);
         entry.packets[me] = 1;
+        entry.payload[me] = packet.payload_len;
         entry.ip_bytes[me] = packet.ip_len;
         entry.last[me] = packet.ts;
         entry.last_frame[me] = packet.frame;
@@ -673,6 +686,81 @@ impl Entry {
             self.note_ttl(me, packet.ttl());
         }
         true
+    }
+
+    /// Counts the first packet of the end that did not begin, if it is an answer and means no more; else changes nothing.
+    ///
+    /// It does what counting does with such a packet of the unfolded flow.
+    pub(crate) fn answer(&mut self, packet: &Packet, beside: &mut Beside) -> bool {
+        let me = packet.from.index();
+        let answers = !self.last_frame[me].is_some()
+            && !packet.link_group
+            && match packet.layer {
+                Layer::Tcp(tcp) => self.accept(packet, &tcp, beside),
+                Layer::Fragment | Layer::IcmpError(_) => false,
+                _ => self.reply(packet),
+            };
+        if answers {
+            self.ttl[me] = packet.ttl;
+            self.lead[me] = packet.lead;
+            self.packets[me] = 1;
+            self.payload[me] = packet.payload_len;
+            self.ip_bytes[me] = packet.ip_len;
+            self.last[me] = packet.ts;
+            self.last_frame[me] = packet.frame;
+        }
+        answers
+    }
+
+    /// Moves the numbers of an attempt forward, if this segment accepts it.
+    fn accept(&mut self, packet: &Packet, tcp: &Tcp, beside: &mut Beside) -> bool {
+        let (me, other) = (packet.from.index(), packet.from.other().index());
+        let plain = tcp.flags & (SYN | RST | FIN | ACK) == SYN | ACK && packet.payload_len == 0;
+        if !plain || self.syns == 0 || tcp.ack != self.next_seq[other] {
+            return false;
+        }
+        let mut detail = self.detail(beside);
+        detail.synacks[me] = 1;
+        detail.isn[me] = tcp.seq;
+        detail.synack_at = packet.ts;
+        detail.synack_frame = packet.frame;
+        self.more = beside.details.put(detail);
+        self.marks = self.marks & !SETTLED | DETAILED | ACKED[me];
+        self.syns = 0;
+        self.unheard = [0; 2];
+        self.flags[me] = tcp.flags;
+        self.next_seq[me] = tcp.seq.wrapping_add(1);
+        self.max_ack = [0; 2];
+        self.max_ack[me] = tcp.ack;
+        self.history.add(b'h', packet.from);
+        true
+    }
+
+    /// Notes the first try of an end, if it is soon enough to be one of this flow.
+    fn reply(&mut self, packet: &Packet) -> bool {
+        let me = packet.from.index();
+        let pause = packet.ts.0.saturating_sub(self.last_seen().0);
+        if self.marks & DETAILED != 0 || self.is_tcp() || pause > IDLE_NS {
+            return false;
+        }
+        self.max_ack[me] = 1;
+        self.marks |= SAID_DATA[me];
+        self.history.add(b'd', packet.from);
+        true
+    }
+
+    /// Notes that a segment completes the handshake, if it does: what else it means, is the same of any other.
+    pub(crate) fn settle(&mut self, packet: &Packet, beside: &mut Beside) {
+        let (me, other) = (packet.from.index(), packet.from.other().index());
+        let Layer::Tcp(tcp) = packet.layer else { return };
+        if tcp.flags & (SYN | RST | ACK) != ACK || self.marks & (DETAILED | SETTLED) != DETAILED {
+            return;
+        }
+        let Some(detail) = beside.details.get_mut(self.more) else { return };
+        if detail.synacks[other] > 0 && detail.syns[me] > 0 && acknowledges(tcp.ack, detail.isn[other]) {
+            detail.handshake_us = handshake_us(packet.ts, detail.syn_last, detail.synack_at);
+            self.marks |= Mark::Established as u32 | SETTLED;
+        }
     }
 
     /// Notes a try of a datagram that its end has sent the like of before; false if it may mean more.

@@ -14,6 +14,7 @@ use crate::flow::record::RST;
 use crate::flow::record::Reset;
 use crate::flow::record::SYN;
 use crate::model::addr::Side;
+use crate::model::time::Timestamp;
 
 /// A new SYN on the ports of a refused attempt, so soon after, is the same attempt: Windows repeats refused
 /// connects (SEMANTICS T25).
@@ -27,6 +28,18 @@ const TRY_GAP_MIN: Duration = Duration::from_millis(100);
 #[expect(clippy::cast_possible_wrap, reason = "sequence numbers are compared modulo 2^32")]
 pub(crate) fn after(a: u32, b: u32) -> bool {
     (a.wrapping_sub(b) as i32) > 0
+}
+
+/// Whether an acknowledgement is one of the SYN-ACK with this sequence number, and of what came soon after it.
+#[inline]
+pub(crate) fn acknowledges(ack: u32, isn: u32) -> bool {
+    ack.wrapping_sub(isn).wrapping_sub(1) < (1 << 30)
+}
+
+/// How long the handshake took that was completed at a time, from the SYN that was answered; never 0.
+#[inline]
+pub(crate) fn handshake_us(completed: Timestamp, syn_last: Timestamp, synack_at: Timestamp) -> u32 {
+    u32::try_from(completed.since(syn_last.min(synack_at)).as_micros()).unwrap_or(u32::MAX).max(1)
 }
 
 /// Whether this segment begins a new flow although its key has one (SEMANTICS T26).
@@ -218,11 +231,10 @@ fn on_ack(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counters) 
     let completes = !flow.marks.has(Mark::Established)
         && flow.synacks[other] > 0
         && flow.syns[me] > 0
-        && tcp.ack.wrapping_sub(flow.isn[other]).wrapping_sub(1) < (1 << 30);
+        && acknowledges(tcp.ack, flow.isn[other]);
     if completes {
         flow.marks.set(Mark::Established);
-        let micros = packet.ts.since(flow.syn_last.min(flow.synack_at)).as_micros();
-        flow.handshake_us = u32::try_from(micros).unwrap_or(u32::MAX).max(1);
+        flow.handshake_us = handshake_us(packet.ts, flow.syn_last, flow.synack_at);
     }
 }
 
