@@ -5,12 +5,10 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use crate::model::addr::Addr;
 use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
-use crate::model::transport::Transport;
 use crate::model::uuid::InterfaceId;
 
 /// Interfaces kept for one flow, accepted and refused ones each.
@@ -36,15 +34,6 @@ pub struct FlowId {
     pub key: FlowKey,
     /// Its first frame.
     pub first_frame: FrameId,
-}
-
-/// Of no flow.
-impl Default for FlowId {
-    fn default() -> Self {
-        let (low, high) = (Addr::UNSPECIFIED, Addr::UNSPECIFIED);
-        let key = FlowKey { low, high, low_port: 0, high_port: 0, transport: Transport::Tcp };
-        Self { key, first_frame: FrameId::NONE }
-    }
 }
 
 impl Ord for FlowId {

@@ -98,7 +98,8 @@ pub(crate) struct Ears {
 /// A flow that is listened to; the default is nobody's.
 #[derive(Debug, Default)]
 struct Talk {
-    id: FlowId,
+    /// The flow's first frame, which tells it from another in its place.
+    first_frame: FrameId,
     ears: [Ear; 2],
     /// Once either end spoke what is followed: it is listened to as long as that may teach.
     session: Option<Box<Session>>,
@@ -189,7 +190,8 @@ impl Ears {
             let speech = *said.speech;
             if let Some(proto) = followed {
                 let Some(talk) = self.talk(table, index) else { return };
-                let session = talk.session.get_or_insert_with(|| Box::new(Session::new(proto, talk.id)));
+                let id = FlowId { key: packet.key, first_frame: talk.first_frame };
+                let session = talk.session.get_or_insert_with(|| Box::new(Session::new(proto, id)));
                 session.datagram(packet.from, payload, packet.ts, packet.frame, knowledge);
             } else if is_exhausted(&speech, packets) {
                 self.end(table, index);
@@ -285,7 +287,7 @@ impl Ears {
     /// Asks for what is held of a flow.
     pub(crate) fn prefetch(&self, index: FlowIndex) {
         if let Some(talk) = self.talks.get(self.number(index)) {
-            prefetch_index(std::slice::from_ref(&talk.id), 0);
+            prefetch_index(std::slice::from_ref(&talk.first_frame), 0);
             prefetch_index(talk.ears.as_slice(), 0);
             prefetch_index(talk.ears.as_slice(), 1);
             prefetch_index(std::slice::from_ref(&talk.session), 0);
@@ -300,7 +302,7 @@ impl Ears {
     fn talk(&mut self, table: &mut Table, index: FlowIndex) -> Option<&mut Talk> {
         let first_frame = table.first_frame(index)?;
         let mut number = self.number(index);
-        if self.talks.get(number).is_none_or(|talk| talk.id.first_frame != first_frame) {
+        if self.talks.get(number).is_none_or(|talk| talk.first_frame != first_frame) {
             self.forget(index);
             self.make_room(table);
             self.order.push_back((index, first_frame));
@@ -346,7 +348,7 @@ impl Ears {
         for (index, first_frame) in std::mem::take(&mut self.order) {
             if table.first_frame(index) == Some(first_frame) {
                 self.order.push_back((index, first_frame));
-            } else if self.talks.get(self.number(index)).is_some_and(|talk| talk.id.first_frame == first_frame) {
+            } else if self.talks.get(self.number(index)).is_some_and(|talk| talk.first_frame == first_frame) {
                 self.forget(index);
             }
         }
@@ -361,7 +363,7 @@ impl Ears {
     fn make_room(&mut self, table: &mut Table) {
         while self.count() >= TALKS_MAX || self.held > HELD_MAX || self.order.len() > 2 * TALKS_MAX {
             let Some((index, first_frame)) = self.order.pop_front() else { return };
-            if self.talks.get(self.number(index)).is_some_and(|talk| talk.id.first_frame == first_frame) {
+            if self.talks.get(self.number(index)).is_some_and(|talk| talk.first_frame == first_frame) {
                 self.counts.given_up += 1;
                 if table.first_frame(index) == Some(first_frame) {
                     self.end(table, index);
@@ -423,8 +425,7 @@ impl Talk {
             Some(first) => Ear { stream: Stream::from_syn(first.wrapping_sub(1)), from_start: true, ..Ear::default() },
             None => Ear::default(),
         };
-        let id = FlowId { key: flow.key(), first_frame: flow.order().1 };
-        Self { id, ears: [ear(Side::Low), ear(Side::High)], session: None, held: 0 }
+        Self { first_frame: flow.order().1, ears: [ear(Side::Low), ear(Side::High)], session: None, held: 0 }
     }
 
     /// How many bytes were held when this was last asked, and how many are now.
@@ -515,7 +516,8 @@ impl Talk {
         if self.session.is_none()
             && let Some(proto) = followed(*said.speech.of(side))
         {
-            let mut session = Session::new(proto, self.id);
+            let id = FlowId { key: said.packet.key, first_frame: self.first_frame };
+            let mut session = Session::new(proto, id);
             let earlier = &self.ear(side.other()).opening;
             if !earlier.is_empty() {
                 session.stream(side.other(), earlier, ts, frame, said.knowledge);
