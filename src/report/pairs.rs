@@ -934,9 +934,10 @@ impl<'b> Gathered<'b> {
         }
         // Those of one row stay as they were gathered: flows in the order they began, a scan or flood last.
         let many = u32::try_from(occurring.len()).unwrap_or(MANY);
-        self.items = in_order(&self.items, services.len(), |item| item.service);
-        self.items = in_order(&self.items, occurring.len() + 1, |item| item.ends.server.min(many));
-        self.items = in_order(&self.items, occurring.len() + 1, |item| item.ends.client.min(many));
+        let mut spare = Vec::new();
+        put_in_order(&mut self.items, &mut spare, services.len(), |item| item.service);
+        put_in_order(&mut self.items, &mut spare, occurring.len() + 1, |item| item.ends.server.min(many));
+        put_in_order(&mut self.items, &mut spare, occurring.len() + 1, |item| item.ends.client.min(many));
         (occurring.into_iter().map(|(addr, _)| addr).collect(), services)
     }
 
@@ -965,11 +966,11 @@ impl<'b> Gathered<'b> {
     }
 }
 
-/// Items in the order of a number that is below `numbers`; those of the same one stay in the order they have. There may
-/// be millions, which are counted sooner than compared.
-fn in_order(items: &[Item], numbers: usize, number: impl Fn(&Item) -> u32) -> Vec<Item> {
+/// Puts items in the order of a number that is below `numbers`; those of the same one stay in the order they have. There
+/// may be millions, which are counted sooner than compared. `spare` is room for as many.
+fn put_in_order(items: &mut Vec<Item>, spare: &mut Vec<Item>, numbers: usize, number: impl Fn(&Item) -> u32) {
     let mut places = vec![0_u32; numbers + 1];
-    for item in items {
+    for item in &*items {
         if let Some(count) = places.get_mut(number(item) as usize + 1) {
             *count += 1;
         }
@@ -979,15 +980,15 @@ fn in_order(items: &[Item], numbers: usize, number: impl Fn(&Item) -> u32) -> Ve
         before += *place;
         *place = before;
     }
-    let mut sorted = items.to_vec();
-    for item in items {
+    spare.clone_from(items);
+    for item in &*items {
         let Some(place) = places.get_mut(number(item) as usize) else { continue };
-        if let Some(free) = sorted.get_mut(*place as usize) {
+        if let Some(free) = spare.get_mut(*place as usize) {
             *free = *item;
         }
         *place += 1;
     }
-    sorted
+    std::mem::swap(items, spare);
 }
 
 impl Serialize for Pairs {
