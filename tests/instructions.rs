@@ -17,10 +17,11 @@ use portolan::capture::synthetic::image;
 
 /// Workload, conversations, and the most instructions that a frame may cost until its report is written.
 const BOUNDS: [(Workload, u32, u64); 4] =
-    [(Workload::Min64, 500, 900), (Workload::Imix, 500, 2_100), (Workload::Scan, 1, 1_450), (Workload::Ad, 900, 3_900)];
+    [(Workload::Min64, 500, 900), (Workload::Imix, 500, 1_950), (Workload::Scan, 1, 4_150), (Workload::Ad, 900, 3_450)];
 
-const SHORT: u64 = 50_000;
-const LONG: u64 = 150_000;
+/// Long enough that each of the scanners of [`Workload::Scan`] is told as one: else every attempt has a row of its own.
+const SHORT: u64 = 100_000;
+const LONG: u64 = 200_000;
 
 /// A capture of which every frame is cut behind its headers: a tenth of its instructions at most may go to listening.
 const LISTENING_SHARE: u64 = 10;
