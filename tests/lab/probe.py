@@ -2,6 +2,7 @@
 """One small action of a client; prints what the client saw as one line of JSON.
 
     probe.py tcp ADDRESS PORT [TEXT]     connects, for 3.5 s: a SYN and its repeats; sends TEXT, reads once
+    probe.py patient ADDRESS PORT        the same, for 9 s
     probe.py hold ADDRESS PORT SECONDS   connects, and asks LDAP's root entry every half second for that long
     probe.py cldap ADDRESS               the locator's datagram
     probe.py ntp ADDRESS                 asks for the time
@@ -29,9 +30,9 @@ def said(error):
     return errno.errorcode.get(error.errno, str(error))
 
 
-def tcp(address, port, text=None):
+def tcp(address, port, text=None, seconds=3.5):
     connection = socket.socket(family(address))
-    connection.settimeout(3.5)
+    connection.settimeout(seconds)
     try:
         connection.connect((address, int(port)))
     except TimeoutError:
@@ -48,6 +49,10 @@ def tcp(address, port, text=None):
             except OSError as error:
                 answer = str(error).encode()
     return {"saw": "open", "data": answer[:80].decode("latin1")}
+
+
+def patient(address, port):
+    return tcp(address, port, seconds=9)
 
 
 def hold(address, port, seconds):
@@ -168,7 +173,7 @@ def rpc(what, address, user="", password=""):
         return {"saw": f"{type(error).__name__}: {str(error)[:80]}", "stage": stage, "binding": binding}
 
 
-ACTIONS = {"tcp": tcp, "hold": hold, "cldap": cldap, "ntp": ntp, "mapper": mapper}
+ACTIONS = {"tcp": tcp, "patient": patient, "hold": hold, "cldap": cldap, "ntp": ntp, "mapper": mapper}
 
 if __name__ == "__main__":
     what, address, *rest = sys.argv[1:]
