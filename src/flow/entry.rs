@@ -230,13 +230,7 @@ impl Entry {
                 entry.history.add(b'd', packet.from);
             }
         }
-        entry.ttl[me] = packet.ttl;
-        entry.lead[me] = packet.lead;
-        entry.packets[me] = 1;
-        entry.payload[me] = packet.payload_len;
-        entry.ip_bytes[me] = packet.ip_len;
-        entry.last[me] = packet.ts;
-        entry.last_frame[me] = packet.frame;
+        entry.count_first(packet);
         Some(entry)
     }
 
@@ -701,15 +695,22 @@ impl Entry {
                 _ => self.reply(packet),
             };
         if answers {
-            self.ttl[me] = packet.ttl;
-            self.lead[me] = packet.lead;
-            self.packets[me] = 1;
-            self.payload[me] = packet.payload_len;
-            self.ip_bytes[me] = packet.ip_len;
-            self.last[me] = packet.ts;
-            self.last_frame[me] = packet.frame;
+            self.count_first(packet);
         }
         answers
+    }
+
+    /// Counts the first packet of an end.
+    #[inline]
+    fn count_first(&mut self, packet: &Packet) {
+        let me = packet.from.index();
+        self.ttl[me] = packet.ttl;
+        self.lead[me] = packet.lead;
+        self.packets[me] = 1;
+        self.payload[me] = packet.payload_len;
+        self.ip_bytes[me] = packet.ip_len;
+        self.last[me] = packet.ts;
+        self.last_frame[me] = packet.frame;
     }
 
     /// Moves the numbers of an attempt forward, if this segment accepts it.
