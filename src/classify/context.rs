@@ -4,7 +4,6 @@
 //! flood of addresses costs little. Hosts go by their numbers.
 
 use std::collections::HashMap;
-use std::collections::HashSet;
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
@@ -18,12 +17,14 @@ use crate::classify::judged::CaptureFacts;
 use crate::classify::ports::Meaning;
 use crate::classify::ports::PortClass;
 use crate::classify::ports::PortClasses;
+use crate::classify::thresholds::ANSWERED_JUST_BEFORE;
 use crate::classify::thresholds::ASYMMETRIC_SHARE;
 use crate::classify::thresholds::BASELINE_FLOWS;
 use crate::classify::thresholds::BASELINE_PACKETS;
 use crate::classify::thresholds::CLIENTS_OF_A_SERVER;
 use crate::classify::thresholds::FALLBACK_WAIT;
 use crate::classify::thresholds::ICMP_INHERIT;
+use crate::classify::thresholds::PROBE_TTL_MAX;
 use crate::classify::verdict::DirBasis;
 use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Began;
@@ -38,7 +39,6 @@ use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 
 type Map<K, V> = HashMap<K, V, RandomState>;
-type Set<K> = HashSet<K, RandomState>;
 
 /// A flow with its direction, and where to find what is known of its ends.
 #[derive(Clone, Copy, Debug)]
@@ -165,6 +165,15 @@ struct HostSeen {
     baseline: u32,
 }
 
+/// What tells whether the way back of a pair is captured.
+#[derive(Clone, Copy, Debug, Default)]
+struct OneWay {
+    /// The last packet of the flows that show that it is not.
+    until: Timestamp,
+    /// The last packet that came back all the same, if any did.
+    seen: Timestamp,
+}
+
 /// A client, a server and its port.
 type Request = (HostId, HostId, u16);
 
@@ -181,14 +190,17 @@ pub(crate) struct Context {
     baselines: Vec<Baseline>,
     /// The same to one client.
     pair_baselines: Map<(HostId, HostId), Baseline>,
-    /// Client to server pairs of which the way back was never captured although the client hears the server.
-    invisible_pairs: Set<(HostId, HostId)>,
-    /// In an asymmetric capture, the (server, client) ways that were captured.
-    visible_ways: Set<(HostId, HostId)>,
+    /// Client to server pairs with flows in which the client hears the server, and nothing of it was captured.
+    one_way_pairs: Map<(HostId, HostId), OneWay>,
+    /// The last packet of all such flows.
+    one_way_until: Timestamp,
+    /// In an asymmetric capture, the (server, client) ways that were captured, and until when.
+    visible_ways: Map<(HostId, HostId), Timestamp>,
     unreachable: Vec<Unreachable>,
     answers: Vec<(Listener, Answered)>,
-    /// Unanswered requests: when TCP connections of the same were made.
-    twins: Map<Request, Vec<Timestamp>>,
+    /// Unanswered requests: when TCP connections of the same worked, from and until; sorted, each until is the latest of it
+    /// and those before.
+    twins: Map<Request, Vec<(Timestamp, Timestamp)>>,
     /// Unanswered requests: when the last answer of the same server to this client came.
     answers_me: Map<Request, Timestamp>,
     /// Requests whose reply may come from elsewhere (client, server, client port): whether something came.
@@ -277,6 +289,11 @@ impl Context {
         self.unreachable.sort_by_key(|entry| (entry.client, entry.target, entry.at, entry.icmp.frame));
         for times in self.twins.values_mut() {
             times.sort_unstable();
+            let mut latest = Timestamp::default();
+            for (_, until) in times {
+                latest = latest.max(*until);
+                *until = latest;
+            }
         }
     }
 
@@ -302,7 +319,9 @@ impl Context {
         if flow.packets[orig.index()] > 0 {
             self.spoke(client);
         }
-        if let Some(icmp) = seen.icmp().filter(|_| !both_ways(flow) && !flow.acked(orig)) {
+        // What expired for a traceroute says nothing of others.
+        let told = !both_ways(flow) && !flow.acked(orig) && !is_probe(flow.ttl[orig.index()]) && !flow.ttl_varies(orig);
+        if let Some(icmp) = seen.icmp().filter(|_| told) {
             let entry = Unreachable { client, target: listener_of(flow, orig), at: icmp.ts, icmp: *icmp };
             self.unreachable.push(entry);
         }
@@ -338,7 +357,9 @@ impl Context {
         let Seen { client, server, orig, port, .. } = *seen;
         match flow.key.transport {
             Transport::Tcp if proves_reply(flow, orig) => {
-                self.invisible_pairs.insert((client, server));
+                let pair = self.one_way_pairs.entry((client, server)).or_default();
+                pair.until = pair.until.max(flow.last_seen());
+                self.one_way_until = self.one_way_until.max(pair.until);
                 if let Some(host) = self.host(server) {
                     host.must_have_spoken = true;
                 }
@@ -364,7 +385,7 @@ impl Context {
     fn has_questions(&self) -> bool {
         self.asymmetric
             || !self.baselines.is_empty()
-            || !self.invisible_pairs.is_empty()
+            || !self.one_way_pairs.is_empty()
             || !self.answers_me.is_empty()
             || !self.echo_pairs.is_empty()
     }
@@ -386,18 +407,25 @@ impl Context {
                     baseline.note(flow, side);
                 }
             }
-            if !self.invisible_pairs.is_empty() {
-                self.invisible_pairs.remove(&(receiver, sender));
+            if !self.one_way_pairs.is_empty()
+                && let Some(pair) = self.one_way_pairs.get_mut(&(receiver, sender))
+            {
+                pair.seen = pair.seen.max(stored.last(side));
             }
             if self.asymmetric {
-                self.visible_ways.insert((sender, receiver));
+                let until = self.visible_ways.entry((sender, receiver)).or_default();
+                *until = (*until).max(stored.last(side));
             }
         }
         let both = stored.both_ways();
         match seen.class.transport() {
-            Transport::Tcp if !self.twins.is_empty() && stored.has(Mark::Established) => {
+            Transport::Tcp if !self.twins.is_empty() && both => {
                 if let Some(times) = self.twins.get_mut(&(client, server, port)) {
-                    times.push(stored.first());
+                    let flow = whole.get_or_insert_with(|| stored.flow());
+                    let goes_on = flow.acked(Side::Low) && flow.acked(Side::High) && !flow.marks.has(Mark::Refused);
+                    if flow.marks.has(Mark::Established) || goes_on {
+                        times.push((flow.first, flow.last_seen()));
+                    }
                 }
             }
             Transport::Udp if !self.answers_me.is_empty() => {
@@ -444,12 +472,23 @@ impl Context {
         });
     }
 
-    /// Whether the way from server back to client is invisible in this capture (the one-way gate).
-    pub(crate) fn reverse_invisible(&self, client: HostId, server: HostId) -> bool {
+    /// Whether the way from server back to client is invisible in this capture, or was at that time (the one-way gate).
+    pub(crate) fn reverse_invisible(&self, client: HostId, server: HostId, at: Timestamp) -> bool {
         let host = self.hosts.get(server.index()).copied().unwrap_or_default();
+        // What was captured of it before, says nothing of a time since which flows show that it is not any more.
+        let of_pair = |pair: &OneWay| pair.seen < at && pair.seen < pair.until;
+        let of_all = || {
+            let seen = self.visible_ways.get(&(server, client));
+            seen.is_none_or(|seen| *seen < at && *seen < self.one_way_until)
+        };
         (host.must_have_spoken && !host.spoke)
-            || self.invisible_pairs.contains(&(client, server))
-            || (self.asymmetric && !self.visible_ways.contains(&(server, client)))
+            || self.one_way_pairs.get(&(client, server)).is_some_and(of_pair)
+            || (self.asymmetric && of_all())
+    }
+
+    /// Whether some flow of the pair shows that a way back is not captured: others may take one that is.
+    pub(crate) fn has_one_way(&self, client: HostId, server: HostId) -> bool {
+        self.one_way_pairs.contains_key(&(client, server))
     }
 
     /// Whether anything of a host was captured.
@@ -496,16 +535,16 @@ impl Context {
         (key(entry) == (client, target) && at.since(entry.at) <= ICMP_INHERIT).then_some(&entry.icmp)
     }
 
-    /// Whether TCP to the same server and port worked soon after an unanswered request.
+    /// Whether TCP to the same server and port worked while a request was not answered, or soon after.
     pub(crate) fn twin_worked(&self, request: Request, first: Timestamp, last: Timestamp) -> bool {
         let Some(times) = self.twins.get(&request) else { return false };
-        let next = times.partition_point(|at| *at < first);
-        times.get(next).is_some_and(|at| *at <= last.plus(FALLBACK_WAIT))
+        let begun = times.partition_point(|(from, _)| *from <= last.plus(FALLBACK_WAIT));
+        begun.checked_sub(1).and_then(|newest| times.get(newest)).is_some_and(|(_, until)| *until >= first)
     }
 
-    /// Whether the server answered another request of this client to the same port, at that time or later.
-    pub(crate) fn answers_client_after(&self, request: Request, at: Timestamp) -> bool {
-        self.answers_me.get(&request).is_some_and(|newest| *newest >= at)
+    /// Whether the server answered another request of this client to the same port, shortly before that time or later.
+    pub(crate) fn answers_client(&self, request: Request, at: Timestamp) -> bool {
+        self.answers_me.get(&request).is_some_and(|newest| newest.plus(ANSWERED_JUST_BEFORE) >= at)
     }
 
     /// Whether something came back from another port of the server.
@@ -558,6 +597,11 @@ impl Context {
         let after_gap = self.facts.gaps.binary_search_by_key(&flow.first, |(_, to)| *to).is_ok();
         flow.first_frame == self.facts.first_frame || after_gap
     }
+}
+
+/// Whether a flow that began with this time to live was to expire on its way, as a traceroute's is.
+pub(crate) fn is_probe(ttl: u8) -> bool {
+    (1..=PROBE_TTL_MAX).contains(&ttl)
 }
 
 /// How many flows with data show one direction only.

@@ -5,6 +5,7 @@ use crate::classify::context::About;
 use crate::classify::context::Context;
 use crate::classify::context::Seen;
 use crate::classify::context::both_ways;
+use crate::classify::context::is_probe;
 use crate::classify::context::listener_of;
 use crate::classify::context::proves_reply;
 use crate::classify::pending::Clock;
@@ -52,12 +53,15 @@ pub(crate) fn of_single_syn(seen: &Seen<'_>, context: &Context) -> Option<(Outco
     if !stored.is_lone_attempt_of(orig) || stored.syns(orig) != 1 || context.facts.running {
         return None;
     }
+    if is_probe(stored.ttl(orig)) {
+        return Some((Outcome::Unknown, Reason::Traceroute));
+    }
     let (at, frame, _) = stored.order();
     let wait = limit::SYN_WAIT_MIN;
     if !context.facts.goes_on_after(at, wait) || context.watched_after(at, frame) < wait {
         return Some((Outcome::Unknown, Reason::EdgeEnd));
     }
-    let invisible = context.reverse_invisible(client, server);
+    let invisible = context.reverse_invisible(client, server, at);
     Some(if invisible { (Outcome::Unknown, Reason::ReverseInvisible) } else { (Outcome::Dropped, Reason::SynSingle) })
 }
 
@@ -125,6 +129,9 @@ impl Case<'_> {
         let tries = flow.syns[self.orig.index()];
         let frames = [flow.first_frame, flow.syn_frame];
         let Seen { client, server, .. } = *self.seen;
+        if is_probe(flow.ttl[self.orig.index()]) {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::Traceroute, &frames);
+        }
         let wait = limit::SYN_WAIT_MIN.max(Duration::from_millis(u64::from(flow.syn_gap_ms) * 3 / 2));
         if flow.reset_by() == Some(self.orig) && flow.reset.ts.since(flow.syn_last) < wait {
             let frames = [flow.first_frame, flow.reset.frame];
@@ -144,7 +151,7 @@ impl Case<'_> {
             let by = By::Address(icmp.sender);
             return failed(Outcome::Rejected, Confidence::Probable, Reason::IcmpInherited, by, &frames);
         }
-        if self.context.reverse_invisible(client, server) {
+        if self.context.reverse_invisible(client, server, flow.syn_last) {
             return if tries >= limit::SYN_TRIES_SURE {
                 let reason = Reason::SynRepeatedOneWay;
                 failed(Outcome::Dropped, Confidence::Probable, reason, By::Unknown, &frames)
@@ -218,7 +225,9 @@ impl Case<'_> {
         let meaning = IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code);
         let closed = matches!(meaning, IcmpMeaning::PortUnreachable | IcmpMeaning::ProtocolUnreachable);
         let mut reason = Reason::Icmp { kind: icmp.kind, code: icmp.code };
-        if meaning == IcmpMeaning::Loop && self.flow.ttl[self.orig.index()] <= limit::PROBE_TTL_MAX {
+        if is_probe(self.flow.ttl[self.orig.index()])
+            || (meaning == IcmpMeaning::Loop && self.flow.ttl_varies(self.orig))
+        {
             // A traceroute asks for exactly this answer.
             let frames = [self.flow.first_frame, icmp.frame];
             return fine(Outcome::Unknown, Confidence::Probable, reason, &frames);
@@ -255,7 +264,7 @@ impl Case<'_> {
             return failed(Outcome::ReplyLost, confidence, Reason::SynAckUnheard, by, &frames);
         }
         let Seen { client, server, .. } = *self.seen;
-        if flow.marks.has(Mark::SynAckRepeated) && !self.context.reverse_invisible(server, client) {
+        if flow.marks.has(Mark::SynAckRepeated) && !self.context.reverse_invisible(server, client, flow.synack_at) {
             let (confidence, by) = (Confidence::Possible, By::Unknown);
             return failed(Outcome::ReplyLost, confidence, Reason::SynAckUnacked, by, &frames);
         }
@@ -343,11 +352,12 @@ impl Case<'_> {
         if flow.packets[self.orig.index()] == 0 {
             return fine(Outcome::OneWay, Confidence::Probable, Reason::OneWayS2c, &frames);
         }
+        if self.is_group() {
+            // Of many that are asked, one may well say that it has no such service.
+            return fine(Outcome::Unknown, Confidence::Confirmed, Reason::OneWayProtocol, &frames);
+        }
         if let Some(icmp) = self.icmp {
             return self.icmp_verdict(icmp);
-        }
-        if self.is_group() {
-            return fine(Outcome::Unknown, Confidence::Confirmed, Reason::OneWayProtocol, &frames);
         }
         let service = self.about.meaning(self.seen).and_then(|meaning| meaning.service);
         let service = service.map(|id| self.about.catalogue.service(id));
@@ -378,7 +388,16 @@ impl Case<'_> {
         let flow = self.flow;
         let Seen { client, server, port, .. } = *self.seen;
         let frames = self.story();
-        if self.context.reverse_invisible(client, server) {
+        if is_probe(flow.ttl[self.orig.index()]) {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::Traceroute, &frames);
+        }
+        if flow.marks.has(Mark::Mtu) {
+            // A router named the reason: it was too big, and nobody filters.
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::NoReplyKnown, &frames);
+        }
+        // Datagrams that are sent again need not mean that none came back, as SYNs do.
+        let has_one_way = self.context.has_one_way(client, server);
+        if has_one_way || self.context.reverse_invisible(client, server, flow.last_seen()) {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
         if self.context.watched_flow(flow, flow.last_seen()) < timeout {
@@ -390,7 +409,7 @@ impl Case<'_> {
         if self.requests() > limit::REQUEST_TRIES_MAX {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::NoReplyKnown, &frames);
         }
-        if self.context.answers_client_after((client, server, port), flow.first) {
+        if self.context.answers_client((client, server, port), flow.first) {
             // No filter tells one request from another: the server itself leaves this one unanswered.
             return fine(Outcome::Unknown, Confidence::Possible, Reason::AnsweredOtherwise, &frames);
         }
@@ -427,7 +446,8 @@ impl Case<'_> {
         let Seen { client, server, .. } = *self.seen;
         let waited = self.context.watched_flow(flow, flow.last_seen()) >= limit::ECHO_WAIT;
         let repeated = self.requests() >= limit::ECHO_TRIES;
-        if repeated && waited && !self.is_group() && self.context.pair_works(client, server) {
+        let told_why = flow.marks.has(Mark::Mtu) || is_probe(flow.ttl[self.orig.index()]) || flow.ttl_varies(self.orig);
+        if repeated && waited && !told_why && !self.is_group() && self.context.pair_works(client, server) {
             let (sure, by) = (Confidence::Possible, By::Unknown);
             return failed(Outcome::Unanswered, sure, Reason::EchoUnanswered, by, &frames);
         }
@@ -475,7 +495,10 @@ impl Case<'_> {
     }
 
     fn is_group(&self) -> bool {
-        self.flow.marks.has(Mark::Group) || self.flow.addr(self.resp).is_multicast_or_broadcast()
+        let addr = self.flow.addr(self.resp);
+        // The last address of most networks, where the link layer does not tell and no host of it was ever heard.
+        let may_be_broadcast = || addr.is_last_of_24() && !self.context.heard(self.seen.server);
+        self.flow.marks.has(Mark::Group) || addr.is_multicast_or_broadcast() || may_be_broadcast()
     }
 
     /// First and last frames of both ends.

@@ -35,6 +35,9 @@ pub const BASELINE_FLOWS: u64 = 2;
 /// Lost packets up to this share leave a verdict probable, more only possible.
 pub const LOSS_PROBABLE_SHARE: f64 = 0.01;
 
+/// Share of flows given up for lack of room above which a run that finds nothing proves nothing.
+pub const GIVEN_UP_SHARE: f64 = 0.01;
+
 /// One-way flows above this share mean that the capture sees one direction only.
 pub const ASYMMETRIC_SHARE: f64 = 0.30;
 
@@ -43,6 +46,9 @@ pub const REQUEST_TRIES: u64 = 2;
 
 /// An unanswered request that works over TCP this soon is a fallback.
 pub const FALLBACK_WAIT: Duration = Duration::from_secs(10);
+
+/// A server that answered another request of the same client so shortly before can be reached.
+pub const ANSWERED_JUST_BEFORE: Duration = Duration::from_secs(10);
 
 /// More tries than this without any answer are a stream, no request.
 pub const REQUEST_TRIES_MAX: u64 = 32;

@@ -191,6 +191,8 @@ pub enum Reason {
     SynRepeatedOneWay,
     /// A reply whose numbers do not fit.
     BadReply,
+    /// Sent to find the routers on the way: it is to expire, or to reach a port where nobody is.
+    Traceroute,
     /// U1.
     UdpReply,
     /// U2.
@@ -253,6 +255,7 @@ impl fmt::Display for Reason {
             Self::AnsweredOtherwise => "answered_otherwise",
             Self::UdpFallback => "udp_fallback",
             Self::OneWayProtocol => "one_way_protocol",
+            Self::Traceroute => "traceroute",
             Self::NoReplyKnown => "no_reply_known",
             Self::EchoUnanswered => "echo_unanswered",
             Self::BothWays => "both_ways",

@@ -72,12 +72,15 @@ impl Packet {
             Layer::IcmpError(error) => {
                 (2 << 40, u64::from(error.kind) << 8 | u64::from(error.code) | error.sender.halves()[1] << 16)
             }
-            Layer::EchoRequest => (3 << 40, 0),
-            Layer::EchoReply => (4 << 40, 0),
+            Layer::EchoRequest => (3 << 40, u64::from(self.ip_id)),
+            Layer::EchoReply => (4 << 40, u64::from(self.ip_id)),
             Layer::Fragment => (5 << 40, self.payload_at.into()),
-            Layer::Other => (6 << 40, 0),
+            Layer::Other => (6 << 40, u64::from(self.ip_id)),
         };
-        let lengths = u64::from(self.ip_len) << 17 | u64::from(self.ip_id) << 1 | self.from.index() as u64;
+        // Where nothing else tells packets apart, an IP-ID does not for long: some systems give all answers the same.
+        let alone = matches!(self.layer, Layer::EchoRequest | Layer::EchoReply | Layer::Other);
+        let ip_id = if alone { 0 } else { self.ip_id };
+        let lengths = u64::from(self.ip_len) << 17 | u64::from(ip_id) << 1 | self.from.index() as u64;
         Words { numbers, rest, lengths }
     }
 

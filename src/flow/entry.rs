@@ -64,7 +64,7 @@ pub(crate) struct Entry {
     ip_bytes: [u32; 2],
     flags: [u8; 2],
     unheard: [u8; 2],
-    ttl: [u8; 2],
+    pub(crate) ttl: [u8; 2],
     lead: [u8; 2],
     pub(crate) last: [Timestamp; 2],
     last_frame: [FrameId; 2],

@@ -45,6 +45,12 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// The share of flows that were given up, from 0 to 1.
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
+    pub fn given_up_share(&self) -> f64 {
+        self.flows_evicted as f64 / self.flows.max(1) as f64
+    }
+
     /// Adds another table's counts.
     pub fn add(&mut self, other: &Self) {
         self.packets += other.packets;

@@ -486,9 +486,11 @@ impl Table {
             count: 1,
         };
         if let Some(place) = self.icmps.get_mut(flow.icmp) {
-            // The first error about the originator's packets is the one that tells.
+            // The first error about the originator's packets is the one that tells, unless it is what a traceroute asks for.
             let count = place.count.saturating_add(1);
-            if place.about != flow.began && packet.from == flow.began {
+            let of_began = packet.from == flow.began;
+            let expired = |icmp: &IcmpSeen| IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code) == IcmpMeaning::Loop;
+            if of_began && (place.about != flow.began || (expired(place) && !expired(&seen))) {
                 *place = seen;
             }
             place.count = count;
@@ -596,6 +598,18 @@ impl<'a> Stored<'a> {
     #[inline]
     pub fn first(self) -> Timestamp {
         self.entry.order().0
+    }
+
+    /// See [`Flow::ttl`].
+    #[inline]
+    pub fn ttl(self, side: Side) -> u8 {
+        self.entry.ttl[side.index()]
+    }
+
+    /// When the last packet of one end was seen.
+    #[inline]
+    pub fn last(self, side: Side) -> Timestamp {
+        self.entry.last[side.index()]
     }
 
     /// When its first packet was seen, that packet's frame, and the newest frame of each end: what flows are sorted by.

@@ -77,6 +77,11 @@ impl Addr {
         }
     }
 
+    /// Whether it is the last address of a network of 256 of IPv4: the broadcast address if the network is not larger.
+    pub fn is_last_of_24(self) -> bool {
+        matches!(self.ip(), IpAddr::V4(v4) if v4.octets()[3] == 255)
+    }
+
     /// Whether a packet to this address goes to many hosts: IPv4 224.0.0.0/4 and 255.255.255.255, IPv6 `ff00::/8`.
     pub fn is_multicast_or_broadcast(self) -> bool {
         match self.ip() {

@@ -332,12 +332,17 @@ struct Reader<'a> {
     interrupted: bool,
 }
 
-/// Long silences of the capture.
+/// Long silences of the capture, and where its time steps back.
 #[derive(Default)]
 struct Gaps {
+    /// The newest time since it last stepped back.
     before: Option<Timestamp>,
     found: Vec<(Timestamp, Timestamp)>,
+    steps_back: bool,
 }
+
+/// Frames of several queues come in no strict order; farther back, the clock was set, or another capture was appended.
+const STEP_BACK_NS: u64 = 1_000_000_000;
 
 /// A silence longer than this may be a pause of the capture itself.
 const GAP_NS: u64 = 30_000_000_000;
@@ -361,12 +366,32 @@ impl Gaps {
     }
 
     fn see(&mut self, at: Timestamp) {
-        if let Some(before) = self.before.replace(at)
-            && at.0.saturating_sub(before.0) > GAP_NS
-            && self.found.len() < GAPS_MAX
-        {
-            self.found.push((before, at));
+        let before = self.before.unwrap_or(at);
+        if before.0.saturating_sub(at.0) > STEP_BACK_NS {
+            // Nobody watched what was last seen any longer, whatever times are seen elsewhere.
+            self.steps_back = true;
+            self.before = Some(at);
+            self.note(before, before);
+        } else {
+            self.before = Some(before.max(at));
+            if at.0.saturating_sub(before.0) > GAP_NS {
+                self.note(before, at);
+            }
         }
+    }
+
+    fn note(&mut self, from: Timestamp, to: Timestamp) {
+        if self.found.len() < GAPS_MAX {
+            self.found.push((from, to));
+        }
+    }
+
+    /// All of them, in order. Where time steps back, the end of the capture is one too: its last frame need not be its latest.
+    fn all(&self) -> Vec<(Timestamp, Timestamp)> {
+        let end = self.before.filter(|_| self.steps_back).map(|end| (end, end));
+        let mut all: Vec<_> = self.found.iter().copied().chain(end).collect();
+        all.sort_unstable();
+        all
     }
 }
 
@@ -431,8 +456,7 @@ impl<'a> Reader<'a> {
 
     fn captured(&self, shards: impl IntoIterator<Item = Shard>) -> Captured {
         let first_frame = self.first.unwrap_or(FrameId::NONE);
-        let mut gaps = self.gaps.found.clone();
-        gaps.sort_unstable();
+        let gaps = self.gaps.all();
         let (decode, interrupted) = (self.decoder.counts().clone(), self.interrupted);
         let mut ears = EarCounts::default();
         let mut tables = Vec::with_capacity(SHARDS);
@@ -441,5 +465,38 @@ impl<'a> Reader<'a> {
             tables.push(shard.table);
         }
         Captured { tables, decode, first_frame, gaps, ears, interrupted }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The gaps of frames seen at these seconds, as seconds.
+    fn gaps(seconds: &[u64]) -> Vec<(u64, u64)> {
+        let mut gaps = Gaps::default();
+        for second in seconds {
+            gaps.see(Timestamp(second * 1_000_000_000));
+        }
+        gaps.all().into_iter().map(|(from, to)| (from.0 / 1_000_000_000, to.0 / 1_000_000_000)).collect()
+    }
+
+    #[test]
+    fn where_time_steps_back_watching_ends() {
+        assert_eq!(gaps(&[100, 101, 103]), []);
+        assert_eq!(gaps(&[100, 101, 200, 201]), [(101, 200)]);
+        // The clock set back, an earlier capture appended, one frame of another century.
+        assert_eq!(gaps(&[100, 120, 100, 125]), [(120, 120), (125, 125)]);
+        assert_eq!(gaps(&[100, 120, 10, 20]), [(20, 20), (120, 120)]);
+        assert_eq!(gaps(&[100, 120, 9_000, 121, 130]), [(120, 9_000), (130, 130), (9_000, 9_000)]);
+    }
+
+    #[test]
+    fn frames_of_several_queues_step_back_a_little() {
+        let mut gaps = Gaps::default();
+        for at in [5_000_000_000, 5_000_900_000, 5_000_850_000, 65_000_000_000] {
+            gaps.see(Timestamp(at));
+        }
+        assert_eq!(gaps.all(), [(Timestamp(5_000_900_000), Timestamp(65_000_000_000))]);
     }
 }

@@ -430,3 +430,93 @@ fn a_firewall_that_renumbers_captured_on_both_sides() {
         said.not_blocked();
     }
 }
+
+#[test]
+fn what_expires_for_a_traceroute_is_told_of_nobody_else() {
+    let probe = conn(C, 50_000, S, 636);
+    let real = conn(C, 50_001, S, 636);
+    let expired = Script::new().syn(0.0, probe).ttl(3).icmp(0.01, ROUTER, probe, Transport::Tcp, 11, 0);
+    let world = expired.talks(1.0, C, S, 445).syn(2.0, real).syn(3.0, real).syn(5.0, real).judge();
+    world.of(probe).is("unknown", "icmp_11_0").finding("-");
+    world.of(real).verdict("dropped", "confirmed", "syn_unanswered", "unknown");
+    // Where no router says so, a probe is no try either, not even if its host says that the port is closed.
+    let world = Script::new().talks(-1.0, C, S, 445).syn(0.0, probe).ttl(3).syn(1.0, probe).ttl(3).judge();
+    world.of(probe).is("unknown", "traceroute").finding("-");
+    let probe = conn(C, 50_000, S, 33_440);
+    let world = Script::new().ask(0.0, probe, 32).ttl(6).icmp(0.01, S, probe, Transport::Udp, 3, 3).judge();
+    world.of(probe).is("unknown", "icmp_3_3").finding("-");
+}
+
+#[test]
+fn a_ping_and_a_traceroute_of_the_same_identifier_are_one_flow() {
+    // Windows gives all echo requests the identifier 1.
+    let c = conn(C, 1, S, 1);
+    let pings = || Script::new().talks(-5.0, C, S, 445).ping(0.0, c).ping(1.0, c).ping(2.0, c);
+    let world = pings().ping(3.0, c).ttl(1).icmp(3.01, ROUTER, c, Transport::Icmp, 11, 0).judge();
+    world.of(c).not_blocked();
+    // What a router says of a whole ping later is heard all the same.
+    let first = Script::new().ping(0.0, c).ttl(64).ping(1.0, c).ttl(1).icmp(1.01, ROUTER, c, Transport::Icmp, 11, 0);
+    let world = first.ping(2.0, c).ttl(64).icmp(2.01, ROUTER, c, Transport::Icmp, 3, 13).judge();
+    world.of(c).is("rejected", "icmp_3_13");
+}
+
+#[test]
+fn of_many_that_are_asked_one_may_refuse() {
+    let c = conn(C, 5_355, "224.0.0.252", 5_355);
+    let world = Script::new().ask(0.0, c, 30).icmp(0.01, C2, c, Transport::Udp, 3, 3).judge();
+    world.of(c).is("unknown", "one_way_protocol").finding("-");
+    // A broadcast that the link layer did not show; a host of that address that speaks is no broadcast.
+    let c = conn(C, 137, "10.0.0.255", 137);
+    let asked = || Script::new().ask(0.0, c, 50).ask(1.0, c, 50).ask(2.0, c, 50);
+    asked().judge().of(c).is("unknown", "one_way_protocol").finding("-");
+    asked().talks(-1.0, C2, "10.0.0.255", 445).judge().of(c).verdict(
+        "unanswered",
+        "probable",
+        "udp_unanswered",
+        "unknown",
+    );
+}
+
+#[test]
+fn what_was_too_big_was_not_filtered() {
+    let c = conn(C, 50_000, S, 88);
+    let sent = |script: Script, at: f64| script.ask(at, c, 1_400).icmp(at + 0.01, ROUTER, c, Transport::Udp, 3, 4);
+    let world = sent(sent(Script::new(), 0.0), 1.0).judge();
+    world.of(c).not_blocked();
+    let c = conn(C, 1, S, 1);
+    let sent = |script: Script, at: f64| script.ping(at, c).icmp(at + 0.01, ROUTER, c, Transport::Icmp, 3, 4);
+    let script = sent(sent(sent(Script::new().talks(-5.0, C, S, 445), 0.0), 1.0), 2.0);
+    script.judge().of(c).not_blocked();
+}
+
+#[test]
+fn a_turn_to_tcp_counts_without_its_handshake() {
+    let udp = conn(C, 50_000, S, 88);
+    let tcp = conn(C, 50_001, S, 88);
+    let asked = || Script::new().ask(0.0, udp, 200).ask(1.0, udp, 200);
+    let world = asked().send(1.5, tcp, 0, 200, 0).reply(1.6, tcp, 0, 900, 200).judge();
+    world.of(udp).is("open", "udp_fallback");
+    // One that began before the question, and goes on.
+    let before = Script::new().handshake(-9.0, tcp).ask(0.0, udp, 200).ask(1.0, udp, 200);
+    before.send(1.5, tcp, 0, 200, 0).reply(1.6, tcp, 0, 900, 200).judge().of(udp).is("open", "udp_fallback");
+    let refused = asked().syn(1.5, tcp).refuse(1.6, tcp).judge();
+    refused.of(udp).is("unanswered", "udp_unanswered");
+}
+
+#[test]
+fn a_server_that_answered_a_moment_before_can_be_reached() {
+    let (quick, slow) = (conn(C, 50_000, S, 53), conn(C, 50_001, S, 53));
+    let asked = |before: f64| {
+        let script = Script::new().ask(-before, quick, 40).answer(0.01 - before, quick, 90);
+        script.ask(0.0, slow, 40).ask(1.0, slow, 40).judge()
+    };
+    asked(0.02).of(slow).is("unknown", "answered_otherwise").finding("-");
+    asked(60.0).of(slow).is("unanswered", "udp_unanswered");
+}
+
+#[test]
+fn two_sensors_that_saw_one_question_saw_no_repeat() {
+    let c = conn(C, 50_000, S, 53);
+    let world = Script::new().talks(-5.0, C, S, 445).ask(0.0, c, 40).copy(0.45).judge();
+    world.of(c).is("unknown", "udp_single").finding("-");
+}

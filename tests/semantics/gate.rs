@@ -140,3 +140,16 @@ fn servers_only_is_one_way_too() {
     assert!(world.asymmetric);
     assert!(world.flows.iter().all(|said| said.outcome == "one_way" && said.finding == "-"));
 }
+
+#[test]
+fn a_tap_that_dies_shows_nothing_of_what_comes_back_later() {
+    let (c, ntp) = (kerberos(), conn(C, 123, S, 123));
+    let alive = Script::new().talks(-90.0, C, S, 445);
+    let dead = (0..3u16).fold(alive, |script, n| {
+        let c = conn(C, 49_000 + n, S, 445);
+        script.syn(f64::from(n), c).ack(0.1 + f64::from(n), c)
+    });
+    let world = dead.syn(2.0, c).ask(1.0, ntp, 48).lead(0x1b).ask(2.0, ntp, 48).lead(0x1b).judge();
+    world.of(c).is("unknown", "reverse_invisible").finding("-");
+    world.of(ntp).is("unknown", "reverse_invisible").finding("-");
+}

@@ -29,13 +29,14 @@ fn a_copy_of_a_syn_is_no_repeat() {
 }
 
 #[test]
-fn twin_as_late_as_a_system_repeats_it_is_a_repeat() {
+fn what_a_system_repeats_has_another_number_and_what_another_sensor_saw_has_the_same() {
     let c = kerberos();
-    let world = Script::new().talks(-5.0, C, S, 445).syn(0.0, c).copy(0.2).judge();
-    let said = world.of(c);
-    said.verdict("dropped", "probable", "syn_unanswered", "unknown").no_note("duplicated");
-    assert_eq!(said.flow.syns.iter().sum::<u16>(), 2);
-    assert_eq!(world.counters.duplicates, 0);
+    let script = || Script::new().talks(-5.0, C, S, 445).syn(0.0, c);
+    for (world, tries, copies) in [(script().syn(0.2, c).judge(), 2, 0), (script().copy(0.6).judge(), 1, 1)] {
+        let said = world.of(c);
+        assert_eq!((said.flow.syns.iter().sum::<u16>(), world.counters.duplicates), (tries, copies));
+        said.is("dropped", if tries == 2 { "syn_unanswered" } else { "syn_single" });
+    }
 }
 
 #[test]
@@ -158,4 +159,13 @@ fn an_acknowledgement_of_what_was_never_seen_is_counted() {
     assert_eq!(world.counters.acked_unseen, 1);
     let twin = Script::new().handshake(0.0, c).reply(0.1, c, 0, 5_000, 0).send(0.3, c, 0, 50, 5_000).judge();
     assert_eq!(twin.counters.acked_unseen, 0);
+}
+
+#[test]
+fn pings_of_one_ip_id_are_not_one() {
+    let c = conn(C, 1, S, 1);
+    let script = Script::new().talks(-5.0, C, S, 445);
+    let world = script.ping(0.0, c).ip_id(7).ping(1.0, c).ip_id(7).ping(2.0, c).ip_id(7).judge();
+    assert_eq!(world.counters.duplicates, 0);
+    world.of(c).is("unanswered", "echo_unanswered");
 }

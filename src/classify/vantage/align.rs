@@ -130,6 +130,10 @@ pub fn align(client: &Traces, server: &Traces) -> (Alignment, Clock) {
     let clock = if clock.is_set() {
         clock
     } else {
+        // One datagram may have the bytes of another by chance: what says the same always says it everywhere.
+        if let [(_, Pair { by: By::Payload, .. })] = found.as_slice() {
+            found.clear();
+        }
         let mut guess = Alignment::default();
         for (place, pair) in &found {
             guess.put(*place, *pair);
