@@ -13,7 +13,7 @@ use crate::shelf::Folder;
 
 pub(crate) const FOLDER: Folder = Folder {
     name: "ad",
-    about: "Traffic of a domain in which nothing is blocked. Every flow ends `open`, none is a finding but the dynamic port, `range_only`.",
+    about: "Traffic of a domain in which nothing is blocked. Every flow ends `open`, and none is a finding.",
     captures: &[
         Capture::scene(
             "logon.pcap",
@@ -30,7 +30,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "dns_tcp.pcap",
             "an answer with the TC bit, then the same question over TCP",
-            "udp/53 open, `udp_reply`; tcp/53 open, `handshake` (later: the truncated answer is noted)",
+            "udp/53 open, `udp_reply`; tcp/53 open, `handshake`",
             dns_tcp,
         ),
         Capture::scene(
@@ -44,7 +44,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::scene(
             "kerberos_udp.pcap",
             "an AS-REQ over UDP, answered with KDC_ERR_PREAUTH_REQUIRED",
-            "udp/88 open, `udp_reply`: the network works (later: the error is noted)",
+            "udp/88 open, `udp_reply`: the network works; the error 25 stands in `app_errors`",
             |scene| play::kerberos_udp(scene, &CLIENT, &DC1),
         ),
         Capture::scene("kerberos_tcp.pcap", "an AS-REQ over TCP and its AS-REP", "tcp/88 open, `handshake`", |scene| {

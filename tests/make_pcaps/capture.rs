@@ -112,13 +112,13 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::bytes(
             "snaplen_96.pcap",
             "a logon cut to 96 bytes a packet",
-            "all as in ad/logon.pcap; only payloads are cut",
+            "as ad/logon.pcap, but tcp/49668 is `range_only`: what the mapper said of it is cut off",
             || cut_to(96),
         ),
         Capture::bytes(
             "snaplen_60.pcap",
             "a logon cut to 60 bytes a packet: hardly more than headers",
-            "all as in ad/logon.pcap; headers are enough",
+            "the same: headers are enough for all else",
             || cut_to(60),
         ),
         Capture::bytes(

@@ -344,7 +344,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::bytes(
             "dns_loops.pcap",
             "DNS names that point at themselves or nowhere",
-            "udp/53 open; names are not read yet",
+            "udp/53 open; no host gets a name",
             packets::dns_loops,
         ),
         Capture::bytes(
@@ -362,7 +362,7 @@ pub(crate) const FOLDER: Folder = Folder {
         Capture::bytes(
             "payload_lengths.pcap",
             "LDAP, Kerberos, SMB, RPC and mapper messages that lie about their length",
-            "all flows open; payloads are not read yet",
+            "all flows open; what the first message on 88 is not, is `unexpected`; nothing is read beyond its end",
             packets::payload_lengths,
         ),
     ],

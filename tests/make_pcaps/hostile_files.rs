@@ -260,7 +260,6 @@ pub(crate) fn ng_giant_block() -> Vec<u8> {
 
 /// Half a million records without a byte in them, for a packer.
 pub(crate) fn bomb() -> Vec<u8> {
-    let mut file = Pcap::ETHERNET.file(&[]);
-    file.resize(24 + 16 * 500_000, 0);
-    file
+    let record = [&1_767_603_600_u32.to_le_bytes()[..], &[0; 12]].concat();
+    [Pcap::ETHERNET.file(&[]), record.repeat(500_000)].concat()
 }

@@ -54,7 +54,7 @@ pub(crate) const RECORDINGS: &[Recording] = &[
         "midblock.pcap",
         "truth/midblock.json",
         "the firewall swallows live LDAP and GC connections, and new SYNs",
-        "tcp/389 and tcp/3268 stalled, then tcp/389 dropped, all probable and `not_judged`: the capture shows no roles",
+        "blocked: tcp/389 and tcp/3268 stalled, then tcp/389 dropped, all probable",
     ),
     recording(
         "dcdown.pcap",
@@ -66,13 +66,13 @@ pub(crate) const RECORDINGS: &[Recording] = &[
         "unexpected.pcap",
         "truth/unexpected.json",
         "SMB between workstations, LDAP and HTTP to 389 of a member, SSH on 445, telnet, an unknown service in the dynamic range",
-        "unexpected: 445 and telnet between workstations; attempts at 1433 and 3389; nothing blocked; the rest waits for payload recognition",
+        "unexpected: 445 and telnet between workstations, HTTP on 389, SSH on 445, the unknown service on 49200; nothing blocked",
     ),
     recording(
         "winrm.pcap",
         "truth/winrm.json",
         "5985 answers on two hosts, is closed on two others; 5986 closed everywhere",
-        "tcp/5985 open, or refused, by host or by unknown; tcp/5986 refused; all `not_judged`, as no host shows a role",
+        "tcp/5985 open, or refused, by host or by unknown; tcp/5986 refused; `blocked` where the controller's role is inferred, else `not_judged`",
     ),
     recording(
         "c2s.pcap",

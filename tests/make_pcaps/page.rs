@@ -13,8 +13,6 @@ The scenes begin at 2026-01-05T09:00:00Z at a span port of the clients' switch: 
 Frame checksums and lengths are right unless a row says otherwise.
 The words of the answers are those of the report: outcome, standing, confidence, reason.
 An answer is what this version gives; `tests/cases/shipped` holds all it prints.
-Payloads are not recognised yet: the captures of RPC interfaces, of foreign protocols on known ports, and of errors inside answers wait for that.
-What they shall show then stands in brackets, after \"later\".
 
 Licence: every file here is ours, made by the generator or recorded in our own lab with Samba and stand-in services, and under the licence of the project (MIT or Apache-2.0).
 No packet comes from anybody else's network.
