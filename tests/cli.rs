@@ -313,6 +313,92 @@ fn a_file_that_cannot_be_written_is_4_and_leaves_nothing() {
 }
 
 #[test]
+fn what_is_read_is_never_written_over() {
+    let desk = Desk::new();
+    let report = desk.run(&["analyze", "mixed.pcap", "-o", "before.json", "-o", "after.json"]);
+    assert_eq!(report.code, Some(0), "{}", report.stderr);
+    desk.put("capture.json", mixed());
+    fs::create_dir(desk.path("folder")).unwrap();
+    desk.put("folder/a.pcapng", mixed());
+    let all = || -> Vec<Vec<u8>> {
+        let names = ["mixed.pcap", "site.toml", "before.json", "after.json", "capture.json", "folder/a.pcapng"];
+        names.map(|name| fs::read(desk.path(name)).unwrap()).into()
+    };
+    let before = all();
+    for args in [
+        &["analyze", "mixed.pcap", "-w", "mixed.pcap"][..],
+        &["analyze", "mixed.pcap", "-w", "folder/../mixed.pcap"],
+        &["analyze", "capture.json", "-o", "capture.json"],
+        &["analyze", "folder", "-o", "folder/a.pcapng"],
+        &["analyze", "mixed.pcap", "-s", "before.json", "-o", "before.json"],
+        &["analyze", "mixed.pcap", "-o", "twice.json", "-o", "./twice.json"],
+        &["analyze", "mixed.pcap", "-o", "-"],
+        &["analyze", "mixed.pcap", "-w", "-"],
+        &["diff", "before.json", "after.json", "-o", "before.json"],
+    ] {
+        let ran = desk.run(args);
+        assert_eq!(ran.code, Some(2), "{args:?}: {}", ran.stderr);
+    }
+    assert_eq!(all(), before);
+    assert!(!desk.path("twice.json").exists() && !desk.path("-").exists());
+    let devices = desk.run(&["analyze", "mixed.pcap", "-o", "/dev/null", "-q"]);
+    assert_eq!(devices.code, Some(2), "a device has no extension: {}", devices.stderr);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_of_any_bytes_are_read_written_and_spelt_out() {
+    use std::os::unix::ffi::OsStrExt;
+    let desk = Desk::new();
+    let name = |name: &'static [u8]| OsStr::from_bytes(name);
+    fs::copy(desk.path("mixed.pcap"), desk.0.path().join(name(b"caf\xe9\x1b[31m.pcap"))).unwrap();
+    let args = [name(b"analyze"), name(b"caf\xe9\x1b[31m.pcap"), name(b"-o"), name(b"r\xe9.json")];
+    let ran = desk.run(&args);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let report = fs::read_to_string(desk.0.path().join(name(b"r\xe9.json"))).unwrap();
+    assert!(report.contains("caf\\\\xe9") && !report.contains('\u{fffd}'), "{report}");
+    for args in [
+        vec![name(b"analyze"), name(b"no\x1b[31m\xff.pcap")],
+        vec![name(b"analyze"), name(b"mixed.pcap"), name(b"-o"), name(b"no\x1b[31m/x.json")],
+        vec![name(b"analyze"), name(b"mixed.pcap"), name(b"-o"), name(b"x.no\x1b[31m")],
+        vec![name(b"analyze"), name(b"mixed.pcap"), name(b"-f"), name(b"no\x1b[31m filter")],
+        vec![name(b"diff"), name(b"no\x1b[31m.json"), name(b"mixed.pcap")],
+    ] {
+        let ran = desk.run(&args);
+        assert!(ran.code > Some(1) && ran.stderr.contains("no\\u{1b}[31m"), "{args:?}: {:?}", ran.stderr);
+        assert!(!ran.stderr.contains('\u{1b}'), "{:?}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_filter_file_may_have_comments_and_an_empty_filter_is_none() {
+    let desk = Desk::new();
+    desk.put("f", "# Kerberos\ntcp port 88 # and nothing else\n");
+    let filtered = records(&desk.run(&["analyze", "mixed.pcap", "-F", "f", "--format", "ndjson"]));
+    assert!(!filtered.is_empty() && filtered.iter().all(|(port, _)| *port == u64::from(KERBEROS)), "{filtered:?}");
+    for filter in ["", " "] {
+        let ran = desk.run(&["analyze", "mixed.pcap", "-f", filter, "--format", "json"]);
+        assert!(ran.json()["run"]["filter"].is_null());
+    }
+}
+
+#[test]
+fn a_run_that_gave_flows_up_and_found_nothing_proves_nothing() {
+    let desk = Desk::new();
+    let bounded = |flows: &str, kind: &str| {
+        desk.run(&["analyze", "mixed.pcap", "--max-flows", flows, "--fail-on", kind, "-q"]).code
+    };
+    assert_eq!((bounded("1000", "scan"), bounded("1000", "unexpected")), (Some(2), Some(0)));
+    let few: Vec<Segment<'static>> =
+        (0..40_u16).map(|n| segment(n.into(), true, (50_000, 1_000 + n), tcp::SYN, (1, 0))).collect();
+    desk.put("many.pcap", capture_of(&few));
+    let ran = desk.run(&["analyze", "many.pcap", "--max-flows", "1", "--fail-on", "unexpected", "-q"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    let small = desk.run(&["analyze", "mixed.pcap", "--max-memory", "64M"]);
+    assert!(small.code == Some(2) && small.stderr.contains("128M"), "{}", small.stderr);
+}
+
+#[test]
 fn standard_input_is_a_capture() {
     let desk = Desk::new();
     let mut child = command()

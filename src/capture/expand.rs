@@ -45,9 +45,14 @@ pub(super) fn expand(given: &[PathBuf]) -> Result<Vec<PathBuf>, CaptureError> {
     Ok(inputs)
 }
 
-/// A path for people.
+/// A path for people: what is not UTF-8 is spelt out.
 pub(super) fn printable(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text += chunk.valid();
+        text += &chunk.invalid().escape_ascii().to_string();
+    }
+    text
 }
 
 /// Adds the captures of a folder and of those below it. Links to folders are not followed: they may lead in a circle.

@@ -210,6 +210,11 @@ impl Source {
         Ok(false)
     }
 
+    /// Where the inputs are, those of folders by themselves.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
     /// What is known about each input so far, in the order of their numbers.
     pub fn facts(&self) -> &[InputFacts] {
         &self.tally.facts

@@ -151,8 +151,11 @@ impl Names<'_> {
     pub(crate) fn role(&mut self, word: &Word) -> Option<RoleId> {
         let role = self.roles.get(&word.text).copied();
         if role.is_none() {
-            let hint = did_you_mean(&word.text, self.roles.keys().map(String::as_str));
-            self.unknown("role", word, hint);
+            let mut all: Vec<&str> = self.roles.keys().map(String::as_str).collect();
+            all.sort_unstable();
+            let hint = did_you_mean(&word.text, all.iter().copied());
+            let hint = hint.unwrap_or_else(|| format!("write one of {}", all.join(", ")));
+            self.unknown("role", word, Some(hint));
         }
         role
     }

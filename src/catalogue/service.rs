@@ -85,7 +85,7 @@ impl Ports {
             None => (text, None),
         };
         let form = || Some("write it as `tcp/88`, `udp/1024-65535` or `icmp`".to_owned());
-        let Some(transport) = Transport::by_name(name) else {
+        let Some(transport) = Transport::by_name(&name.to_ascii_lowercase()) else {
             return Err((format!("`{name}` is no transport"), form()));
         };
         let Some(numbers) = numbers else {

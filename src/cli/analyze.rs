@@ -1,5 +1,6 @@
 //! `portolan analyze`: captures in, report out.
 
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::catalogue::load;
 use crate::classify::judge::Judge;
 use crate::classify::judged::CaptureFacts;
 use crate::classify::judged::Options as JudgeOptions;
+use crate::classify::thresholds::GIVEN_UP_SHARE;
 use crate::classify::thresholds::LOSS_PROBABLE_SHARE;
 use crate::cli::args::AnalyzeArgs;
 use crate::cli::args::ColorWhen;
@@ -31,6 +33,7 @@ use crate::cli::evidence;
 use crate::cli::evidence::Again;
 use crate::cli::exit;
 use crate::cli::exit::Stop;
+use crate::cli::output::check_apart;
 use crate::cli::output::check_place;
 use crate::cli::output::to_file;
 use crate::cli::output::to_stdout;
@@ -79,6 +82,9 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let plan = decide(args)?;
     let filter = plan.filter.as_deref().map(Filter::compile).transpose().map_err(Stop::usage)?;
     let mut source = Source::open(&plan.inputs, SourceOptions { filter, count: args.count }).map_err(Stop::io)?;
+    let written = plan.files.iter().map(|(path, _)| path).chain(&plan.records);
+    let aside = args.server_side.iter().chain(&args.judge.site).chain(&args.filter.filter_file);
+    check_apart(written, source.paths().iter().chain(aside))?;
     let knowledge = Knowledge::new();
     let stop = interrupt_flag()?;
     let bar = Bar::new(!args.run.quiet && std::io::stderr().is_terminal());
@@ -121,7 +127,8 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     if args.run.verbose {
         say_speed(&newest, read_in, began.elapsed());
     }
-    let blind = judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE;
+    let given_up = captured.counters().given_up_share() > GIVEN_UP_SHARE;
+    let blind = judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE || given_up;
     let damaged = beyond.as_ref().is_some_and(Beyond::is_damaged);
     let code = match exit_code(args, &report, facts, blind) {
         exit::CLEAN if damaged => exit::DAMAGED,
@@ -147,7 +154,8 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
     let flows_max = match args.run.max_flows {
         Some(flows) => usize::try_from(flows).unwrap_or(usize::MAX),
         None if args.server_side.is_empty() => Settings::flows_within(args.run.max_memory),
-        None => Settings::flows_within(args.run.max_memory / 2),
+        // The packets of both captures have the other half.
+        None => Settings::flows_within(args.run.max_memory) / 2,
     };
     let place = |path: &PathBuf| {
         check_place(path)?;
@@ -213,13 +221,18 @@ fn check_profiles(wanted: &[String], catalogue: &Catalogue) -> Result<(), Stop> 
 pub(super) fn filter_text(args: &FilterArgs) -> Result<Option<String>, Stop> {
     if let Some(path) = &args.filter_file {
         let text = std::fs::read_to_string(path)
-            .map_err(|error| Stop::io(format!("cannot read the filter file {}: {error}", path.display())))?;
-        return Ok(Some(text.trim().to_owned()));
+            .map_err(|error| Stop::io(format!("cannot read the filter file {}: {error}", Shown::path(path))))?;
+        // As tcpdump reads it.
+        let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+        return Ok(expression(&lines.collect::<Vec<_>>().join(" ")));
     }
-    if !args.expression.is_empty() {
-        return Ok(Some(args.expression.join(" ")));
-    }
-    Ok(args.filter.clone())
+    let typed = if args.expression.is_empty() { args.filter.clone() } else { Some(args.expression.join(" ")) };
+    Ok(typed.as_deref().and_then(expression))
+}
+
+/// An expression, if there is anything in it: nothing lets every frame through.
+fn expression(text: &str) -> Option<String> {
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 /// All cores but the one that reads.
@@ -246,12 +259,12 @@ pub(super) fn format_by_name(name: &str) -> Result<&'static Format, Stop> {
 
 /// The format that a file's extension means.
 pub(super) fn format_of_file(path: &Path) -> Result<&'static Format, Stop> {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    by_file_name(name).ok_or_else(|| {
+    let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
+    by_file_name(&name).ok_or_else(|| {
         let known: Vec<String> = FORMATS.iter().map(|format| format!(".{}", format.extension)).collect();
         Stop::usage(format!(
-            "cannot tell from its extension how to write {}; these are known: {}",
-            path.display(),
+            "cannot tell from its extension how to write {}; these are known: {} .pcapng",
+            Shown::path(path),
             known.join(" ")
         ))
     })

@@ -15,14 +15,6 @@ use crate::capture::synthetic::Workload;
 use crate::catalogue::LoadOptions;
 use crate::report::findings::FailOn;
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  ran; no finding of a kind that --fail-on names
-  1  findings of a kind that --fail-on names
-  2  could not start: a bad argument, filter, rule or site file
-  3  report made, but the input was damaged, or cannot be judged (with --fail-on)
-  4  cannot read or write: no such file, no permission, disk full";
-
 #[cfg(all(target_os = "linux", feature = "live"))]
 const WATCH_HELP: &str = "\
 Signals:
@@ -34,8 +26,16 @@ Exit codes:
   0  ran; no finding of a kind that --fail-on names
   1  findings of a kind that --fail-on names
   2  could not start: a bad argument, filter, rule or site file
-  3  report made, but it cannot be judged (one direction, much loss; with --fail-on)
-  4  cannot read or write: no such interface, no permission, interface gone for good, disk full";
+  3  report made, but it cannot be judged (one direction, much loss, many flows given up; with --fail-on)
+  4  cannot read or write: no such interface, no permission, disk full; or an interface came back as another
+     kind of link (one that is gone is waited for)";
+
+const BENCH_EXIT_CODES: &str = "\
+Exit codes:
+  0  measured
+  2  could not start: a bad argument or filter, or more than --max-memory allows
+  3  measured, but the input was damaged
+  4  cannot read: no such file, no permission";
 
 const DIFF_EXIT_CODES: &str = "\
 Exit codes:
@@ -128,7 +128,7 @@ pub enum Command {
     #[command(after_help = WATCH_HELP)]
     Watch(WatchArgs),
     /// Measure how fast this machine reads, decodes, tracks and judges, stage by stage
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = BENCH_EXIT_CODES)]
     Bench(BenchArgs),
     /// List, check and explain the rules that flows are judged by
     Rules(RulesArgs),
@@ -174,7 +174,7 @@ pub struct AnalyzeArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
     /// Stop after this many frames
-    #[arg(short = 'c', long, value_name = "N")]
+    #[arg(short = 'c', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// What to judge by
     #[command(flatten)]
@@ -297,8 +297,8 @@ pub struct RunArgs {
     /// Flows kept with all their detail (default: as many as fit into --max-memory)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_flows: Option<u64>,
-    /// Memory for flows and their judgement, such as 512M or 4G
-    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = size)]
+    /// Memory of the whole run, such as 512M or 4G; 128M at least
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = memory)]
     pub max_memory: u64,
     /// Say less: no warnings, no progress
     #[arg(short, long, conflicts_with = "verbose")]
@@ -465,7 +465,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "TARGET", value_parser = target_names())]
     pub to: String,
     /// What this report shows to be used and expected, instead of all that the rows allow
-    #[arg(long, value_name = "REPORT.json")]
+    #[arg(long, value_name = "REPORT.json", conflicts_with = "profile")]
     pub from: Option<PathBuf>,
     /// Which rules
     #[command(flatten)]
@@ -503,6 +503,14 @@ fn diff_format_names() -> PossibleValuesParser {
 fn format_names() -> PossibleValuesParser {
     PossibleValuesParser::new(crate::report::format::FORMATS.iter().map(|format| format.name))
 }
+
+/// What a run may take: below, the program itself leaves too little for flows to be judged at all.
+fn memory(text: &str) -> Result<u64, String> {
+    let bytes = bytes(text)?;
+    if bytes < RUN_MEMORY_MIN { Err(format!("\"{text}\" is too little; the least is 128M")) } else { Ok(bytes) }
+}
+
+const RUN_MEMORY_MIN: u64 = 128 << 20;
 
 /// Bytes of memory, with K, M, G or T for powers of 1024.
 fn size(text: &str) -> Result<u64, String> {

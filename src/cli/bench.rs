@@ -109,7 +109,7 @@ fn capture(args: &BenchArgs) -> Result<(String, Vec<u8>), Stop> {
         let made = image(&recipe, args.max_memory);
         return made.map(|image| (workload.name().to_owned(), image)).ok_or_else(|| too_large("the traffic asked for"));
     };
-    let name = path.display().to_string();
+    let name = Shown::path(path).as_str().to_owned();
     let failed = |error| Stop::io(format!("cannot read {name}: {error}"));
     let size = std::fs::metadata(path).map_err(failed)?.len();
     if size > args.max_memory {

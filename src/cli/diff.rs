@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::cli::args::DiffArgs;
 use crate::cli::exit;
 use crate::cli::exit::Stop;
+use crate::cli::output::check_apart;
 use crate::cli::output::check_place;
 use crate::cli::output::to_file;
 use crate::cli::output::to_stdout;
@@ -15,6 +16,7 @@ use crate::report::Tool;
 use crate::report::diff::Diff;
 use crate::report::diff_pages::DiffFormat;
 use crate::report::diff_pages::FORMATS;
+use crate::report::sanitise::Shown;
 use crate::report::saved;
 use crate::report::saved::SavedError;
 use crate::report::saved::SavedReport;
@@ -32,6 +34,7 @@ pub fn diff(args: &DiffArgs) -> Result<u8, Stop> {
     };
     let files: Result<Vec<_>, Stop> = args.output.iter().map(place).collect();
     let files = files?;
+    check_apart(files.iter().map(|(path, _)| path), [&args.before, &args.after])?;
     let (before, after) = (read(&args.before)?, read(&args.after)?);
     let diff = Diff::of(&before, &after, Tool::this());
     for (path, format) in files {
@@ -49,10 +52,10 @@ pub fn diff(args: &DiffArgs) -> Result<u8, Stop> {
 /// # Errors
 /// [`Stop`]: the file cannot be read, or is no report.
 pub(super) fn read(path: &Path) -> Result<SavedReport, Stop> {
-    let file = File::open(path).map_err(|error| Stop::io(format!("cannot read {}: {error}", path.display())))?;
+    let file = File::open(path).map_err(|error| Stop::io(format!("cannot read {}: {error}", Shown::path(path))))?;
     saved::read(BufReader::new(file)).map_err(|error| match &error {
-        SavedError::Json(json) if json.is_io() => Stop::io(format!("cannot read {}: {json}", path.display())),
-        _ => Stop::usage(format!("{}: {error}", path.display())),
+        SavedError::Json(json) if json.is_io() => Stop::io(format!("cannot read {}: {json}", Shown::path(path))),
+        _ => Stop::usage(format!("{}: {error}", Shown::path(path))),
     })
 }
 
@@ -62,7 +65,7 @@ fn format_of_file(path: &Path) -> Result<&'static DiffFormat, Stop> {
         let known: Vec<String> = FORMATS.iter().map(|format| format!(".{}", format.extension)).collect();
         Stop::usage(format!(
             "cannot tell from its extension how to write {}; these are known: {}",
-            path.display(),
+            Shown::path(path),
             known.join(" ")
         ))
     })

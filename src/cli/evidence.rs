@@ -35,6 +35,7 @@ use crate::report::evidence::PACKETS_MAX;
 use crate::report::evidence::comment;
 use crate::report::evidence::first_comment;
 use crate::report::names::Party;
+use crate::report::sanitise::Shown;
 
 /// Flows whose packets are looked for; those of further ones are not written.
 const FLOWS_MAX: usize = 1 << 20;
@@ -59,7 +60,7 @@ pub(super) fn check(inputs: &[PathBuf]) -> Result<(), Stop> {
         if passing {
             return Err(Stop::usage(format!(
                 "-w reads its captures a second time, which {} does not allow; write it to a file first",
-                path.display()
+                Shown::path(path)
             )));
         }
     }

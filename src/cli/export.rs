@@ -10,6 +10,7 @@ use crate::report::Tool;
 use crate::report::firewall::Rules;
 use crate::report::firewall::by_name;
 use crate::report::permits::Permits;
+use crate::report::sanitise::Shown;
 
 /// Runs the command and says how the program ends.
 ///
@@ -36,7 +37,7 @@ pub fn export(args: &ExportArgs) -> Result<u8, Stop> {
         return Err(Stop::usage(format!("there is nothing to let through{}", why.concat())));
     }
     for what in &permits.left_out {
-        eprintln!("portolan: left out: {what}");
+        eprintln!("portolan: left out: {}", Shown::text(what));
     }
     let Tool { name, version } = Tool::this();
     let rules = Rules { permits: &permits, catalogue: &catalogue, maker: format!("{name} {version}") };

@@ -17,6 +17,7 @@ use crate::cli::exit;
 use crate::cli::exit::Stop;
 use crate::cli::output::to_file;
 use crate::cli::output::to_stdout;
+use crate::report::sanitise::Shown;
 use crate::report::schema::SCHEMAS;
 
 /// Says what to type to somebody who typed nothing but the name.
@@ -42,14 +43,16 @@ pub(super) fn completions(shell: Shell) -> Result<u8, Stop> {
 /// # Errors
 /// [`Stop`] if they cannot be written.
 pub(super) fn man(dir: Option<&Path>) -> Result<u8, Stop> {
-    let mut whole = Cli::command();
+    // A page says what there is a page of.
+    let mut whole = Cli::command().disable_help_subcommand(true);
+    whole = whole.mut_subcommand("rules", |rules| rules.disable_help_subcommand(true));
     whole.build();
     let Some(dir) = dir else {
         to_stdout(|out| page(&whole, out))?;
         return Ok(exit::CLEAN);
     };
     if !dir.is_dir() {
-        return Err(Stop::io(format!("there is no folder {}", dir.display())));
+        return Err(Stop::io(format!("there is no folder {}", Shown::path(dir))));
     }
     pages(&whole, dir)?;
     Ok(exit::CLEAN)
@@ -65,8 +68,8 @@ fn page(command: &Command, out: &mut dyn Write) -> io::Result<()> {
 fn pages(command: &Command, dir: &Path) -> Result<(), Stop> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     to_file(&dir.join(format!("{name}.1")), |out| page(command, out))?;
-    let own = command.get_subcommands().filter(|command| command.get_name() != "help");
-    own.filter(|command| !command.is_hide_set()).try_for_each(|command| pages(command, dir))
+    let mut own = command.get_subcommands().filter(|command| !command.is_hide_set());
+    own.try_for_each(|command| pages(command, dir))
 }
 
 /// Prints a schema.

@@ -28,6 +28,7 @@ pub mod vantage;
 pub mod watch;
 
 use std::ffi::OsString;
+use std::io;
 
 use clap::Parser;
 
@@ -39,6 +40,7 @@ use crate::cli::exit::Stop;
 use crate::cli::output::to_stdout;
 use crate::cli::rules::ListFormat;
 use crate::cli::rules::RulesError;
+use crate::report::sanitise::Shown;
 
 /// `portolan rules`: list, check, explain, export.
 fn rules(args: &RulesArgs) -> Result<u8, Stop> {
@@ -79,8 +81,11 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors; a closed pipe is none either.
-            error.print().ok();
-            return if error.use_stderr() { exit::USAGE } else { exit::CLEAN };
+            return match error.print() {
+                Err(fault) if fault.kind() != io::ErrorKind::BrokenPipe => exit::IO,
+                _ if error.use_stderr() => exit::USAGE,
+                _ => exit::CLEAN,
+            };
         }
     };
     let done = match &cli.command {
@@ -98,7 +103,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(code) => code,
         Err(Stop { code, message }) => {
             if !message.is_empty() {
-                eprintln!("portolan: {message}");
+                eprintln!("portolan: {}", Shown::lines(&message));
             }
             code
         }

@@ -1,12 +1,15 @@
 //! Where reports go: standard output, or a file that is there whole or not at all.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::io::BufWriter;
 use std::io::Write;
 use std::path::Path;
+use std::path::PathBuf;
 
 use crate::cli::exit::Stop;
+use crate::report::sanitise::Shown;
 
 /// Writes to standard output, buffered.
 ///
@@ -22,20 +25,56 @@ pub fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result
 /// # Errors
 /// [`Stop`] with exit code 4; `path` is then as it was.
 pub fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Stop> {
-    let name = path.display().to_string();
+    let name = Shown::path(path);
     write_whole(path, write).map_err(|error| Stop::io(format!("cannot write {name}: {error}")))
 }
 
 /// Whether a file can be made there, as far as can be told before there is anything to write.
 ///
 /// # Errors
-/// [`Stop`] with exit code 4: the folder is not there.
+/// [`Stop`] with exit code 4: the folder is not there; with 2: standard output is meant, which the report has.
 pub fn check_place(path: &Path) -> Result<(), Stop> {
+    if path == Path::new("-") {
+        return Err(Stop::usage("standard output is for the report that --format names; name a file instead of -"));
+    }
     let folder = folder_of(path);
     if folder.is_dir() {
         return Ok(());
     }
-    Err(Stop::io(format!("cannot write {}: there is no folder {}", path.display(), folder.display())))
+    Err(Stop::io(format!("cannot write {}: there is no folder {}", Shown::path(path), Shown::path(folder))))
+}
+
+/// Whether nothing that is read, and no other output, would be written over.
+///
+/// # Errors
+/// [`Stop`] with exit code 2: which would.
+pub fn check_apart<'p>(
+    written: impl IntoIterator<Item = &'p PathBuf>,
+    read: impl IntoIterator<Item = &'p PathBuf>,
+) -> Result<(), Stop> {
+    let read: BTreeSet<PathBuf> = read.into_iter().filter_map(|path| place_of(path)).collect();
+    let mut places = BTreeSet::new();
+    for path in written {
+        let Some(place) = place_of(path) else { continue };
+        let why = if read.contains(&place) {
+            "what is read from it would be written over"
+        } else if places.insert(place) {
+            continue;
+        } else {
+            "it is named for two outputs"
+        };
+        return Err(Stop::usage(format!("cannot write {}: {why}; name another file", Shown::path(path))));
+    }
+    Ok(())
+}
+
+/// Where a file is or will be, whatever leads to it. Devices and pipes can be written and read by many.
+fn place_of(path: &Path) -> Option<PathBuf> {
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return None;
+    }
+    let there = || Some(fs::canonicalize(folder_of(path)).ok()?.join(path.file_name()?));
+    fs::canonicalize(path).ok().or_else(there)
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -29,6 +29,7 @@ use nix::unistd::setresgid;
 use nix::unistd::setresuid;
 
 use crate::cli::exit::Stop;
+use crate::report::sanitise::Shown;
 
 /// Who watches if nobody is named and root began it: the first of these that there is.
 const USERS: [&str; 2] = ["portolan", "nobody"];
@@ -143,6 +144,6 @@ fn check_written(path: &Path, user: Option<&str>) -> Result<(), Stop> {
     let folder = folder_of(path);
     tempfile::Builder::new().prefix(".portolan-").tempfile_in(folder).map(drop).map_err(|error| {
         let who = user.map_or(String::new(), |user| format!(" as the user {user}; name another with -Z"));
-        Stop::io(format!("cannot write {} in {}: {error}{who}", path.display(), folder.display()))
+        Stop::io(format!("cannot write {} in {}: {error}{who}", Shown::path(path), Shown::path(folder)))
     })
 }

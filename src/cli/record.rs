@@ -24,6 +24,7 @@ use crate::report::evidence::PACKETS_MAX;
 use crate::report::evidence::comment;
 use crate::report::ledger::Item;
 use crate::report::names::Party;
+use crate::report::sanitise::Shown;
 
 /// Findings whose packets are counted; then counting begins anew.
 const COUNTED_MAX: usize = 1 << 16;
@@ -132,7 +133,7 @@ fn start(path: &Path, head: &[u8]) -> io::Result<File> {
 }
 
 fn failed(path: &Path, error: &io::Error) -> Stop {
-    Stop::io(format!("cannot write {}: {error}", path.display()))
+    Stop::io(format!("cannot write {}: {error}", Shown::path(path)))
 }
 
 /// `found.pcapng`, then `found.1.pcapng` and so on.

@@ -320,7 +320,9 @@ fn end<'a>(catalogue: &Catalogue, text: &'a str) -> Result<End<'a>, RulesError> 
 /// Reads `389/tcp`, `tcp/389` or `icmp`.
 fn one_port(text: &str) -> Result<Ports, RulesError> {
     let turned = match text.split_once('/') {
-        Some((port, transport)) if Transport::by_name(transport).is_some() => format!("{transport}/{port}"),
+        Some((port, transport)) if Transport::by_name(&transport.to_ascii_lowercase()).is_some() => {
+            format!("{transport}/{port}")
+        }
         _ => text.to_owned(),
     };
     match Ports::parse(&turned) {

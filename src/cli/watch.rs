@@ -30,6 +30,7 @@ use crate::classify::judge::Judge;
 use crate::classify::judged::CaptureFacts;
 use crate::classify::judged::Options as JudgeOptions;
 use crate::classify::judged::Ruled;
+use crate::classify::thresholds::GIVEN_UP_SHARE;
 use crate::classify::thresholds::LOSS_PROBABLE_SHARE;
 use crate::classify::verdict::Outcome;
 use crate::cli::analyze::capture_facts;
@@ -52,6 +53,7 @@ use crate::cli::face::wants_screen;
 use crate::cli::metrics::Bound;
 use crate::cli::metrics::Metrics;
 use crate::cli::notify::Manager;
+use crate::cli::output::check_apart;
 use crate::cli::output::check_place;
 use crate::cli::output::to_file;
 use crate::cli::output::to_stdout;
@@ -256,17 +258,20 @@ fn decide(args: &WatchArgs) -> Result<Plan<'_>, Stop> {
     let mut records = args.record.iter().chain(packets);
     let record = records.next().cloned();
     if let Some(second) = records.next() {
-        let second = second.display();
+        let second = Shown::path(second);
         return Err(Stop::usage(format!("packets of findings go to one file only: {second} is a second (-w, -o)")));
     }
-    let files: Result<Vec<_>, Stop> = reports.into_iter().map(place).collect();
+    let files = reports.into_iter().map(place).collect::<Result<Vec<_>, Stop>>()?;
+    record.iter().try_for_each(|path| check_place(path))?;
+    let written = files.iter().map(|(path, _)| path).chain(&record);
+    check_apart(written, args.judge.site.iter().chain(&args.filter.filter_file))?;
     Ok(Plan {
         args,
         interfaces: chosen(&args.interface)?,
         catalogue: Arc::new(catalogue(&args.judge)?),
         filter: filter_text(&args.filter)?,
         stdout: args.format.as_deref().map(format_by_name).transpose()?,
-        files: files?,
+        files,
         record,
     })
 }
@@ -584,7 +589,8 @@ impl<'w, 'l> Watch<'w, 'l> {
         if fail_on.iter().any(|kind| report.has(*kind)) {
             return Ok(exit::FINDINGS);
         }
-        let blind = judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE;
+        let given_up = captured.counters().given_up_share() > GIVEN_UP_SHARE;
+        let blind = judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE || given_up;
         Ok(if blind && !fail_on.is_empty() { exit::DAMAGED } else { exit::CLEAN })
     }
 
@@ -610,10 +616,10 @@ impl<'w, 'l> Watch<'w, 'l> {
     /// What happened to the findings.
     fn compare(&mut self, judge: &Judge<'_>, report: &Report<'_>) -> Vec<(Change, Item)> {
         let findings: Vec<_> = report.findings.iter().collect();
-        let worked = self.ledger.worked(judge, findings.iter());
+        let latest = self.ledger.latest(judge, findings.iter());
         let at = now();
         let kept_since = earlier(at, self.plan.args.keep).max(earlier(self.rotated, ROTATE_KEEP));
-        self.ledger.update(findings, &worked, at, kept_since)
+        self.ledger.update(findings, &latest, at, kept_since)
     }
 
     /// What the capture says of itself, to the judge and to people. `running`: it goes on, and was seen until then.
@@ -805,9 +811,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             Err(stop) => {
                 self.complain(&format!("the old rules stay: {}", stop.message));
                 // A fault is shown with its place in the file, over several lines.
-                let lines: Vec<Shown> = stop.message.lines().map(Shown::text).collect();
-                let lines: Vec<&str> = lines.iter().map(Shown::as_str).collect();
-                self.face.note(at, "reload", false, &lines.join("\n"))
+                self.face.note(at, "reload", false, &Shown::lines(&stop.message))
             }
         }
     }
@@ -815,7 +819,7 @@ impl<'w, 'l> Watch<'w, 'l> {
     #[expect(clippy::print_stderr, reason = "the command speaks to the person")]
     fn complain(&self, message: &str) {
         if !self.plan.args.run.quiet && !self.face.is_screen() {
-            eprintln!("portolan: {message}");
+            eprintln!("portolan: {}", Shown::lines(message));
         }
     }
 }
@@ -825,7 +829,7 @@ impl<'w, 'l> Watch<'w, 'l> {
 fn catalogue_again(args: &JudgeArgs) -> Result<Catalogue, Stop> {
     let endless = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
     match args.site.iter().chain(&args.rules).find(endless) {
-        Some(path) => Err(Stop::io(format!("{} is no file, so that it can be read once only", path.display()))),
+        Some(path) => Err(Stop::io(format!("{} is no file, so that it can be read once only", Shown::path(path)))),
         None => catalogue(args),
     }
 }

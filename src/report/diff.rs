@@ -131,6 +131,11 @@ impl ChangeKind {
         }
     }
 
+    /// Whether its name is that of a thing, of which there may be several.
+    pub fn is_of_things(self) -> bool {
+        matches!(self, Self::NewService | Self::GoneService | Self::NewPair | Self::GonePair)
+    }
+
     /// A heading for people.
     pub fn title(self) -> String {
         let words = self.name().replace('_', " ");

@@ -116,7 +116,10 @@ fn tally(diff: &Diff) -> String {
     let kinds = ChangeKind::ALL.into_iter().map(|kind| (kind, diff.of_kind(kind).count()));
     let words: Vec<String> = kinds
         .filter(|(_, changes)| *changes > 0)
-        .map(|(kind, changes)| format!("{} {}", thousands(changes as u64), kind.name().replace('_', " ")))
+        .map(|(kind, changes)| {
+            let (changes, words) = (changes as u64, kind.name().replace('_', " "));
+            if kind.is_of_things() { count(changes, &words) } else { format!("{} {words}", thousands(changes)) }
+        })
         .collect();
     if words.is_empty() { "no change".to_owned() } else { words.join(", ") }
 }

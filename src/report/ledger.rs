@@ -145,9 +145,18 @@ impl Item {
 /// Client, server, transport and port.
 type Service = (Addr, Addr, &'static str, u16);
 
-/// When services that were found blocked last worked: the newest beginning of a flow that did.
+/// How it stands with services that were found blocked.
 #[derive(Debug, Default)]
-pub struct Worked(HashMap<Service, Timestamp, RandomState>);
+pub struct Latest(HashMap<Service, Sight, RandomState>);
+
+/// What was seen of such a service last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sight {
+    /// The newest beginning of a flow that worked; zero if none did.
+    worked: Timestamp,
+    /// It is being tried: how that ends is not known yet.
+    pending: bool,
+}
 
 /// All findings of a run.
 #[derive(Debug, Default)]
@@ -177,28 +186,31 @@ impl Ledger {
         self.not_kept
     }
 
-    /// Looks when what is found blocked worked last. Goes over all flows if there is such a finding.
-    pub fn worked<'f>(&self, judge: &Judge<'_>, findings: impl Iterator<Item = &'f Finding>) -> Worked {
-        let mut worked = Worked::default();
+    /// Looks how it stands with what is found blocked. Goes over all flows if there is such a finding.
+    pub fn latest<'f>(&self, judge: &Judge<'_>, findings: impl Iterator<Item = &'f Finding>) -> Latest {
+        let mut latest = Latest::default();
         let mut ask = |finding: &Finding| {
             if can_work(finding.kind) {
-                worked.0.extend(service(finding).map(|service| (service, Timestamp::default())));
+                latest.0.extend(service(finding).map(|service| (service, Sight::default())));
             }
         };
         findings.for_each(&mut ask);
         self.items.values().filter(|item| item.state == State::Open).for_each(|item| ask(&item.finding));
-        if worked.0.is_empty() {
-            return worked;
+        if latest.0.is_empty() {
+            return latest;
         }
         let hosts = judge.numbered();
-        for ruled in judge.rulings().filter(|ruled| ruled.outcome == Outcome::Open) {
+        for ruled in judge.rulings().filter(|ruled| matches!(ruled.outcome, Outcome::Open | Outcome::Pending)) {
             let Some(transport) = named(ruled.sums.transport) else { continue };
             let key = (hosts.addr(ruled.client), hosts.addr(ruled.server), transport, ruled.sums.port);
-            if let Some(newest) = worked.0.get_mut(&key) {
-                *newest = (*newest).max(ruled.sums.first);
+            if let Some(sight) = latest.0.get_mut(&key) {
+                match ruled.outcome {
+                    Outcome::Open => sight.worked = sight.worked.max(ruled.sums.first),
+                    _ => sight.pending = true,
+                }
             }
         }
-        worked
+        latest
     }
 
     /// Takes the findings of a judgement; what happened to which, by id. `kept_since`: flows that were silent since
@@ -206,7 +218,7 @@ impl Ledger {
     pub fn update(
         &mut self,
         findings: impl IntoIterator<Item = Finding>,
-        worked: &Worked,
+        latest: &Latest,
         at: Timestamp,
         kept_since: Timestamp,
     ) -> Vec<(Change, Item)> {
@@ -226,13 +238,16 @@ impl Ledger {
         let gone: Vec<Key> = self
             .items
             .iter()
-            .filter(|(key, item)| item.state == State::Open && !newest.contains_key(*key))
+            // What is tried once more is as it was until that is over.
+            .filter(|(key, item)| {
+                item.state == State::Open && !newest.contains_key(*key) && !latest.is_pending(&item.finding)
+            })
             .map(|(key, _)| key.clone())
             .collect();
         for key in gone {
             if let Some(item) = self.items.get_mut(&key) {
                 let quiet = item.finding.last.0 < kept_since;
-                let works = worked.after(&item.finding);
+                let works = latest.worked_after(&item.finding);
                 item.state = match works {
                     Some(_) => State::Works,
                     None if quiet => State::Quiet,
@@ -243,7 +258,7 @@ impl Ledger {
             }
         }
         for (key, finding) in newest {
-            let works = worked.after(&finding);
+            let works = latest.worked_after(&finding);
             let state = match works {
                 Some(_) => State::Works,
                 None if finding.last.0 < kept_since => State::Quiet,
@@ -316,11 +331,19 @@ impl Ledger {
     }
 }
 
-impl Worked {
+impl Latest {
+    /// What was seen of the service of a finding that is over when it works.
+    fn of(&self, finding: &Finding) -> Option<Sight> {
+        self.0.get(&service(finding)?).copied().filter(|_| can_work(finding.kind))
+    }
+
     /// When it worked after a finding's last packet, if it did.
-    fn after(&self, finding: &Finding) -> Option<Timestamp> {
-        let at = *self.0.get(&service(finding)?)?;
-        (can_work(finding.kind) && at > finding.last.0).then_some(at)
+    fn worked_after(&self, finding: &Finding) -> Option<Timestamp> {
+        self.of(finding).map(|sight| sight.worked).filter(|at| *at > finding.last.0)
+    }
+
+    fn is_pending(&self, finding: &Finding) -> bool {
+        self.of(finding).is_some_and(|sight| sight.pending)
     }
 }
 
@@ -375,20 +398,24 @@ mod tests {
         Finding { first: Moment(at(0)), last: Moment(at(last)), ..found }
     }
 
-    fn works(second: u64) -> Worked {
-        Worked([(service(&blocked(0)).unwrap(), at(second))].into_iter().collect())
+    fn sight(sight: Sight) -> Latest {
+        Latest([(service(&blocked(0)).unwrap(), sight)].into_iter().collect())
+    }
+
+    fn works(second: u64) -> Latest {
+        sight(Sight { worked: at(second), pending: false })
     }
 
     /// What happened, as words, at a second; flows are kept for a hundred.
-    fn told(ledger: &mut Ledger, findings: Vec<Finding>, worked: &Worked, second: u64) -> Vec<(Change, State)> {
+    fn told(ledger: &mut Ledger, findings: Vec<Finding>, latest: &Latest, second: u64) -> Vec<(Change, State)> {
         let kept_since = at(second.saturating_sub(100));
-        let changes = ledger.update(findings, worked, at(second), kept_since);
+        let changes = ledger.update(findings, latest, at(second), kept_since);
         changes.iter().map(|(change, item)| (*change, item.state)).collect()
     }
 
     #[test]
     fn a_finding_is_told_once_and_closed_when_it_works() {
-        let (mut ledger, never) = (Ledger::default(), Worked::default());
+        let (mut ledger, never) = (Ledger::default(), Latest::default());
         assert_eq!(told(&mut ledger, vec![blocked(5)], &never, 10), [(Change::New, State::Open)]);
         assert_eq!(told(&mut ledger, vec![blocked(6)], &never, 11), []);
         let surer = Finding { confidence: "possible", ..blocked(6) };
@@ -405,8 +432,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_tried_once_more_is_not_taken_back() {
+        let (mut ledger, never) = (Ledger::default(), Latest::default());
+        let pending = sight(Sight { pending: true, ..Sight::default() });
+        told(&mut ledger, vec![blocked(3)], &never, 7);
+        assert_eq!(told(&mut ledger, vec![], &pending, 8), []);
+        assert_eq!(told(&mut ledger, vec![blocked(7)], &never, 13), []);
+        assert_eq!(told(&mut ledger, vec![], &pending, 16), []);
+        assert_eq!(told(&mut ledger, vec![], &never, 17), [(Change::Closed, State::Withdrawn)]);
+        let item = ledger.items().next().unwrap();
+        assert_eq!((item.since, item.returns), (Moment(at(0)), 0));
+    }
+
+    #[test]
     fn what_nobody_tries_any_more_is_quiet_and_what_was_none_is_taken_back() {
-        let never = Worked::default();
+        let never = Latest::default();
         let mut ledger = Ledger::default();
         told(&mut ledger, vec![blocked(5)], &never, 10);
         assert_eq!(told(&mut ledger, vec![], &never, 11), [(Change::Closed, State::Withdrawn)]);
@@ -422,7 +462,7 @@ mod tests {
 
     #[test]
     fn what_only_goes_on_is_told_again_after_a_while() {
-        let (mut ledger, never) = (Ledger::default(), Worked::default());
+        let (mut ledger, never) = (Ledger::default(), Latest::default());
         let more = |last, flows| Finding { flows, ..blocked(last) };
         told(&mut ledger, vec![more(5, 1)], &never, 10);
         assert_eq!(told(&mut ledger, vec![more(250, 7)], &never, 300), []);

@@ -49,6 +49,11 @@ impl Shown {
         Self(cut_end(raw.chars().map(Piece::Char), chars_max).into())
     }
 
+    /// Lines for a person, such as a fault with the place in its file: each by itself, cut as [`Shown::text`] is.
+    pub fn lines(raw: &str) -> String {
+        raw.lines().map(|line| Self::text(line).as_str().to_owned()).collect::<Vec<_>>().join("\n")
+    }
+
     /// A path. Its end tells more than its beginning, so that is what is kept of one longer than [`TEXT_CHARS_MAX`].
     pub fn path(raw: &Path) -> Self {
         let bytes = raw.as_os_str().as_encoded_bytes();

@@ -193,6 +193,11 @@ fn a_finding_is_told_once_and_closed_when_it_works() {
     assert_eq!((&told["change"], &told["state"]), (&"new".into(), &"open".into()), "{told}");
     assert_eq!((&told["finding"], &told["outcome"]), (&"blocked".into(), &"dropped".into()), "{told}");
     assert_eq!((&told["confidence"], &told["port"]), (&"confirmed".into(), &KERBEROS.into()), "{told}");
+    // The client's next try says nothing new, neither while it may be answered nor after.
+    net.play(&[segment(0, true, (50001, KERBEROS), tcp::SYN, (500, 0))]);
+    watching.wait_for("a try under way", |event| event["flows_pending"] == 1);
+    let known = watching.count();
+    watching.wait_after(known, "its end", |event| event["flows_pending"] == 0);
     net.play(&connection(0, (50002, KERBEROS)));
     let closed = watching.wait_for("its end", |event| event["event"] == "finding" && event["change"] == "closed");
     assert_eq!((&closed["state"], &closed["id"]), (&"works".into(), &told["id"]), "{closed}");

@@ -740,8 +740,8 @@ mod tests {
     use crate::cli::tui::state::Ask;
     use crate::model::time::Timestamp;
     use crate::report::Report;
+    use crate::report::ledger::Latest;
     use crate::report::ledger::Ledger;
-    use crate::report::ledger::Worked;
     use crate::report::moment::Moment;
     use crate::report::sample;
     use crate::report::sanitise::Shown;
@@ -799,7 +799,7 @@ mod tests {
     /// The sample report on a screen.
     fn begun(report: &Report<'_>, change: impl Fn(&mut Status)) -> State {
         let mut ledger = Ledger::default();
-        ledger.update(report.findings.iter(), &Worked::default(), sample::at(9_000), Timestamp::default());
+        ledger.update(report.findings.iter(), &Latest::default(), sample::at(9_000), Timestamp::default());
         let mut status = status(report, &ledger);
         change(&mut status);
         let mut state = State::new(true);
