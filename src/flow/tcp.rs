@@ -223,7 +223,10 @@ fn on_ack(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counters) 
         return;
     }
     flow.say_ack(packet.from);
-    if flow.packets[other] > 0 && flow.flags[other] & RST == 0 && after(tcp.ack, flow.next_seq[other].wrapping_add(1)) {
+    // Who only sent SYNs, and is answered by no SYN-ACK, meets an older connection (RFC 5961 section 4.2).
+    let older = flow.syns[other] > 0 && flow.synacks[me] == 0 && !flow.acked(packet.from.other());
+    let spoke = flow.packets[other] > 0 && flow.flags[other] & RST == 0 && !older;
+    if spoke && after(tcp.ack, flow.next_seq[other].wrapping_add(1)) {
         // It acknowledges what this capture never saw. Count the hole once.
         counters.acked_unseen += 1;
         flow.next_seq[other] = tcp.ack;

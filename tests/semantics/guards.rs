@@ -6,6 +6,7 @@ use crate::script::C;
 use crate::script::C2;
 use crate::script::C6;
 use crate::script::Conn;
+use crate::script::From;
 use crate::script::ROUTER;
 use crate::script::S;
 use crate::script::S6;
@@ -168,4 +169,15 @@ fn pings_of_one_ip_id_are_not_one() {
     let world = script.ping(0.0, c).ip_id(7).ping(1.0, c).ip_id(7).ping(2.0, c).ip_id(7).judge();
     assert_eq!(world.counters.duplicates, 0);
     world.of(c).is("unanswered", "echo_unanswered");
+}
+
+#[test]
+fn a_challenge_to_a_syn_tells_of_no_hole() {
+    // RFC 5961 section 4.2: the server still holds an older connection, and acknowledges what that one sent.
+    let (c, other) = (kerberos(), conn(C, 50_001, S, 389));
+    let challenged = Script::new().syn(0.0, c).ttl(64).tcp(0.01, c, From::Server, 16, 900, 40_000, 0);
+    let world = challenged.syn(1.0, other).syn(2.0, other).syn(4.0, other).judge();
+    assert_eq!(world.counters.acked_unseen, 0);
+    world.of(c).is("unknown", "bad_reply");
+    world.of(other).verdict("dropped", "confirmed", "syn_unanswered", "unknown");
 }

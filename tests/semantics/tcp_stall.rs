@@ -125,3 +125,17 @@ fn t21_twin_copies_are_no_repeats() {
     assert_eq!(world.of(c).flow.retransmits, [0, 0]);
     assert_eq!(world.counters.duplicates, 4);
 }
+
+#[test]
+fn t21_holds_of_a_connection_that_began_before_the_capture() {
+    let c = smb();
+    let spoke = || Script::new().send(-1.0, c, 5_000, 100, 700).reply(-0.9, c, 700, 300, 5_100);
+    let repeated = [0.0, 0.3, 0.9, 2.1].iter().fold(spoke(), |script, at| script.send(*at, c, 5_100, 900, 1_000));
+    let world = repeated.judge();
+    world.of(c).verdict("stalled", "probable", "no_ack_after_setup", "unknown").shows(&[1, 2, 6]).finding("blocked");
+    // An answer in the end, or nothing that was heard before.
+    let repeated = [0.0, 0.3, 0.9, 2.1].iter().fold(spoke(), |script, at| script.send(*at, c, 5_100, 900, 1_000));
+    repeated.reply(4.0, c, 1_000, 0, 6_000).judge().of(c).is("open", "mid_stream");
+    let unheard = [0.0, 0.3, 0.9, 2.1].iter().fold(Script::new(), |script, at| script.send(*at, c, 5_100, 900, 1_000));
+    unheard.judge().of(c).not_blocked();
+}
