@@ -226,6 +226,11 @@ impl Catalogue {
         self.site.hosts.around(ip).fold(RoleSet::EMPTY, |all, &roles| all.union(roles))
     }
 
+    /// Whether the site file speaks of this very address, and not only of a prefix around it.
+    pub fn site_knows(&self, ip: IpAddr) -> bool {
+        self.site.hosts.has(ip) || self.site.names.contains_key(&ip)
+    }
+
     /// The addresses and prefixes that the site file gives a role, implied ones included, in order.
     pub fn site_hosts(&self, role: RoleId) -> Vec<IpNet> {
         let holds = |(_, roles): &(IpNet, &RoleSet)| self.closure(**roles).contains(role);

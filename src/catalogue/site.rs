@@ -84,6 +84,11 @@ impl<V: Default> PrefixMap<V> {
         self.values.iter().map(|(prefix, value)| (*prefix, value))
     }
 
+    /// Whether the address has a value of its own, beside those of prefixes around it.
+    pub(crate) fn has(&self, ip: IpAddr) -> bool {
+        self.values.contains_key(&IpNet::from(ip))
+    }
+
     /// The values of every prefix that holds the address.
     pub(crate) fn around(&self, ip: IpAddr) -> impl Iterator<Item = &V> {
         self.lengths.iter().filter_map(move |&length| self.values.get(&IpNet::new(ip, length).ok()?.trunc()))

@@ -4,6 +4,7 @@
 //! flood of addresses costs little. Hosts go by their numbers.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
@@ -24,8 +25,10 @@ use crate::classify::thresholds::BASELINE_PACKETS;
 use crate::classify::thresholds::CLIENTS_OF_A_SERVER;
 use crate::classify::thresholds::FALLBACK_WAIT;
 use crate::classify::thresholds::ICMP_INHERIT;
+use crate::classify::thresholds::ONE_WAY_LASTS;
 use crate::classify::thresholds::PROBE_TTL_MAX;
 use crate::classify::verdict::DirBasis;
+use crate::flow::icmp::IcmpMeaning;
 use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Began;
 use crate::flow::record::Flow;
@@ -152,6 +155,8 @@ struct Unreachable {
     target: Listener,
     at: Timestamp,
     icmp: IcmpSeen,
+    /// The time to live of the packet that it is about.
+    ttl: u8,
 }
 
 /// What is known of one host.
@@ -161,6 +166,8 @@ struct HostSeen {
     spoke: bool,
     /// A client proves that it hears this host, and the flow shows no packet of it.
     must_have_spoken: bool,
+    /// It has conversations with so small a time to live as a traceroute's probes have.
+    begins_low: bool,
     /// It was to send RST: somebody may ask what its packets look like. Its place among the baselines, from 1.
     baseline: u32,
 }
@@ -196,11 +203,12 @@ pub(crate) struct Context {
     one_way_until: Timestamp,
     /// In an asymmetric capture, the (server, client) ways that were captured, and until when.
     visible_ways: Map<(HostId, HostId), Timestamp>,
+    /// Of those, the ones that datagrams took.
+    datagram_ways: HashSet<(HostId, HostId), RandomState>,
     unreachable: Vec<Unreachable>,
     answers: Vec<(Listener, Answered)>,
-    /// Unanswered requests: when TCP connections of the same worked, from and until; sorted, each until is the latest of it
-    /// and those before.
-    twins: Map<Request, Vec<(Timestamp, Timestamp)>>,
+    /// Unanswered requests: when TCP connections of the same began that worked.
+    twins: Map<Request, Vec<Timestamp>>,
     /// Unanswered requests: when the last answer of the same server to this client came.
     answers_me: Map<Request, Timestamp>,
     /// Requests whose reply may come from elsewhere (client, server, client port): whether something came.
@@ -286,14 +294,13 @@ impl Context {
         }
         self.answers.extend(answers);
         self.merge_answers();
+        // What a traceroute meets says nothing of others.
+        let mut unreachable = std::mem::take(&mut self.unreachable);
+        unreachable.retain(|entry| !self.is_probe(entry.client, entry.ttl));
+        self.unreachable = unreachable;
         self.unreachable.sort_by_key(|entry| (entry.client, entry.target, entry.at, entry.icmp.frame));
         for times in self.twins.values_mut() {
             times.sort_unstable();
-            let mut latest = Timestamp::default();
-            for (_, until) in times {
-                latest = latest.max(*until);
-                *until = latest;
-            }
         }
     }
 
@@ -319,10 +326,16 @@ impl Context {
         if flow.packets[orig.index()] > 0 {
             self.spoke(client);
         }
-        // What expired for a traceroute says nothing of others.
-        let told = !both_ways(flow) && !flow.acked(orig) && !is_probe(flow.ttl[orig.index()]) && !flow.ttl_varies(orig);
+        let ttl = flow.ttl[orig.index()];
+        if may_be_probe(ttl)
+            && flow.payload.iter().all(|payload| *payload > 0)
+            && let Some(host) = self.host(client)
+        {
+            host.begins_low = true;
+        }
+        let told = !both_ways(flow) && !flow.acked(orig) && !expired_on_purpose(flow, orig, seen.icmp());
         if let Some(icmp) = seen.icmp().filter(|_| told) {
-            let entry = Unreachable { client, target: listener_of(flow, orig), at: icmp.ts, icmp: *icmp };
+            let entry = Unreachable { client, target: listener_of(flow, orig), at: icmp.ts, icmp: *icmp, ttl };
             self.unreachable.push(entry);
         }
         if flow.packets[orig.other().index()] == 0 {
@@ -415,6 +428,9 @@ impl Context {
             if self.asymmetric {
                 let until = self.visible_ways.entry((sender, receiver)).or_default();
                 *until = (*until).max(stored.last(side));
+                if seen.class.transport() == Transport::Udp {
+                    self.datagram_ways.insert((sender, receiver));
+                }
             }
         }
         let both = stored.both_ways();
@@ -422,9 +438,9 @@ impl Context {
             Transport::Tcp if !self.twins.is_empty() && both => {
                 if let Some(times) = self.twins.get_mut(&(client, server, port)) {
                     let flow = whole.get_or_insert_with(|| stored.flow());
-                    let goes_on = flow.acked(Side::Low) && flow.acked(Side::High) && !flow.marks.has(Mark::Refused);
-                    if flow.marks.has(Mark::Established) || goes_on {
-                        times.push((flow.first, flow.last_seen()));
+                    // Its handshake may not have been captured as a whole.
+                    if flow.marks.has(Mark::Established) || flow.payload[orig.other().index()] > 0 {
+                        times.push(flow.first);
                     }
                 }
             }
@@ -486,9 +502,18 @@ impl Context {
             || (self.asymmetric && of_all())
     }
 
-    /// Whether some flow of the pair shows that a way back is not captured: others may take one that is.
-    pub(crate) fn has_one_way(&self, client: HostId, server: HostId) -> bool {
-        self.one_way_pairs.contains_key(&(client, server))
+    /// Whether datagrams may have come back unseen at that time: some flow of the pair showed a moment before or later that
+    /// a way back is not captured, and others may take it; or the capture is one-sided, and shows no datagram of the server.
+    pub(crate) fn datagrams_invisible(&self, client: HostId, server: HostId, at: Timestamp) -> bool {
+        let of_pair = self.one_way_pairs.get(&(client, server));
+        of_pair.is_some_and(|pair| at <= pair.until.plus(ONE_WAY_LASTS))
+            || (self.asymmetric && !self.datagram_ways.contains(&(server, client)))
+            || self.reverse_invisible(client, server, at)
+    }
+
+    /// Whether a flow of this client that began with this time to live was to expire on its way, as a traceroute's is.
+    pub(crate) fn is_probe(&self, client: HostId, ttl: u8) -> bool {
+        may_be_probe(ttl) && !self.hosts.get(client.index()).is_some_and(|host| host.begins_low)
     }
 
     /// Whether anything of a host was captured.
@@ -535,11 +560,11 @@ impl Context {
         (key(entry) == (client, target) && at.since(entry.at) <= ICMP_INHERIT).then_some(&entry.icmp)
     }
 
-    /// Whether TCP to the same server and port worked while a request was not answered, or soon after.
+    /// Whether TCP to the same server and port was begun after an unanswered request, or soon after its last try, and worked.
     pub(crate) fn twin_worked(&self, request: Request, first: Timestamp, last: Timestamp) -> bool {
         let Some(times) = self.twins.get(&request) else { return false };
-        let begun = times.partition_point(|(from, _)| *from <= last.plus(FALLBACK_WAIT));
-        begun.checked_sub(1).and_then(|newest| times.get(newest)).is_some_and(|(_, until)| *until >= first)
+        let next = times.partition_point(|at| *at < first);
+        times.get(next).is_some_and(|at| *at <= last.plus(FALLBACK_WAIT))
     }
 
     /// Whether the server answered another request of this client to the same port, shortly before that time or later.
@@ -589,7 +614,10 @@ impl Context {
     pub(crate) fn watched_after(&self, at: Timestamp, frame: FrameId) -> Duration {
         let end = self.facts.ends.get(usize::from(frame.input())).copied().unwrap_or(self.facts.last);
         let next = self.facts.gaps.partition_point(|(from, _)| *from < at);
-        self.facts.gaps.get(next).map_or(end, |(from, _)| end.min(*from)).since(at)
+        let end = self.facts.gaps.get(next).map_or(end, |(from, _)| end.min(*from));
+        let step = self.facts.steps.partition_point(|step| *step < (frame.input(), at));
+        let own = self.facts.steps.get(step).filter(|(input, _)| *input == frame.input());
+        own.map_or(end, |(_, from)| end.min(*from)).since(at)
     }
 
     /// Whether a flow's first frame is the first of its capture: what came before was not seen.
@@ -599,9 +627,16 @@ impl Context {
     }
 }
 
-/// Whether a flow that began with this time to live was to expire on its way, as a traceroute's is.
-pub(crate) fn is_probe(ttl: u8) -> bool {
+/// Whether a flow that began with this time to live may have been to expire on its way.
+fn may_be_probe(ttl: u8) -> bool {
     (1..=PROBE_TTL_MAX).contains(&ttl)
+}
+
+/// Whether an error tells of a packet that a traceroute lets expire, though its flow began otherwise: Windows gives all its
+/// echo requests one identifier.
+pub(crate) fn expired_on_purpose(flow: &Flow, orig: Side, icmp: Option<&IcmpSeen>) -> bool {
+    let expired = |icmp: &IcmpSeen| IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code) == IcmpMeaning::Loop;
+    flow.key.transport == Transport::Icmp && flow.ttl_varies(orig) && icmp.is_some_and(expired)
 }
 
 /// How many flows with data show one direction only.

@@ -46,6 +46,8 @@ pub struct CaptureFacts {
     /// Long times without any frame, in order: whether anybody watched is not known. From the last frame before to the
     /// first frame after.
     pub gaps: Vec<(Timestamp, Timestamp)>,
+    /// Where the time of an input steps back, by input: until when it was watched before, in order.
+    pub steps: Vec<(u16, Timestamp)>,
     /// Time of the last frame of each input, by its number.
     pub ends: Vec<Timestamp>,
     /// The capture goes on: what is not final yet is pending.

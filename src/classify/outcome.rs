@@ -5,7 +5,7 @@ use crate::classify::context::About;
 use crate::classify::context::Context;
 use crate::classify::context::Seen;
 use crate::classify::context::both_ways;
-use crate::classify::context::is_probe;
+use crate::classify::context::expired_on_purpose;
 use crate::classify::context::listener_of;
 use crate::classify::context::proves_reply;
 use crate::classify::pending::Clock;
@@ -53,7 +53,7 @@ pub(crate) fn of_single_syn(seen: &Seen<'_>, context: &Context) -> Option<(Outco
     if !stored.is_lone_attempt_of(orig) || stored.syns(orig) != 1 || context.facts.running {
         return None;
     }
-    if is_probe(stored.ttl(orig)) {
+    if context.is_probe(client, stored.ttl(orig)) {
         return Some((Outcome::Unknown, Reason::Traceroute));
     }
     let (at, frame, _) = stored.order();
@@ -109,11 +109,14 @@ impl Case<'_> {
                 fine(Outcome::OneWay, Confidence::Confirmed, Reason::OneWayC2s, &self.story())
             };
         }
+        if let Some(icmp) = self.icmp.filter(|_| !flow.marks.has(Mark::Refused)) {
+            return self.icmp_verdict(icmp);
+        }
+        if self.is_probe() {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::Traceroute, &self.story());
+        }
         if flow.marks.has(Mark::Refused) {
             return self.refused();
-        }
-        if let Some(icmp) = self.icmp {
-            return self.icmp_verdict(icmp);
         }
         if flow.acked(self.resp) || flow.marks.has(Mark::MisfitSynAck) {
             // It speaks, but answers another connection than this (RFC 5961 challenge, a restart).
@@ -129,9 +132,6 @@ impl Case<'_> {
         let tries = flow.syns[self.orig.index()];
         let frames = [flow.first_frame, flow.syn_frame];
         let Seen { client, server, .. } = *self.seen;
-        if is_probe(flow.ttl[self.orig.index()]) {
-            return fine(Outcome::Unknown, Confidence::Possible, Reason::Traceroute, &frames);
-        }
         let wait = limit::SYN_WAIT_MIN.max(Duration::from_millis(u64::from(flow.syn_gap_ms) * 3 / 2));
         if flow.reset_by() == Some(self.orig) && flow.reset.ts.since(flow.syn_last) < wait {
             let frames = [flow.first_frame, flow.reset.frame];
@@ -225,9 +225,7 @@ impl Case<'_> {
         let meaning = IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code);
         let closed = matches!(meaning, IcmpMeaning::PortUnreachable | IcmpMeaning::ProtocolUnreachable);
         let mut reason = Reason::Icmp { kind: icmp.kind, code: icmp.code };
-        if is_probe(self.flow.ttl[self.orig.index()])
-            || (meaning == IcmpMeaning::Loop && self.flow.ttl_varies(self.orig))
-        {
+        if self.is_probe() || expired_on_purpose(self.flow, self.orig, Some(icmp)) {
             // A traceroute asks for exactly this answer.
             let frames = [self.flow.first_frame, icmp.frame];
             return fine(Outcome::Unknown, Confidence::Probable, reason, &frames);
@@ -264,7 +262,7 @@ impl Case<'_> {
             return failed(Outcome::ReplyLost, confidence, Reason::SynAckUnheard, by, &frames);
         }
         let Seen { client, server, .. } = *self.seen;
-        if flow.marks.has(Mark::SynAckRepeated) && !self.context.reverse_invisible(server, client, flow.synack_at) {
+        if flow.marks.has(Mark::SynAckRepeated) && !self.context.reverse_invisible(server, client, flow.syn_last) {
             let (confidence, by) = (Confidence::Possible, By::Unknown);
             return failed(Outcome::ReplyLost, confidence, Reason::SynAckUnacked, by, &frames);
         }
@@ -369,8 +367,16 @@ impl Case<'_> {
             // Of many that are asked, one may well say that it has no such service.
             return fine(Outcome::Unknown, Confidence::Confirmed, Reason::OneWayProtocol, &frames);
         }
-        if let Some(icmp) = self.icmp {
+        let guessed = self.may_be_broadcast();
+        let by_another = |icmp: &IcmpSeen| {
+            let meaning = IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code);
+            meaning == IcmpMeaning::PortUnreachable && icmp.sender != flow.addr(self.resp)
+        };
+        if let Some(icmp) = self.icmp.filter(|icmp| !(guessed && by_another(icmp))) {
             return self.icmp_verdict(icmp);
+        }
+        if guessed {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::OneWayProtocol, &frames);
         }
         let service = self.about.meaning(self.seen).and_then(|meaning| meaning.service);
         let service = service.map(|id| self.about.catalogue.service(id));
@@ -401,7 +407,7 @@ impl Case<'_> {
         let flow = self.flow;
         let Seen { client, server, port, .. } = *self.seen;
         let frames = self.story();
-        if is_probe(flow.ttl[self.orig.index()]) {
+        if self.is_probe() {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::Traceroute, &frames);
         }
         if flow.marks.has(Mark::Mtu) {
@@ -409,8 +415,7 @@ impl Case<'_> {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::NoReplyKnown, &frames);
         }
         // Datagrams that are sent again need not mean that none came back, as SYNs do.
-        let has_one_way = self.context.has_one_way(client, server);
-        if has_one_way || self.context.reverse_invisible(client, server, flow.last_seen()) {
+        if self.context.datagrams_invisible(client, server, flow.last_seen()) {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
         if self.context.watched_flow(flow, flow.last_seen()) < timeout {
@@ -459,8 +464,14 @@ impl Case<'_> {
         let Seen { client, server, .. } = *self.seen;
         let waited = self.context.watched_flow(flow, flow.last_seen()) >= limit::ECHO_WAIT;
         let repeated = self.requests() >= limit::ECHO_TRIES;
-        let told_why = flow.marks.has(Mark::Mtu) || is_probe(flow.ttl[self.orig.index()]) || flow.ttl_varies(self.orig);
-        if repeated && waited && !told_why && !self.is_group() && self.context.pair_works(client, server) {
+        let told_why = flow.marks.has(Mark::Mtu) || self.is_probe() || flow.ttl_varies(self.orig);
+        if repeated
+            && waited
+            && !told_why
+            && !self.is_group()
+            && !self.may_be_broadcast()
+            && self.context.pair_works(client, server)
+        {
             let (sure, by) = (Confidence::Possible, By::Unknown);
             return failed(Outcome::Unanswered, sure, Reason::EchoUnanswered, by, &frames);
         }
@@ -507,11 +518,19 @@ impl Case<'_> {
         }
     }
 
+    fn is_probe(&self) -> bool {
+        self.context.is_probe(self.seen.client, self.flow.ttl[self.orig.index()])
+    }
+
     fn is_group(&self) -> bool {
+        self.flow.marks.has(Mark::Group) || self.flow.addr(self.resp).is_multicast_or_broadcast()
+    }
+
+    /// Whether it goes to the last address of most networks, which no host of the capture has, nor of the site file: the link
+    /// layer does not always tell.
+    fn may_be_broadcast(&self) -> bool {
         let addr = self.flow.addr(self.resp);
-        // The last address of most networks, where the link layer does not tell and no host of it was ever heard.
-        let may_be_broadcast = || addr.is_last_of_24() && !self.context.heard(self.seen.server);
-        self.flow.marks.has(Mark::Group) || addr.is_multicast_or_broadcast() || may_be_broadcast()
+        addr.is_last_of_24() && !self.context.heard(self.seen.server) && !self.about.catalogue.site_knows(addr.ip())
     }
 
     /// First and last frames of both ends.

@@ -48,7 +48,10 @@ pub const REQUEST_TRIES: u64 = 2;
 pub const FALLBACK_WAIT: Duration = Duration::from_secs(10);
 
 /// A server that answered another request of the same client so shortly before can be reached.
-pub const ANSWERED_JUST_BEFORE: Duration = Duration::from_secs(10);
+pub const ANSWERED_JUST_BEFORE: Duration = Duration::from_secs(2);
+
+/// So long after a flow showed that a way back is not captured, datagrams may still take it.
+pub const ONE_WAY_LASTS: Duration = Duration::from_secs(60);
 
 /// More tries than this without any answer are a stream, no request.
 pub const REQUEST_TRIES_MAX: u64 = 32;

@@ -292,6 +292,7 @@ pub(super) fn capture_facts(captured: &Captured, facts: &[InputFacts]) -> Captur
         first_frame: captured.first_frame,
         lost_share: if lost == 0 { 0.0 } else { lost as f64 / (seen + lost) as f64 },
         gaps: captured.gaps.clone(),
+        steps: captured.steps.clone(),
         ends: facts.iter().map(|input| input.last.unwrap_or_default()).collect(),
         running: false,
     }

@@ -290,7 +290,7 @@ impl Live<'_> {
         let first_frame = self.first.get().copied().unwrap_or(FrameId::NONE);
         let mut gaps = lock(&self.gaps).clone();
         gaps.sort_unstable();
-        Captured { tables, decode, first_frame, gaps, ears, interrupted: false }
+        Captured { tables, decode, first_frame, gaps, steps: Vec::new(), ears, interrupted: false }
     }
 
     /// Takes out the kept frames of wanted flows, with their numbers, in the order of each reader.

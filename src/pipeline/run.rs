@@ -78,6 +78,8 @@ pub struct Captured {
     pub first_frame: FrameId,
     /// Long times without any frame, in order: from the last frame before to the first after.
     pub gaps: Vec<(Timestamp, Timestamp)>,
+    /// Until when an input was watched before its time stepped back, by input.
+    pub steps: Vec<(u16, Timestamp)>,
     /// What listening to payload cost.
     pub ears: EarCounts,
     /// Whether it was stopped before the end.
@@ -332,17 +334,32 @@ struct Reader<'a> {
     interrupted: bool,
 }
 
-/// Long silences of the capture, and where its time steps back.
+/// Long silences of the capture, and where the time of an input steps back.
 #[derive(Default)]
 struct Gaps {
-    /// The newest time since it last stepped back.
+    /// The newest time, of a single input since it last stepped back.
     before: Option<Timestamp>,
     found: Vec<(Timestamp, Timestamp)>,
-    steps_back: bool,
+    inputs: Vec<InputTime>,
+    steps: Vec<(u16, Timestamp)>,
 }
 
-/// Frames of several queues come in no strict order; farther back, the clock was set, or another capture was appended.
-const STEP_BACK_NS: u64 = 1_000_000_000;
+/// How far an input was seen.
+#[derive(Clone, Copy, Default)]
+struct InputTime {
+    /// The newest time since it last stepped back.
+    newest: Timestamp,
+    /// The time of its last frame.
+    last: Timestamp,
+    stepped: bool,
+}
+
+/// Frames of several queues, or of sensors whose clocks differ, come in no strict order; farther back, the clock was set, or
+/// another capture was appended.
+const STEP_BACK_NS: u64 = 10_000_000_000;
+
+/// An input whose last frame is so much older than its newest ended there.
+const END_BACK_NS: u64 = 1_000_000_000;
 
 /// A silence longer than this may be a pause of the capture itself.
 const GAP_NS: u64 = 30_000_000_000;
@@ -356,40 +373,58 @@ impl Gaps {
         let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return };
         let before = self.before.unwrap_or(first.ts);
         let short = last.ts.0.saturating_sub(before.0) <= GAP_NS;
-        if short && before <= first.ts && frames.is_sorted_by_key(|frame| frame.ts) {
-            self.before = Some(last.ts);
+        let alone = self.inputs.len() == 1 && frames.iter().all(|frame| frame.id.input() == 0);
+        if alone && short && before <= first.ts && frames.is_sorted_by_key(|frame| frame.ts) {
+            self.see(0, last.ts);
         } else {
             for frame in frames {
-                self.see(frame.ts);
+                self.see(frame.id.input(), frame.ts);
             }
         }
     }
 
-    fn see(&mut self, at: Timestamp) {
+    fn see(&mut self, input: u16, at: Timestamp) {
+        let place = usize::from(input);
+        if self.inputs.len() <= place {
+            self.inputs.resize(place + 1, InputTime::default());
+        }
+        let alone = self.inputs.len() == 1;
+        if let Some(time) = self.inputs.get_mut(place) {
+            time.last = at;
+            if time.newest.0.saturating_sub(at.0) > STEP_BACK_NS {
+                // Nobody watched what was last seen any longer, whatever times are seen elsewhere.
+                if self.steps.len() < GAPS_MAX {
+                    self.steps.push((input, time.newest));
+                }
+                *time = InputTime { newest: at, last: at, stepped: true };
+                if alone {
+                    self.before = Some(at);
+                }
+            } else {
+                time.newest = time.newest.max(at);
+            }
+        }
         let before = self.before.unwrap_or(at);
-        if before.0.saturating_sub(at.0) > STEP_BACK_NS {
-            // Nobody watched what was last seen any longer, whatever times are seen elsewhere.
-            self.steps_back = true;
-            self.before = Some(at);
-            self.note(before, before);
-        } else {
-            self.before = Some(before.max(at));
-            if at.0.saturating_sub(before.0) > GAP_NS {
-                self.note(before, at);
-            }
+        if at.0.saturating_sub(before.0) > GAP_NS && self.found.len() < GAPS_MAX {
+            self.found.push((before, at));
         }
+        self.before = Some(before.max(at));
     }
 
-    fn note(&mut self, from: Timestamp, to: Timestamp) {
-        if self.found.len() < GAPS_MAX {
-            self.found.push((from, to));
-        }
+    /// All silences, in order.
+    fn silences(&self) -> Vec<(Timestamp, Timestamp)> {
+        let mut all = self.found.clone();
+        all.sort_unstable();
+        all
     }
 
-    /// All of them, in order. Where time steps back, the end of the capture is one too: its last frame need not be its latest.
-    fn all(&self) -> Vec<(Timestamp, Timestamp)> {
-        let end = self.before.filter(|_| self.steps_back).map(|end| (end, end));
-        let mut all: Vec<_> = self.found.iter().copied().chain(end).collect();
+    /// Until when each input was watched before its time stepped back, and to its end if that is not where it is newest.
+    fn steps(&self) -> Vec<(u16, Timestamp)> {
+        let ends = (0..).zip(&self.inputs).filter_map(|(input, time)| {
+            let back = time.newest.0 - time.last.0 > END_BACK_NS;
+            (back || time.stepped).then_some((input, if back { time.last } else { time.newest }))
+        });
+        let mut all: Vec<_> = self.steps.iter().copied().chain(ends).collect();
         all.sort_unstable();
         all
     }
@@ -456,7 +491,7 @@ impl<'a> Reader<'a> {
 
     fn captured(&self, shards: impl IntoIterator<Item = Shard>) -> Captured {
         let first_frame = self.first.unwrap_or(FrameId::NONE);
-        let gaps = self.gaps.all();
+        let (gaps, steps) = (self.gaps.silences(), self.gaps.steps());
         let (decode, interrupted) = (self.decoder.counts().clone(), self.interrupted);
         let mut ears = EarCounts::default();
         let mut tables = Vec::with_capacity(SHARDS);
@@ -464,7 +499,7 @@ impl<'a> Reader<'a> {
             ears.add(shard.ear_counts());
             tables.push(shard.table);
         }
-        Captured { tables, decode, first_frame, gaps, ears, interrupted }
+        Captured { tables, decode, first_frame, gaps, steps, ears, interrupted }
     }
 }
 
@@ -472,31 +507,44 @@ impl<'a> Reader<'a> {
 mod tests {
     use super::*;
 
-    /// The gaps of frames seen at these seconds, as seconds.
-    fn gaps(seconds: &[u64]) -> Vec<(u64, u64)> {
+    const SECOND: u64 = 1_000_000_000;
+
+    /// Silences, from and to, and steps, by input; in seconds.
+    type Found = (Vec<(u64, u64)>, Vec<(u16, u64)>);
+
+    /// What is found of frames that inputs saw at these seconds.
+    fn seen(frames: &[(u16, u64)]) -> Found {
         let mut gaps = Gaps::default();
-        for second in seconds {
-            gaps.see(Timestamp(second * 1_000_000_000));
+        for (input, second) in frames {
+            gaps.see(*input, Timestamp(second * SECOND));
         }
-        gaps.all().into_iter().map(|(from, to)| (from.0 / 1_000_000_000, to.0 / 1_000_000_000)).collect()
+        let silences = gaps.silences().into_iter().map(|(from, to)| (from.0 / SECOND, to.0 / SECOND));
+        (silences.collect(), gaps.steps().into_iter().map(|(input, at)| (input, at.0 / SECOND)).collect())
+    }
+
+    fn alone(seconds: &[u64]) -> Found {
+        seen(&seconds.iter().map(|second| (0, *second)).collect::<Vec<_>>())
     }
 
     #[test]
     fn where_time_steps_back_watching_ends() {
-        assert_eq!(gaps(&[100, 101, 103]), []);
-        assert_eq!(gaps(&[100, 101, 200, 201]), [(101, 200)]);
+        assert_eq!(alone(&[100, 101, 103]), (vec![], vec![]));
+        assert_eq!(alone(&[100, 101, 200, 201]), (vec![(101, 200)], vec![]));
         // The clock set back, an earlier capture appended, one frame of another century.
-        assert_eq!(gaps(&[100, 120, 100, 125]), [(120, 120), (125, 125)]);
-        assert_eq!(gaps(&[100, 120, 10, 20]), [(20, 20), (120, 120)]);
-        assert_eq!(gaps(&[100, 120, 9_000, 121, 130]), [(120, 9_000), (130, 130), (9_000, 9_000)]);
+        assert_eq!(alone(&[100, 120, 100, 125]), (vec![], vec![(0, 120), (0, 125)]));
+        assert_eq!(alone(&[100, 120, 10, 20]), (vec![], vec![(0, 20), (0, 120)]));
+        let century = (vec![(120, 9_000)], vec![(0, 130), (0, 9_000)]);
+        assert_eq!(alone(&[100, 120, 9_000, 121, 130]), century);
     }
 
     #[test]
-    fn frames_of_several_queues_step_back_a_little() {
-        let mut gaps = Gaps::default();
-        for at in [5_000_000_000, 5_000_900_000, 5_000_850_000, 65_000_000_000] {
-            gaps.see(Timestamp(at));
-        }
-        assert_eq!(gaps.all(), [(Timestamp(5_000_900_000), Timestamp(65_000_000_000))]);
+    fn sensors_whose_clocks_differ_step_back_a_little() {
+        assert_eq!(alone(&[5, 8, 6, 9, 7, 10, 8, 11]), (vec![], vec![]));
+        assert_eq!(alone(&[5, 8, 6, 9, 7]), (vec![], vec![(0, 7)]));
+    }
+
+    #[test]
+    fn a_step_is_its_inputs_own() {
+        assert_eq!(seen(&[(0, 100), (1, 101), (1, 80), (0, 102), (1, 90)]), (vec![], vec![(1, 90), (1, 101)]));
     }
 }

@@ -238,9 +238,12 @@ impl Ledger {
         let gone: Vec<Key> = self
             .items
             .iter()
-            // What is tried once more is as it was until that is over.
-            .filter(|(key, item)| {
-                item.state == State::Open && !newest.contains_key(*key) && !latest.is_pending(&item.finding)
+            .filter(|(key, item)| item.state == State::Open && !newest.contains_key(*key))
+            // What is tried once more is as it was until that is over, unless it shows otherwise by now.
+            .filter(|(_, item)| {
+                let told_otherwise = || newest.values().any(|finding| service(finding) == service(&item.finding));
+                let works = latest.worked_after(&item.finding).is_some();
+                works || !latest.is_pending(&item.finding) || told_otherwise()
             })
             .map(|(key, _)| key.clone())
             .collect();
@@ -442,6 +445,11 @@ mod tests {
         assert_eq!(told(&mut ledger, vec![], &never, 17), [(Change::Closed, State::Withdrawn)]);
         let item = ledger.items().next().unwrap();
         assert_eq!((item.since, item.returns), (Moment(at(0)), 0));
+        // What works is over, however many tries are under way at any time.
+        let mut busy = Ledger::default();
+        told(&mut busy, vec![blocked(3)], &never, 7);
+        let works = sight(Sight { worked: at(9), pending: true });
+        assert_eq!(told(&mut busy, vec![], &works, 10), [(Change::Closed, State::Works)]);
     }
 
     #[test]

@@ -496,9 +496,10 @@ fn a_turn_to_tcp_counts_without_its_handshake() {
     let asked = || Script::new().ask(0.0, udp, 200).ask(1.0, udp, 200);
     let world = asked().send(1.5, tcp, 0, 200, 0).reply(1.6, tcp, 0, 900, 200).judge();
     world.of(udp).is("open", "udp_fallback");
-    // One that began before the question, and goes on.
+    // One that began before the question is no turn: whoever asks a directory is connected to it for hours.
     let before = Script::new().handshake(-9.0, tcp).ask(0.0, udp, 200).ask(1.0, udp, 200);
-    before.send(1.5, tcp, 0, 200, 0).reply(1.6, tcp, 0, 900, 200).judge().of(udp).is("open", "udp_fallback");
+    let before = before.send(1.5, tcp, 0, 200, 0).reply(1.6, tcp, 0, 900, 200).judge();
+    before.of(udp).is("unanswered", "udp_unanswered");
     let refused = asked().syn(1.5, tcp).refuse(1.6, tcp).judge();
     refused.of(udp).is("unanswered", "udp_unanswered");
 }
@@ -519,4 +520,42 @@ fn two_sensors_that_saw_one_question_saw_no_repeat() {
     let c = conn(C, 50_000, S, 53);
     let world = Script::new().talks(-5.0, C, S, 445).ask(0.0, c, 40).copy(0.45).judge();
     world.of(c).is("unknown", "udp_single").finding("-");
+}
+
+#[test]
+fn a_host_that_talks_with_a_small_time_to_live_sends_no_probes() {
+    let (works, c) = (conn(C, 50_000, S, 445), conn(C, 50_001, S, 389));
+    let talks = || {
+        let script = Script::new().syn(-9.0, works).ttl(32).syn_ack(-8.9, works).ack(-8.8, works).ttl(32);
+        script.send(-8.7, works, 0, 100, 0).ttl(32).reply(-8.6, works, 0, 100, 100)
+    };
+    let world = talks().syn(0.0, c).ttl(32).syn(1.0, c).ttl(32).syn(3.0, c).ttl(32).judge();
+    world.of(c).verdict("dropped", "confirmed", "syn_unanswered", "unknown");
+    let world = talks().syn(0.0, c).ttl(32).icmp(0.01, ROUTER, c, Transport::Tcp, 3, 13).judge();
+    world.of(c).verdict("rejected", "confirmed", "icmp_3_13", ROUTER);
+    talks().syn(0.0, c).ttl(32).judge().of(c).is("dropped", "syn_single");
+    // Over TCP a traceroute meets a RST in the end.
+    let probe = Script::new().syn(0.0, c).ttl(10).refuse(0.01, c).judge();
+    probe.of(c).is("unknown", "traceroute").finding("-");
+}
+
+#[test]
+fn a_loop_lets_other_packets_than_pings_expire_at_any_time_to_live() {
+    let c = smb();
+    let looped = Script::new().syn(0.0, c).ttl(120).ip_id(0).syn(1.0, c).ttl(116).ip_id(0);
+    let world = looped.icmp(1.1, ROUTER, c, Transport::Tcp, 11, 0).judge();
+    world.of(c).verdict("rejected", "confirmed", "icmp_11_0", ROUTER);
+}
+
+#[test]
+fn an_address_that_the_site_file_names_is_no_broadcast() {
+    let c = conn(C, 50_000, "10.0.0.255", 53);
+    let asked = || Script::new().ask(0.0, c, 40).ask(1.0, c, 40).ask(3.0, c, 40);
+    asked().judge().of(c).verdict("unknown", "possible", "one_way_protocol", "-");
+    let within = asked().site("[hosts]\ndomain-controller = [\"10.0.0.0/24\"]\nclient = [\"10.0.3.0/24\"]\n").judge();
+    within.of(c).is("unknown", "one_way_protocol");
+    let named = asked().site("[hosts]\ndomain-controller = [\"10.0.0.255\"]\nclient = [\"10.0.3.0/24\"]\n").judge();
+    named.of(c).is("unanswered", "udp_unanswered");
+    // A router that forbids it knows of no broadcast.
+    asked().icmp(3.1, ROUTER, c, Transport::Udp, 3, 13).judge().of(c).is("rejected", "icmp_3_13");
 }

@@ -153,3 +153,32 @@ fn a_tap_that_dies_shows_nothing_of_what_comes_back_later() {
     world.of(c).is("unknown", "reverse_invisible").finding("-");
     world.of(ntp).is("unknown", "reverse_invisible").finding("-");
 }
+
+#[test]
+fn in_a_capture_of_one_side_only_datagrams_prove_that_datagrams_are_seen() {
+    let one_way = || {
+        (0..8u16).fold(Script::new(), |script, n| {
+            let c = conn(C2, 49_000 + n, "10.0.0.11", 445);
+            script.syn(-50.0 + f64::from(n), c).ack(-49.9 + f64::from(n), c)
+        })
+    };
+    let (dns, other) = (conn(C, 53_000, S, 53), conn(C, 53_001, S, 123));
+    let asked = |script: Script| script.talks(9.0, C, S, 445).ask(0.0, dns, 40).ask(1.0, dns, 40).judge();
+    let world = asked(one_way());
+    assert!(world.asymmetric);
+    world.of(dns).is("unknown", "reverse_invisible").finding("-");
+    let seen = one_way().ask(8.0, other, 48).lead(0x1b).answer(8.1, other, 48);
+    asked(seen).of(dns).is("unanswered", "udp_unanswered");
+}
+
+#[test]
+fn the_server_that_repeats_its_answer_is_not_heard_in_a_capture_of_one_side_either() {
+    let c = kerberos();
+    let one_way = (0..8u16).fold(Script::new(), |script, n| {
+        let c = conn(C2, 49_000 + n, "10.0.0.11", 445);
+        script.syn(50.0 + f64::from(n), c).ack(50.1 + f64::from(n), c)
+    });
+    let world = one_way.syn(0.0, c).syn_ack(0.01, c).syn_ack(1.0, c).syn_ack(3.0, c).judge();
+    assert!(world.asymmetric);
+    world.of(c).is("reply_lost", "synack_unacked");
+}

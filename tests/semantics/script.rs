@@ -482,6 +482,7 @@ impl Script {
             lost_share: self.lost,
             ends: self.ends,
             gaps: self.gaps,
+            steps: Vec::new(),
             running: self.running,
         };
         assert!(facts.last >= last, "the script goes on after the end of its capture");
@@ -512,6 +513,7 @@ pub(crate) fn heard(frames: &[Frame], site: &str) -> World {
         lost_share: 0.0,
         ends: vec![last],
         gaps: captured.gaps,
+        steps: captured.steps,
         running: false,
     };
     let options = Options { infer: true, strict: false };

@@ -234,6 +234,7 @@ fn throw(seed: u64, packets: u64, flows_max: usize) -> BTreeSet<&'static str> {
         first_frame,
         lost_share: 0.001,
         gaps: Vec::new(),
+        steps: Vec::new(),
         ends: Vec::new(),
         running: false,
     };
