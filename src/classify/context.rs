@@ -166,7 +166,7 @@ struct HostSeen {
     spoke: bool,
     /// A client proves that it hears this host, and the flow shows no packet of it.
     must_have_spoken: bool,
-    /// It has conversations with so small a time to live as a traceroute's probes have.
+    /// It has connections with so small a time to live as a traceroute's probes have.
     begins_low: bool,
     /// It was to send RST: somebody may ask what its packets look like. Its place among the baselines, from 1.
     baseline: u32,
@@ -203,7 +203,7 @@ pub(crate) struct Context {
     one_way_until: Timestamp,
     /// In an asymmetric capture, the (server, client) ways that were captured, and until when.
     visible_ways: Map<(HostId, HostId), Timestamp>,
-    /// Of those, the ones that datagrams took.
+    /// Ways that may not be captured, and that datagrams of the server were seen to take.
     datagram_ways: HashSet<(HostId, HostId), RandomState>,
     unreachable: Vec<Unreachable>,
     answers: Vec<(Listener, Answered)>,
@@ -327,7 +327,9 @@ impl Context {
             self.spoke(client);
         }
         let ttl = flow.ttl[orig.index()];
+        // The last packet of a traceroute is answered too, but no connection is made of it.
         if may_be_probe(ttl)
+            && flow.marks.has(Mark::Established)
             && flow.payload.iter().all(|payload| *payload > 0)
             && let Some(host) = self.host(client)
         {
@@ -428,9 +430,10 @@ impl Context {
             if self.asymmetric {
                 let until = self.visible_ways.entry((sender, receiver)).or_default();
                 *until = (*until).max(stored.last(side));
-                if seen.class.transport() == Transport::Udp {
-                    self.datagram_ways.insert((sender, receiver));
-                }
+            }
+            let doubted = self.asymmetric || self.one_way_pairs.contains_key(&(receiver, sender));
+            if doubted && seen.class.transport() == Transport::Udp {
+                self.datagram_ways.insert((sender, receiver));
             }
         }
         let both = stored.both_ways();
@@ -502,12 +505,13 @@ impl Context {
             || (self.asymmetric && of_all())
     }
 
-    /// Whether datagrams may have come back unseen at that time: some flow of the pair showed a moment before or later that
-    /// a way back is not captured, and others may take it; or the capture is one-sided, and shows no datagram of the server.
+    /// Whether datagrams may have come back unseen at that time: the capture is one-sided, or some flow of the pair showed
+    /// that a way back is not captured, and no datagram of the server was; or it showed so a moment before, or later.
     pub(crate) fn datagrams_invisible(&self, client: HostId, server: HostId, at: Timestamp) -> bool {
         let of_pair = self.one_way_pairs.get(&(client, server));
-        of_pair.is_some_and(|pair| at <= pair.until.plus(ONE_WAY_LASTS))
-            || (self.asymmetric && !self.datagram_ways.contains(&(server, client)))
+        let unseen = !self.datagram_ways.contains(&(server, client));
+        (unseen && (self.asymmetric || of_pair.is_some()))
+            || of_pair.is_some_and(|pair| at <= pair.until.plus(ONE_WAY_LASTS))
             || self.reverse_invisible(client, server, at)
     }
 

@@ -275,8 +275,14 @@ impl Case<'_> {
         let handshake = [flow.syn_frame, flow.synack_frame];
         let reset = flow.reset.frame;
         let last = flow.last_frame[me];
-        if let Some(verdict) = self.stalled(handshake) {
-            return verdict;
+        let server_left = flow.flags[other] & (FIN | RST) != 0;
+        let silent = self.context.watched_flow(flow, flow.last[other]) >= limit::STALL_SILENCE;
+        // Data that was lost on the way is repeated at once, and one acknowledgement may be missing here.
+        let long = flow.last[me].since(flow.last[other]) >= limit::STALL_SPAN;
+        if flow.unheard[me] >= limit::STALL_REPEATS && flow.payload[me] > 0 && silent && long && !server_left {
+            let sure = if flow.marks.has(Mark::Mtu) { Confidence::Confirmed } else { Confidence::Probable };
+            let frames = [flow.syn_frame, flow.synack_frame, flow.last_frame[other], last];
+            return failed(Outcome::Stalled, sure, Reason::NoAckAfterSetup, By::Unknown, &frames);
         }
         let payload = (flow.payload[me] > 0, flow.payload[other] > 0);
         let closed = (flow.flags[me] | flow.flags[other]) & (FIN | RST) != 0;
@@ -298,20 +304,6 @@ impl Case<'_> {
             Reason::Handshake
         };
         fine(Outcome::Open, Confidence::Confirmed, reason, &[handshake[0], handshake[1], last])
-    }
-
-    /// The client repeats its data, and nothing comes any more: T21. `setup` shows that the two had talked.
-    fn stalled(&self, setup: [FrameId; 2]) -> Option<Verdict> {
-        let flow = self.flow;
-        let (me, other) = (self.orig.index(), self.resp.index());
-        let server_left = flow.flags[other] & (FIN | RST) != 0;
-        let repeats = flow.unheard[me] >= limit::STALL_REPEATS && flow.payload[me] > 0;
-        let silent = || self.context.watched_flow(flow, flow.last[other]) >= limit::STALL_SILENCE;
-        (repeats && !server_left && silent()).then(|| {
-            let sure = if flow.marks.has(Mark::Mtu) { Confidence::Confirmed } else { Confidence::Probable };
-            let frames = [setup[0], setup[1], flow.last_frame[other], flow.last_frame[me]];
-            failed(Outcome::Stalled, sure, Reason::NoAckAfterSetup, By::Unknown, &frames)
-        })
     }
 
     /// A SYN-ACK whose SYN was not captured: T17, or a flow caught at its second packet.
@@ -341,9 +333,6 @@ impl Case<'_> {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::Stray, &self.story());
         }
         if both_ways(flow) {
-            if let Some(verdict) = self.stalled([flow.first_frame, FrameId::NONE]) {
-                return verdict;
-            }
             let sure = if payload > 0 { Confidence::Confirmed } else { Confidence::Probable };
             return fine(Outcome::Open, sure, Reason::MidStream, &self.story());
         }

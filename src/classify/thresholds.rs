@@ -24,6 +24,9 @@ pub const STALL_REPEATS: u8 = 3;
 /// How long nothing may have come from the server of a stalled connection: fast repeats alone prove nothing.
 pub const STALL_SILENCE: Duration = Duration::from_secs(3);
 
+/// How long after the server's last packet the client repeats its data at least: three timeouts of its own are longer.
+pub const STALL_SPAN: Duration = Duration::from_secs(1);
+
 /// A SYN captured with a time to live of at most this is a traceroute's probe: systems begin with 64, 128 or 255.
 pub const PROBE_TTL_MAX: u8 = 32;
 

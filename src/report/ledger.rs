@@ -234,16 +234,24 @@ impl Ledger {
                 })
                 .or_insert(finding);
         }
+        let mut last_of: HashMap<Service, Moment, RandomState> = HashMap::default();
+        for finding in newest.values() {
+            if let Some(service) = service(finding) {
+                let last = last_of.entry(service).or_insert(finding.last);
+                *last = (*last).max(finding.last);
+            }
+        }
         let mut changes = Vec::new();
         let gone: Vec<Key> = self
             .items
             .iter()
             .filter(|(key, item)| item.state == State::Open && !newest.contains_key(*key))
-            // What is tried once more is as it was until that is over, unless it shows otherwise by now.
+            // What is tried once more is as it was until that is over, unless it worked or failed otherwise since.
             .filter(|(_, item)| {
-                let told_otherwise = || newest.values().any(|finding| service(finding) == service(&item.finding));
+                let otherwise = service(&item.finding).and_then(|service| last_of.get(&service));
+                let told_otherwise = otherwise.is_some_and(|last| *last > item.finding.last);
                 let works = latest.worked_after(&item.finding).is_some();
-                works || !latest.is_pending(&item.finding) || told_otherwise()
+                works || told_otherwise || !latest.is_pending(&item.finding)
             })
             .map(|(key, _)| key.clone())
             .collect();

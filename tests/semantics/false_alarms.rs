@@ -534,6 +534,10 @@ fn a_host_that_talks_with_a_small_time_to_live_sends_no_probes() {
     let world = talks().syn(0.0, c).ttl(32).icmp(0.01, ROUTER, c, Transport::Tcp, 3, 13).judge();
     world.of(c).verdict("rejected", "confirmed", "icmp_3_13", ROUTER);
     talks().syn(0.0, c).ttl(32).judge().of(c).is("dropped", "syn_single");
+    // A traceroute's last datagram is answered: that is no connection.
+    let (near, far) = (conn(C, 50_002, S, 53), conn(C, 50_003, S, 53));
+    let traced = Script::new().ask(-1.0, near, 40).ttl(2).icmp(-0.9, ROUTER, near, Transport::Udp, 11, 0);
+    traced.ask(0.0, far, 40).ttl(6).answer(0.1, far, 90).judge().of(near).is("unknown", "icmp_11_0");
     // Over TCP a traceroute meets a RST in the end.
     let probe = Script::new().syn(0.0, c).ttl(10).refuse(0.01, c).judge();
     probe.of(c).is("unknown", "traceroute").finding("-");

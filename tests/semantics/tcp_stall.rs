@@ -127,15 +127,11 @@ fn t21_twin_copies_are_no_repeats() {
 }
 
 #[test]
-fn t21_holds_of_a_connection_that_began_before_the_capture() {
+fn a_burst_that_is_repeated_at_once_is_no_stall() {
+    // Three segments sent again within a millisecond, whose acknowledgement the capture lost; then nobody speaks.
     let c = smb();
-    let spoke = || Script::new().send(-1.0, c, 5_000, 100, 700).reply(-0.9, c, 700, 300, 5_100);
-    let repeated = [0.0, 0.3, 0.9, 2.1].iter().fold(spoke(), |script, at| script.send(*at, c, 5_100, 900, 1_000));
-    let world = repeated.judge();
-    world.of(c).verdict("stalled", "probable", "no_ack_after_setup", "unknown").shows(&[1, 2, 6]).finding("blocked");
-    // An answer in the end, or nothing that was heard before.
-    let repeated = [0.0, 0.3, 0.9, 2.1].iter().fold(spoke(), |script, at| script.send(*at, c, 5_100, 900, 1_000));
-    repeated.reply(4.0, c, 1_000, 0, 6_000).judge().of(c).is("open", "mid_stream");
-    let unheard = [0.0, 0.3, 0.9, 2.1].iter().fold(Script::new(), |script, at| script.send(*at, c, 5_100, 900, 1_000));
-    unheard.judge().of(c).not_blocked();
+    let sent = Script::new().handshake(0.0, c).send(0.01, c, 0, 1_400, 0).send(0.011, c, 1_400, 1_400, 0);
+    let sent = sent.send(0.012, c, 2_800, 1_400, 0).reply(0.02, c, 0, 10, 0);
+    let again = sent.send(0.03, c, 0, 1_400, 10).send(0.0301, c, 1_400, 1_400, 10).send(0.0302, c, 2_800, 1_400, 10);
+    again.judge().of(c).is("open", "handshake");
 }
