@@ -123,6 +123,14 @@ impl PartialEq for Active {
 
 impl Eq for Active {}
 
+/// The captures that these names mean, as [`Source::open`] takes them: those of folders by themselves.
+///
+/// # Errors
+/// As [`Source::open`], of what can be told without opening them.
+pub fn inputs(given: &[PathBuf]) -> Result<Vec<PathBuf>, CaptureError> {
+    expand::expand(given)
+}
+
 impl Source {
     /// Opens files, folders and `-` (standard input). Of several inputs each is looked into for the time of its first frame;
     /// their numbers in [`crate::model::ids::FrameId`] are their places in the list as given, folders spread out by name.

@@ -639,8 +639,8 @@ fn may_be_probe(ttl: u8) -> bool {
 /// Whether an error tells of a packet that a traceroute lets expire, though its flow began otherwise: Windows gives all its
 /// echo requests one identifier.
 pub(crate) fn expired_on_purpose(flow: &Flow, orig: Side, icmp: Option<&IcmpSeen>) -> bool {
-    let expired = |icmp: &IcmpSeen| IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code) == IcmpMeaning::Loop;
-    flow.key.transport == Transport::Icmp && flow.ttl_varies(orig) && icmp.is_some_and(expired)
+    let expired = icmp.is_some_and(|icmp| icmp.meaning() == IcmpMeaning::Loop);
+    expired && flow.key.transport == Transport::Icmp && flow.ttl_varies(orig)
 }
 
 /// How many flows with data show one direction only.

@@ -222,7 +222,7 @@ impl Case<'_> {
     /// An ICMP error ended it: T9, U6, U7.
     fn icmp_verdict(&self, icmp: &IcmpSeen) -> Verdict {
         let target = self.flow.addr(self.resp);
-        let meaning = IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code);
+        let meaning = icmp.meaning();
         let closed = matches!(meaning, IcmpMeaning::PortUnreachable | IcmpMeaning::ProtocolUnreachable);
         let mut reason = Reason::Icmp { kind: icmp.kind, code: icmp.code };
         if self.is_probe() || expired_on_purpose(self.flow, self.orig, Some(icmp)) {
@@ -261,8 +261,8 @@ impl Case<'_> {
             let (confidence, by) = (Confidence::Confirmed, By::Unknown);
             return failed(Outcome::ReplyLost, confidence, Reason::SynAckUnheard, by, &frames);
         }
-        let Seen { client, server, .. } = *self.seen;
-        if flow.marks.has(Mark::SynAckRepeated) && !self.context.reverse_invisible(server, client, flow.syn_last) {
+        // Its repeats show that it heard nothing, whatever the capture sees of the client.
+        if flow.marks.has(Mark::SynAckRepeated) {
             let (confidence, by) = (Confidence::Possible, By::Unknown);
             return failed(Outcome::ReplyLost, confidence, Reason::SynAckUnacked, by, &frames);
         }
@@ -357,10 +357,8 @@ impl Case<'_> {
             return fine(Outcome::Unknown, Confidence::Confirmed, Reason::OneWayProtocol, &frames);
         }
         let guessed = self.may_be_broadcast();
-        let by_another = |icmp: &IcmpSeen| {
-            let meaning = IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code);
-            meaning == IcmpMeaning::PortUnreachable && icmp.sender != flow.addr(self.resp)
-        };
+        let by_another =
+            |icmp: &IcmpSeen| icmp.meaning() == IcmpMeaning::PortUnreachable && icmp.sender != flow.addr(self.resp);
         if let Some(icmp) = self.icmp.filter(|icmp| !(guessed && by_another(icmp))) {
             return self.icmp_verdict(icmp);
         }

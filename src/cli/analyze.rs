@@ -17,6 +17,7 @@ use crate::capture::facts::Progress;
 use crate::capture::filter::Filter;
 use crate::capture::source::Options as SourceOptions;
 use crate::capture::source::Source;
+use crate::capture::source::inputs;
 use crate::catalogue::Catalogue;
 use crate::catalogue::fault::did_you_mean;
 use crate::catalogue::load;
@@ -83,7 +84,8 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let filter = plan.filter.as_deref().map(Filter::compile).transpose().map_err(Stop::usage)?;
     let mut source = Source::open(&plan.inputs, SourceOptions { filter, count: args.count }).map_err(Stop::io)?;
     let written = plan.files.iter().map(|(path, _)| path).chain(&plan.records);
-    let aside = args.server_side.iter().chain(&args.judge.site).chain(&args.filter.filter_file);
+    let beyond = if args.server_side.is_empty() { Vec::new() } else { inputs(&args.server_side).map_err(Stop::io)? };
+    let aside = beyond.iter().chain(&args.judge.site).chain(&args.filter.filter_file);
     check_apart(written, source.paths().iter().chain(aside))?;
     let knowledge = Knowledge::new();
     let stop = interrupt_flag()?;
@@ -127,8 +129,7 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     if args.run.verbose {
         say_speed(&newest, read_in, began.elapsed());
     }
-    let given_up = captured.counters().given_up_share() > GIVEN_UP_SHARE;
-    let blind = judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE || given_up;
+    let blind = is_blind(&judge, lost_share, &captured);
     let damaged = beyond.as_ref().is_some_and(Beyond::is_damaged);
     let code = match exit_code(args, &report, facts, blind) {
         exit::CLEAN if damaged => exit::DAMAGED,
@@ -414,7 +415,13 @@ fn say_speed(progress: &Progress, read_in: Duration, all_in: Duration) {
     );
 }
 
-/// `blind`: the capture cannot show every failure, so that finding none proves nothing.
+/// Whether the run cannot have seen every failure, so that finding none proves nothing.
+pub(super) fn is_blind(judge: &Judge<'_>, lost_share: f64, captured: &Captured) -> bool {
+    let given_up = captured.counters().given_up_share() > GIVEN_UP_SHARE;
+    judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE || given_up
+}
+
+/// `blind`: as [`is_blind`] says.
 fn exit_code(args: &AnalyzeArgs, report: &Report<'_>, facts: &[InputFacts], blind: bool) -> u8 {
     if args.run.fail_on.iter().any(|kind| report.has(*kind)) {
         return exit::FINDINGS;

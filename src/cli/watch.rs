@@ -30,8 +30,6 @@ use crate::classify::judge::Judge;
 use crate::classify::judged::CaptureFacts;
 use crate::classify::judged::Options as JudgeOptions;
 use crate::classify::judged::Ruled;
-use crate::classify::thresholds::GIVEN_UP_SHARE;
-use crate::classify::thresholds::LOSS_PROBABLE_SHARE;
 use crate::classify::verdict::Outcome;
 use crate::cli::analyze::capture_facts;
 use crate::cli::analyze::catalogue;
@@ -41,6 +39,7 @@ use crate::cli::analyze::format_by_name;
 use crate::cli::analyze::format_of_file;
 use crate::cli::analyze::health_of;
 use crate::cli::analyze::input_row;
+use crate::cli::analyze::is_blind;
 use crate::cli::analyze::is_of_packets;
 use crate::cli::analyze::judge_options;
 use crate::cli::args::JudgeArgs;
@@ -589,8 +588,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         if fail_on.iter().any(|kind| report.has(*kind)) {
             return Ok(exit::FINDINGS);
         }
-        let given_up = captured.counters().given_up_share() > GIVEN_UP_SHARE;
-        let blind = judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE || given_up;
+        let blind = is_blind(&judge, lost_share, &captured);
         Ok(if blind && !fail_on.is_empty() { exit::DAMAGED } else { exit::CLEAN })
     }
 

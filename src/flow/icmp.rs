@@ -26,6 +26,13 @@ pub struct IcmpSeen {
     pub count: u32,
 }
 
+impl IcmpSeen {
+    /// What it means for the flow that it is about.
+    pub fn meaning(&self) -> IcmpMeaning {
+        IcmpMeaning::of(self.v6, self.kind, self.code)
+    }
+}
+
 /// What an ICMP error means for the packet that it quotes (RFC 792, RFC 1122, RFC 1812, RFC 4443).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
 pub enum IcmpMeaning {

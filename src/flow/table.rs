@@ -489,7 +489,7 @@ impl Table {
             // The first error about the originator's packets is the one that tells, unless it is what a traceroute asks for.
             let count = place.count.saturating_add(1);
             let of_began = packet.from == flow.began;
-            let expired = |icmp: &IcmpSeen| IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code) == IcmpMeaning::Loop;
+            let expired = |icmp: &IcmpSeen| icmp.meaning() == IcmpMeaning::Loop;
             if of_began && (place.about != flow.began || (expired(place) && !expired(&seen))) {
                 *place = seen;
             }

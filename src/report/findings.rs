@@ -19,6 +19,7 @@ use crate::classify::verdict::Reason;
 use crate::classify::verdict::Standing;
 use crate::classify::verdict::Why;
 use crate::flow::icmp::IcmpMeaning;
+use crate::flow::icmp::IcmpSeen;
 use crate::learn::endpoints::Asked;
 use crate::learn::endpoints::Unregistered;
 use crate::learn::grade::Endpoints;
@@ -279,7 +280,7 @@ impl Gathered {
                 attempts: 0,
                 first: flow.first,
                 last: flow.last_seen(),
-                icmp: judged.icmp.map(|icmp| IcmpMeaning::of(icmp.v6, icmp.kind, icmp.code)),
+                icmp: judged.icmp.map(IcmpSeen::meaning),
                 rows: judged.standing.shared_rows(),
                 roles_inferred: false,
                 rpc: None,
