@@ -42,7 +42,7 @@ impl Directions<'_> {
         if let Some(client) = self.ntp_client(stored, &key) {
             return (client, DirBasis::NtpMode);
         }
-        if let Some(client) = stored.speech().and_then(asking) {
+        if let Some(client) = asking(&stored.speech()) {
             return (client, DirBasis::Payload);
         }
         let known = |side: Side| {

@@ -268,7 +268,7 @@ impl<'a> Judge<'a> {
             finding: ruled.finding,
             collapse: ruled.collapse,
             roles_inferred: self.answers.get(self.rulings.get(ruled.number)?.answer)?.roles_inferred,
-            app: stored.speech().and_then(recognised),
+            app: recognised(&stored.speech()),
             rpc: self.rpc.guess(seen, &self.hosts),
             pipes: self.rpc.pipes(&flow),
             flow,

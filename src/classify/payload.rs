@@ -40,7 +40,7 @@ impl Payload {
         if let Some(proto) = ends.iter().filter(|said| said.certain).find_map(|said| said.proto) {
             return Self::Is(proto);
         }
-        let foreign = |said: &&Said| !said.ruled_out.is_empty() && expected.is_within(said.ruled_out);
+        let foreign = |said: &Said| !said.ruled_out.is_empty() && expected.is_within(said.ruled_out);
         if !expected.is_empty() && ends.iter().all(foreign) { Self::Foreign } else { Self::Quiet }
     }
 }

@@ -150,10 +150,9 @@ impl Known<'_> {
 
     /// What the payload says, where the port may speak something known.
     fn payload(&self, seen: &Seen<'_>, meaning: Option<&Meaning>) -> Payload {
-        let Some(speech) = seen.stored.speech() else { return Payload::Quiet };
         let named = meaning.and_then(|meaning| meaning.named);
         let speaks = named.map(|service| self.about.catalogue.service(service).speaks).unwrap_or_default();
-        Payload::of(speech, seen.orig, speaks)
+        Payload::of(&seen.stored.speech(), seen.orig, speaks)
     }
 
     fn answer(&self, question: &Question, rpc: &Rpc) -> Answer {

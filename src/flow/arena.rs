@@ -2,8 +2,6 @@
 //!
 //! Grows by whole chunks, so that nothing is moved and no more than one chunk lies idle. It must never know what it holds.
 
-use prefetch_index::prefetch_index;
-
 const CHUNK_BITS: usize = 12;
 const CHUNK: usize = 1 << CHUNK_BITS;
 
@@ -34,15 +32,6 @@ impl<T> Arena<T> {
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         let place = (number as usize).wrapping_sub(1);
         self.chunks.get_mut(place >> CHUNK_BITS)?.get_mut(place & (CHUNK - 1))
-    }
-
-    /// Asks for the first cache line of a value.
-    #[inline]
-    pub(crate) fn prefetch(&self, number: u32) {
-        let place = (number as usize).wrapping_sub(1);
-        if let Some(chunk) = self.chunks.get(place >> CHUNK_BITS) {
-            prefetch_index(chunk, place & (CHUNK - 1));
-        }
     }
 
     /// Keeps a value; its number.

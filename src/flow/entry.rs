@@ -30,6 +30,7 @@ use crate::flow::record::RST;
 use crate::flow::record::Reset;
 use crate::flow::record::SYN;
 use crate::flow::record::Totals;
+use crate::flow::speech::Speech;
 use crate::flow::tcp::acknowledges;
 use crate::flow::tcp::after;
 use crate::flow::tcp::handshake_us;
@@ -42,12 +43,12 @@ use crate::model::transport::Transport;
 
 /// What is kept of every flow; arrays have one place for each [`Side`]. See [`Flow`] for what the fields mean.
 ///
-/// What tells whether a segment is of the usual kind lies in the first cache line; the second is only written then, and who
-/// writes need not wait for memory.
+/// What tells whether a segment is of the usual kind lies in the first cache line, and so does what leads to the detail; of
+/// the second nothing but the TTL is read then.
 ///
-/// An attempt that met no answer, or a RST, needs no [`Detail`]: while `syns` is not 0, `more` holds IP-ID and window
-/// of the newest SYN, `max_ack` the two gaps between SYNs, `next_seq` and `unheard` of the other end its RST. Of what
-/// has no TCP header, `max_ack` holds the tries and `next_seq` the number of its speech.
+/// An attempt that met no answer, or a RST, needs no [`Detail`]: while it has SYNs itself, `more` holds IP-ID and window
+/// of the newest of them, `max_ack` the two gaps between SYNs, `next_seq` and `unheard` of the other end its RST. Of what
+/// has no TCP header, `max_ack` holds the tries, `next_seq` and `unheard` its [`Speech`].
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C, align(128))]
 pub(crate) struct Entry {
@@ -64,20 +65,22 @@ pub(crate) struct Entry {
     ip_bytes: [u32; 2],
     flags: [u8; 2],
     unheard: [u8; 2],
-    pub(crate) ttl: [u8; 2],
-    lead: [u8; 2],
+    /// The number of its [`Detail`], if it has one.
+    more: u32,
     pub(crate) last: [Timestamp; 2],
     last_frame: [FrameId; 2],
     first: Timestamp,
     first_frame: FrameId,
     /// The low half of the key's hash: where its slot is.
     pub(crate) tag: u32,
-    /// The number of its [`Detail`], if it has one.
-    more: u32,
+    pub(crate) ttl: [u8; 2],
+    lead: [u8; 2],
     history: History,
     /// The number of its [`Transport`]; 0 if its flow was taken out.
     protocol: u8,
-    syns: u8,
+    /// Its SYNs, as long as it has no [`Detail`]; then what one end sent again and the detail has not counted yet, with
+    /// [`REPEATED_HIGH`] if that is the high end.
+    repeated: u8,
 }
 
 const _: () = assert!(size_of::<Entry>() == 128 && std::mem::offset_of!(Entry, last) == 64);
@@ -97,6 +100,10 @@ const HELD: u32 = 1 << 30;
 const TCP: u32 = 1 << 31;
 const MARKS: u32 = V6 - 1;
 
+/// Set in [`Entry::repeated`] if it counts what the high end sent again; the bits below count.
+const REPEATED_HIGH: u8 = 1 << 7;
+const REPEATED_MAX: u8 = REPEATED_HIGH - 1;
+
 /// What few flows need.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Pod, Zeroable)]
 #[repr(C, align(128))]
@@ -107,7 +114,7 @@ pub(crate) struct Detail {
     tries: [u16; 2],
     isn: [u32; 2],
     icmp: u32,
-    speech: u32,
+    speech: Speech,
     /// The number of its [`Carry`], if it has one.
     carry: u32,
     syn_gap_ms: u32,
@@ -121,7 +128,7 @@ pub(crate) struct Detail {
     reset_ttl: u8,
     /// 1 if the high end sent it.
     reset_by_high: u8,
-    unused: [u8; 18],
+    unused: [u8; 10],
     syn_last: Timestamp,
     syn_frame: FrameId,
     synack_at: Timestamp,
@@ -217,7 +224,7 @@ impl Entry {
         match packet.layer {
             Layer::Tcp(tcp) if tcp.flags & (SYN | ACK | RST | FIN) == SYN && packet.payload_len == 0 => {
                 entry.marks |= TCP | BY_SYN;
-                entry.syns = 1;
+                entry.repeated = 1;
                 entry.more = u32::from(packet.ip_id) << 16 | u32::from(tcp.window);
                 entry.flags[me] = tcp.flags;
                 entry.next_seq[me] = tcp.seq.wrapping_add(1);
@@ -372,27 +379,22 @@ impl Entry {
 
     /// See [`Flow::speech`].
     #[inline]
-    pub(crate) fn speech(&self, beside: &Beside) -> u32 {
+    pub(crate) fn speech(&self, beside: &Beside) -> Speech {
         match self.kept(beside) {
             Some(detail) => detail.speech,
-            None => self.speech_within().unwrap_or_default(),
+            None if self.is_tcp() => Speech::default(),
+            None => Speech::of_parts(self.next_seq, self.unheard),
         }
     }
 
-    /// The same if it stands in the entry itself.
-    #[inline]
-    pub(crate) fn speech_within(&self) -> Option<u32> {
-        (self.marks & DETAILED == 0 && !self.is_tcp()).then_some(self.next_seq[0])
-    }
-
-    /// Notes the place of what is recognised in its payload; false if there is no room for it in this form.
-    pub(crate) fn set_speech(&mut self, number: u32, beside: &mut Beside) -> bool {
+    /// Notes what is recognised in its payload; false if there is no room for it in this form.
+    pub(crate) fn set_speech(&mut self, speech: Speech, beside: &mut Beside) -> bool {
         if self.marks & DETAILED != 0 {
             if let Some(detail) = beside.details.get_mut(self.more) {
-                detail.speech = number;
+                detail.speech = speech;
             }
         } else if !self.is_tcp() {
-            self.next_seq[0] = number;
+            (self.next_seq, self.unheard) = (speech.ruled_out, speech.heads);
         } else {
             return false;
         }
@@ -405,7 +407,7 @@ impl Entry {
         if let Some(detail) = self.kept(beside) {
             return (detail.syns[at] > 0 || detail.synacks[at] > 0).then(|| detail.isn[at].wrapping_add(1));
         }
-        (self.syns > 0 && self.began().0 == side).then_some(self.next_seq[at])
+        (self.own_syns() > 0 && self.began().0 == side).then_some(self.next_seq[at])
     }
 
     /// SYNs of one end.
@@ -413,7 +415,7 @@ impl Entry {
     pub(crate) fn syns(&self, side: Side, beside: &Beside) -> u16 {
         match self.kept(beside) {
             Some(detail) => detail.syns[side.index()],
-            None if self.began().0 == side => self.syns.into(),
+            None if self.began().0 == side => self.own_syns().into(),
             None => 0,
         }
     }
@@ -422,7 +424,7 @@ impl Entry {
     #[inline]
     pub(crate) fn is_lone_attempt(&self) -> bool {
         let began = self.began().0;
-        self.syns > 0
+        self.own_syns() > 0
             && self.marks & (DETAILED | ACKED[began.index()]) == 0
             && self.payload[began.index()] == 0
             && !self.last_frame[began.other().index()].is_some()
@@ -432,6 +434,12 @@ impl Entry {
     #[inline]
     pub(crate) fn packets_of(&self, side: Side) -> u32 {
         self.packets[side.index()]
+    }
+
+    /// Whether no acknowledgement can complete a handshake any more.
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.marks & SETTLED != 0
     }
 
     /// Whether whoever listens holds something of it.
@@ -467,16 +475,22 @@ impl Entry {
         }
     }
 
+    /// The SYNs that it tells of itself: those of an attempt that has no detail.
+    #[inline]
+    fn own_syns(&self) -> u8 {
+        if self.marks & DETAILED == 0 { self.repeated } else { 0 }
+    }
+
     /// The whole flow.
     pub(crate) fn unfold(&self, beside: &Beside) -> Flow {
         let detail = self.detail(beside);
         let carry = beside.carries.get(detail.carry).copied().unwrap_or_default();
         let join = |high: [u32; 2], low: [u32; 2]| [0, 1].map(|side: usize| pair(high[side], low[side]));
-        let opening = self.syns > 0;
+        let opening = self.own_syns() > 0;
         let (began, began_by) = self.began();
         let tcp = self.is_tcp();
         let mut next_seq = if tcp { self.next_seq } else { [0; 2] };
-        let mut unheard = self.unheard;
+        let mut unheard = if tcp { self.unheard } else { [0; 2] };
         if opening {
             next_seq[began.other().index()] = 0;
             unheard[began.other().index()] = 0;
@@ -551,7 +565,7 @@ impl Entry {
             | if flow.began == Side::High { BEGAN_HIGH } else { 0 }
             | by
             | if settled { SETTLED } else { 0 };
-        self.syns = 0;
+        self.repeated = 0;
         self.flags = flow.flags;
         self.unheard = flow.unheard;
         self.ttl = flow.ttl;
@@ -596,7 +610,7 @@ impl Entry {
         self.more = 0;
         if !self.is_tcp() {
             self.max_ack = detail.tries.map(u32::from);
-            self.next_seq = [detail.speech, 0];
+            (self.next_seq, self.unheard) = (detail.speech.ruled_out, detail.speech.heads);
             return;
         }
         let (me, other) = (flow.began.index(), flow.began.other().index());
@@ -605,7 +619,7 @@ impl Entry {
         if syns == 0 || !free {
             return;
         }
-        self.syns = syns;
+        self.repeated = syns;
         self.marks &= !SETTLED;
         self.more = u32::from(detail.syn_ip_id) << 16 | u32::from(detail.syn_window);
         self.max_ack = [detail.syn_gap_ms, detail.syn_first_gap_ms];
@@ -617,19 +631,21 @@ impl Entry {
     #[expect(clippy::cast_possible_truncation, reason = "halves are taken apart, and tries were 16 bits before")]
     fn detail(&self, beside: &Beside) -> Detail {
         if self.marks & DETAILED != 0 {
-            return beside.details.get(self.more).copied().unwrap_or(Detail::NONE);
+            let mut detail = beside.details.get(self.more).copied().unwrap_or(Detail::NONE);
+            detail.count_repeated(self.repeated);
+            return detail;
         }
         let mut detail = Detail::NONE;
         if !self.is_tcp() {
             detail.tries = self.max_ack.map(|tries| tries as u16);
-            [detail.speech, _] = self.next_seq;
+            detail.speech = Speech::of_parts(self.next_seq, self.unheard);
             return detail;
         }
-        if self.syns == 0 {
+        if self.repeated == 0 {
             return detail;
         }
         let (me, other) = if self.marks & BEGAN_HIGH == 0 { (0, 1) } else { (1, 0) };
-        detail.syns[me] = u16::from(self.syns);
+        detail.syns[me] = u16::from(self.repeated);
         detail.isn[me] = self.next_seq[me].wrapping_sub(1);
         detail.syn_last = self.last[me];
         detail.syn_frame = self.last_frame[me];
@@ -717,7 +733,7 @@ impl Entry {
     fn accept(&mut self, packet: &Packet, tcp: &Tcp, beside: &mut Beside) -> bool {
         let (me, other) = (packet.from.index(), packet.from.other().index());
         let plain = tcp.flags & (SYN | RST | FIN | ACK) == SYN | ACK && packet.payload_len == 0;
-        if !plain || self.syns == 0 || tcp.ack != self.next_seq[other] {
+        if !plain || self.own_syns() == 0 || tcp.ack != self.next_seq[other] {
             return false;
         }
         let mut detail = self.detail(beside);
@@ -727,7 +743,7 @@ impl Entry {
         detail.synack_frame = packet.frame;
         self.more = beside.details.put(detail);
         self.marks = self.marks & !SETTLED | DETAILED | ACKED[me];
-        self.syns = 0;
+        self.repeated = 0;
         self.unheard = [0; 2];
         self.flags[me] = tcp.flags;
         self.next_seq[me] = tcp.seq.wrapping_add(1);
@@ -823,12 +839,20 @@ impl Entry {
         true
     }
 
-    /// Counts data that an end sends again; false if there is no place for that yet.
+    /// Counts data that an end sends again; false if there is no place for that yet. The detail, which no cache has, is
+    /// asked for once in a while only.
     #[inline(never)]
-    fn count_repeat(&self, me: usize, beside: &mut Beside) -> bool {
-        let kept = if self.marks & DETAILED == 0 { None } else { beside.details.get_mut(self.more) };
-        let Some(detail) = kept else { return false };
-        detail.retransmits[me] = detail.retransmits[me].saturating_add(1);
+    fn count_repeat(&mut self, me: usize, beside: &mut Beside) -> bool {
+        if self.marks & DETAILED == 0 {
+            return false;
+        }
+        let high = [0, REPEATED_HIGH][me];
+        let others = self.repeated & REPEATED_HIGH != high && self.repeated != 0;
+        if others || self.repeated & REPEATED_MAX == REPEATED_MAX {
+            let Some(detail) = beside.details.get_mut(self.more) else { return false };
+            detail.count_repeated(std::mem::take(&mut self.repeated));
+        }
+        self.repeated = (self.repeated | high) + 1;
         true
     }
 
@@ -877,7 +901,7 @@ impl Detail {
         tries: [0; 2],
         isn: [0; 2],
         icmp: 0,
-        speech: 0,
+        speech: Speech::of_parts([0; 2], [0; 2]),
         carry: 0,
         syn_gap_ms: 0,
         syn_first_gap_ms: 0,
@@ -889,7 +913,7 @@ impl Detail {
         reset_window: 0,
         reset_ttl: 0,
         reset_by_high: 0,
-        unused: [0; 18],
+        unused: [0; 10],
         syn_last: Timestamp(0),
         syn_frame: FrameId::NONE,
         synack_at: Timestamp(0),
@@ -897,6 +921,12 @@ impl Detail {
         reset_at: Timestamp(0),
         reset_frame: FrameId::NONE,
     };
+
+    /// Counts what an entry has of [`Entry::repeated`].
+    fn count_repeated(&mut self, repeated: u8) {
+        let sum = &mut self.retransmits[usize::from(repeated & REPEATED_HIGH != 0)];
+        *sum = sum.saturating_add(u16::from(repeated & REPEATED_MAX));
+    }
 
     fn of(flow: &Flow) -> Self {
         Self {
@@ -918,7 +948,7 @@ impl Detail {
             reset_window: flow.reset.window,
             reset_ttl: flow.reset.ttl,
             reset_by_high: u8::from(flow.reset.by_high),
-            unused: [0; 18],
+            unused: [0; 10],
             syn_last: flow.syn_last,
             syn_frame: flow.syn_frame,
             synack_at: flow.synack_at,

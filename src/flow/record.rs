@@ -2,6 +2,7 @@
 
 use crate::decode::packet::Packet;
 use crate::flow::history::History;
+use crate::flow::speech::Speech;
 use crate::model::addr::Addr;
 use crate::model::addr::FiveTuple;
 use crate::model::addr::FlowKey;
@@ -79,8 +80,8 @@ pub struct Flow {
     pub history: History,
     /// Place of its ICMP error in the table, from 1; 0 = none.
     pub icmp: u32,
-    /// Place of what was recognised in its payload, from 1; 0 = nothing was looked at.
-    pub(crate) speech: u32,
+    /// What was recognised in its payload.
+    pub(crate) speech: Speech,
     /// When the first packet was seen.
     pub first: Timestamp,
     /// Frame of the first packet.
@@ -281,7 +282,7 @@ impl Flow {
             synack_at: Timestamp::default(),
             reset: Reset::default(),
             icmp: 0,
-            speech: 0,
+            speech: Speech::default(),
         }
     }
 

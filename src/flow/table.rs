@@ -44,7 +44,6 @@ pub struct Table {
     entries: Vast<Entry>,
     beside: Beside,
     icmps: Arena<IcmpSeen>,
-    speeches: Arena<Speech>,
     recent: Recent,
     folds: Folds,
     limits: Limits,
@@ -108,7 +107,7 @@ impl FlowIndex {
 
 impl Table {
     /// The most bytes that one flow takes, what was recognised in it included, its slot and an ICMP error left out.
-    pub const FLOW_BYTES_MAX: usize = Entry::BYTES_MAX + size_of::<Speech>();
+    pub const FLOW_BYTES_MAX: usize = Entry::BYTES_MAX;
 
     /// An empty table with these bounds.
     pub fn new(limits: Limits) -> Self {
@@ -117,7 +116,6 @@ impl Table {
             entries: Vast::default(),
             beside: Beside::default(),
             icmps: Arena::default(),
-            speeches: Arena::default(),
             recent: Recent::default(),
             folds: Folds::default(),
             limits,
@@ -156,11 +154,17 @@ impl Table {
     #[expect(clippy::inline_always, reason = "once for each packet with payload")]
     pub fn prefetch_speech(&self, likely: FlowIndex, side: Side) -> bool {
         let Some(entry) = self.entries.get(likely.0).filter(|entry| !entry.has(heard(side))) else { return false };
-        match entry.speech_within() {
-            Some(number) => self.speeches.prefetch(number),
-            None => entry.prefetch_detail(&self.beside),
-        }
+        entry.prefetch_detail(&self.beside);
         entry.is_held()
+    }
+
+    /// Asks for what is looked at if a segment without payload takes a turn or may complete the handshake of the `likely` flow.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "once for each packet without payload")]
+    pub fn prefetch_turn(&self, likely: FlowIndex, turn: bool) {
+        if let Some(entry) = self.entries.get(likely.0).filter(|entry| turn || !entry.is_settled()) {
+            entry.prefetch_detail(&self.beside);
+        }
     }
 
     /// Counts a packet into its flow. `tag` is the half of a seeded hash of `packet.key`.
@@ -276,19 +280,18 @@ impl Table {
         }
     }
 
-    /// The place for what is recognised in the payload of a flow.
-    pub fn speech_mut(&mut self, index: FlowIndex) -> Option<&mut Speech> {
-        let entry = self.entries.get_mut(index.0)?;
-        let mut number = entry.speech(&self.beside);
-        if number == 0 {
-            number = self.speeches.put(Speech::default());
-            if !entry.set_speech(number, &mut self.beside) {
-                let mut flow = entry.unfold(&self.beside);
-                flow.speech = number;
-                entry.fold(&flow, &mut self.beside);
-            }
+    /// What was recognised in the payload of a flow.
+    pub fn speech(&self, index: FlowIndex) -> Option<Speech> {
+        Some(self.flow(index)?.speech())
+    }
+
+    /// Notes what is recognised in the payload of a flow.
+    pub fn set_speech(&mut self, index: FlowIndex, speech: Speech) {
+        let Some(entry) = self.entries.get_mut(index.0) else { return };
+        if speech != entry.speech(&self.beside) && !entry.set_speech(speech, &mut self.beside) {
+            let flow = Flow { speech, ..entry.unfold(&self.beside) };
+            entry.fold(&flow, &mut self.beside);
         }
-        self.speeches.get_mut(number)
     }
 
     /// Ends listening to one end of a flow: no further [`Event`] tells of its payload.
@@ -307,7 +310,6 @@ impl Table {
             entries: self.entries.clone(),
             beside: self.beside.clone(),
             icmps: self.icmps.clone(),
-            speeches: self.speeches.clone(),
             folds: self.folds.clone(),
             ..*self
         }
@@ -419,7 +421,6 @@ impl Table {
         let flow = entry.unfold(&self.beside);
         entry.release(&mut self.beside);
         self.icmps.release(flow.icmp);
-        self.speeches.release(flow.speech);
         Some(flow)
     }
 
@@ -432,11 +433,7 @@ impl Table {
             let expires = |entry: &&Entry| !entry.is_vacant() && entry.last_seen() < before;
             let Some(entry) = self.entries.get(index).filter(expires) else { continue };
             let (tag, flow) = (entry.tag, entry.unfold(&self.beside));
-            let kept = Flow {
-                icmp: self.icmps.get(flow.icmp).map_or(0, |icmp| past.icmps.put(*icmp)),
-                speech: self.speeches.get(flow.speech).map_or(0, |speech| past.speeches.put(*speech)),
-                ..flow
-            };
+            let kept = Flow { icmp: self.icmps.get(flow.icmp).map_or(0, |icmp| past.icmps.put(*icmp)), ..flow };
             past.entries.put(Entry::of(&kept, tag, &mut past.beside));
             self.let_go(index);
             if let Some(entry) = self.entries.get_mut(index) {
@@ -565,8 +562,8 @@ impl<'a> Stored<'a> {
 
     /// What was recognised in its payload.
     #[inline]
-    pub fn speech(self) -> Option<&'a Speech> {
-        self.table.speeches.get(self.entry.speech(&self.table.beside))
+    pub fn speech(self) -> Speech {
+        self.entry.speech(&self.table.beside)
     }
 
     /// Whether it is nothing but SYNs without data of `side`, to which nobody said anything: neither the other end nor
@@ -799,10 +796,12 @@ mod tests {
                     entry.fold(&flow, &mut beside);
                 }
                 if draw.below(60) == 0 {
-                    open.speech = number as u32;
-                    let mut flow = entry.unfold(&beside);
-                    flow.speech = open.speech;
-                    entry.fold(&flow, &mut beside);
+                    open.speech = Speech::of_parts([number as u32, 7], [3, number as u8]);
+                    if draw.below(2) == 0 || !entry.set_speech(open.speech, &mut beside) {
+                        let mut flow = entry.unfold(&beside);
+                        flow.speech = open.speech;
+                        entry.fold(&flow, &mut beside);
+                    }
                 }
                 assert_eq!((entry.unfold(&beside), counters), (open.clone(), open_counters), "{seed} {number}");
                 assert_eq!((entry.speech(&beside), entry.totals(&beside)), (open.speech, open.totals()));
@@ -813,6 +812,41 @@ mod tests {
         }
         assert!(answers > 200 && in_place > 10_000, "{answers} {in_place}");
         assert!(sizes.into_iter().all(|flows| flows > 200), "{sizes:?}");
+    }
+
+    /// As often as it may be, and whoever does it: an entry counts some of it beside its detail.
+    #[test]
+    fn what_is_sent_again_is_counted_by_end() {
+        let (client, server) = ((Addr::v4([1; 4]), 50_000), (Addr::v4([2; 4]), 443));
+        let segment = |back: bool, flags, seq, ack, payload_len| {
+            let (from, to) = if back { (server, client) } else { (client, server) };
+            let (key, from) = FlowKey::of(from.0, from.1, to.0, to.1, Transport::Tcp);
+            let layer = Layer::Tcp(Tcp { seq, ack, flags, window: 1, checksum: 0 });
+            Packet { key, from, payload_len, ip_len: 40 + payload_len, ttl: 64, layer, ..Packet::NONE }
+        };
+        let opening = [
+            segment(false, 0x02, 10, 0, 0),
+            segment(true, 0x12, 20, 11, 0),
+            segment(false, 0x10, 11, 21, 0),
+            segment(false, 0x18, 11, 21, 5),
+            segment(true, 0x18, 21, 16, 5),
+        ];
+        let (by_client, by_server) = (segment(false, 0x18, 11, 21, 5), segment(true, 0x18, 21, 16, 5));
+        let runs =
+            [(by_client, 1), (by_server, 127), (by_client, 700), (by_server, 3), (by_server, 128), (by_client, 9)];
+        let again = runs.into_iter().flat_map(|(packet, times)| std::iter::repeat_n(packet, times));
+        let packets = || opening.into_iter().chain(again.clone()).zip(1..);
+        let mut table = Table::new(Limits::default());
+        let mut open = None;
+        let mut counters = Counters::default();
+        for (packet, number) in packets() {
+            let packet = Packet { ts: Timestamp(number * 10_000_000), frame: FrameId::new(0, number), ..packet };
+            let event = table.update(&packet, Likeness::default(), 7);
+            let open = open.get_or_insert_with(|| Flow::begin(&packet));
+            count(open, &packet, &mut counters);
+            assert_eq!(table.flow(event.flow).unwrap().flow(), *open, "{number}");
+        }
+        assert_eq!(open.unwrap().retransmits, [710, 258]);
     }
 
     /// What the general way makes of the first packet of a flow.

@@ -164,6 +164,16 @@ impl ProtoSet {
         self.0 & !other.0 == 0
     }
 
+    /// A bit for each protocol, in the order of [`AppProto::ALL`].
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The set of these [`bits`](Self::bits).
+    pub fn of_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     /// Whether nothing is in it.
     pub fn is_empty(self) -> bool {
         self.0 == 0
