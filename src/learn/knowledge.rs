@@ -1,9 +1,10 @@
-//! The one map that workers share. Written once per answered flow, never per packet.
+//! What workers share. What answers their flows have is counted by each for itself, and told when somebody asks.
 //!
 //! Every entry is merged with minimum, maximum and sum only, so that the result does not depend on which worker came
 //! first.
 
 use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
@@ -44,6 +45,50 @@ pub struct Answered {
     pub flows: u64,
 }
 
+impl Answered {
+    /// That a flow was answered at a time in this frame.
+    pub fn once(at: Timestamp, frame: FrameId) -> Self {
+        Self { first: at, frame, flows: 1 }
+    }
+
+    /// Adds what else the same listener answered.
+    fn add(&mut self, other: Self) {
+        (self.first, self.frame) = (self.first, self.frame).min((other.first, other.frame));
+        self.flows += other.flows;
+    }
+}
+
+/// Who answered the flows of one worker, as far as it did not tell yet.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// The latest. What they add to lies far apart, and is looked for many at a time, so that none waits for another.
+    latest: Vec<(Listener, Answered)>,
+    sums: HashMap<Listener, Answered, RandomState>,
+}
+
+impl Answers {
+    /// So many are added up at a time.
+    const LATEST: usize = 64;
+    /// So many listeners are worth to be told.
+    const MANY: usize = 1 << 15;
+
+    /// Notes that a listener answered; whether there is much to tell.
+    pub fn note(&mut self, listener: Listener, answered: Answered) -> bool {
+        self.latest.push((listener, answered));
+        if self.latest.len() < Self::LATEST {
+            return false;
+        }
+        self.add_up();
+        self.sums.len() >= Self::MANY
+    }
+
+    fn add_up(&mut self) {
+        for (listener, answered) in self.latest.drain(..) {
+            self.sums.entry(listener).and_modify(|known| known.add(answered)).or_insert(answered);
+        }
+    }
+}
+
 /// What flows told. Survives the flows themselves.
 #[derive(Debug, Default)]
 pub struct Knowledge {
@@ -59,30 +104,26 @@ impl Knowledge {
         Self::default()
     }
 
-    /// Remembers that `listener` answered a flow at `at`, in `frame`.
-    pub fn answered(&self, listener: Listener, at: Timestamp, frame: FrameId) {
-        if let Some(mut entry) = self.answers.get_mut(&listener) {
-            entry.flows += 1;
-            if (at, frame) < (entry.first, entry.frame) {
-                entry.first = at;
-                entry.frame = frame;
-            }
-            return;
+    /// Takes what a worker has to tell, in the order it happened: of one worker, which are remembered is no chance.
+    pub fn take(&self, answers: &mut Answers) {
+        answers.add_up();
+        let mut all: Vec<_> = answers.sums.drain().collect();
+        all.sort_unstable_by_key(|(_, answered)| (answered.first, answered.frame));
+        for (listener, answered) in all {
+            self.answered(listener, answered);
+        }
+    }
+
+    /// Remembers that a listener answered.
+    pub fn answered(&self, listener: Listener, answered: Answered) {
+        if let Some(mut known) = self.answers.get_mut(&listener) {
+            return known.add(answered);
         }
         if self.answers.len() >= ENDPOINTS_MAX {
-            self.forgotten.fetch_add(1, Ordering::Relaxed);
+            self.forgotten.fetch_add(answered.flows, Ordering::Relaxed);
             return;
         }
-        self.answers
-            .entry(listener)
-            .and_modify(|entry| {
-                entry.flows += 1;
-                if (at, frame) < (entry.first, entry.frame) {
-                    entry.first = at;
-                    entry.frame = frame;
-                }
-            })
-            .or_insert(Answered { first: at, frame, flows: 1 });
+        self.answers.entry(listener).and_modify(|known| known.add(answered)).or_insert(answered);
     }
 
     /// Everything that answered, in order.
@@ -143,10 +184,16 @@ mod tests {
         ];
         let tell = |order: [usize; 3]| {
             let knowledge = Knowledge::new();
-            for index in order {
-                let (at, frame) = answers[index];
-                knowledge.answered(listener, at, frame);
+            let mut counted = Answers::default();
+            for (at, frame) in order.map(|index| answers[index]) {
+                let answered = Answered::once(at, frame);
+                knowledge.answered(listener, answered);
+                assert!(!counted.note(listener, answered));
             }
+            let together = Knowledge::new();
+            together.take(&mut counted);
+            together.take(&mut counted);
+            assert_eq!(together.answers(), knowledge.answers());
             knowledge.answers()
         };
         let expected = vec![(listener, Answered { first: Timestamp(3), frame: FrameId::new(0, 4), flows: 3 })];

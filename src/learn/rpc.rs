@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
 
+use prefetch_index::prefetch_index;
+
 use crate::learn::calls::OpenCall;
 use crate::learn::calls::Reading;
 use crate::learn::endpoints::Count;
@@ -135,6 +137,13 @@ impl RpcSession {
     /// Which flow this is.
     pub fn id(&self) -> FlowId {
         self.id
+    }
+
+    /// Asks for what any further bytes are looked at with.
+    pub fn prefetch(&self) {
+        prefetch_index(&self.framers, 0);
+        prefetch_index(&self.framers, 1);
+        prefetch_index(std::slice::from_ref(&self.news), 0);
     }
 
     /// How many bytes it holds.

@@ -15,9 +15,9 @@ use crate::model::time::Timestamp;
 #[derive(Debug)]
 pub enum Session {
     /// RPC right above its transport.
-    Rpc(RpcSession),
+    Rpc(Box<RpcSession>),
     /// SMB, for the RPC in its pipes.
-    Smb(SmbSession),
+    Smb(Box<SmbSession>),
 }
 
 impl Session {
@@ -29,8 +29,16 @@ impl Session {
     /// A conversation of this protocol of which nothing was seen yet.
     pub fn new(proto: AppProto, id: FlowId) -> Self {
         match proto {
-            AppProto::Smb | AppProto::NetbiosSession => Self::Smb(SmbSession::new(id)),
-            _ => Self::Rpc(RpcSession::new(id.key, id.first_frame)),
+            AppProto::Smb | AppProto::NetbiosSession => Self::Smb(Box::new(SmbSession::new(id))),
+            _ => Self::Rpc(Box::new(RpcSession::new(id.key, id.first_frame))),
+        }
+    }
+
+    /// Asks for what any further bytes are looked at with.
+    pub fn prefetch(&self) {
+        match self {
+            Self::Rpc(rpc) => rpc.prefetch(),
+            Self::Smb(smb) => smb.prefetch(),
         }
     }
 

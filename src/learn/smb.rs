@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use prefetch_index::prefetch_index;
+
 use crate::learn::endpoints::Count;
 use crate::learn::endpoints::RpcBook;
 use crate::learn::knowledge::Knowledge;
@@ -134,6 +136,13 @@ impl SmbSession {
             over: false,
             news: false,
         }
+    }
+
+    /// Asks for what any further bytes are looked at with.
+    pub fn prefetch(&self) {
+        prefetch_index(&self.framers, 0);
+        prefetch_index(&self.framers, 1);
+        prefetch_index(std::slice::from_ref(&self.over), 0);
     }
 
     /// How many bytes it holds, but for what has a bound of its own and is small.

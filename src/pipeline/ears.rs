@@ -102,7 +102,7 @@ struct Talk {
     first_frame: FrameId,
     ears: [Ear; 2],
     /// Once either end spoke what is followed: it is listened to as long as that may teach.
-    session: Option<Box<Session>>,
+    session: Option<Session>,
     /// Bytes that all of this holds, as last told.
     held: usize,
 }
@@ -149,7 +149,7 @@ struct Utterance<'a> {
     payload: &'a [u8],
     /// What a first look at it came to, if there was one.
     glimpse: Option<Glimpse>,
-    speech: &'a mut Speech,
+    speech: Speech,
     counts: &'a mut EarCounts,
     knowledge: &'a Knowledge,
 }
@@ -183,19 +183,20 @@ impl Ears {
                 return self.end(table, index);
             }
             let sent = table.packets_of(index, packet.from).unwrap_or(u32::MAX);
-            let Some(speech) = table.speech_mut(index) else { return };
+            let Some(speech) = table.speech(index) else { return };
             let counts = &mut self.counts;
             let mut said = Utterance { packet, payload, glimpse: None, speech, counts, knowledge };
             let followed = datagram(&mut said, sent);
-            let speech = *said.speech;
+            let speech = said.speech;
+            table.set_speech(index, speech);
             if let Some(proto) = followed {
                 let Some(talk) = self.talk(table, index) else { return };
                 let id = FlowId { key: packet.key, first_frame: talk.first_frame };
-                let session = talk.session.get_or_insert_with(|| Box::new(Session::new(proto, id)));
+                let session = talk.session.get_or_insert_with(|| Session::new(proto, id));
                 session.datagram(packet.from, payload, packet.ts, packet.frame, knowledge);
             } else if is_exhausted(&speech, packets) {
                 self.end(table, index);
-            } else if is_spent(*speech.of(packet.from)) {
+            } else if is_spent(speech.of(packet.from)) {
                 table.end_listening(index, packet.from);
             }
             return;
@@ -213,12 +214,14 @@ impl Ears {
         }
         let Some(talk) = self.talk(table, index) else { return };
         // Of an end that is known by now, nothing more is noted.
-        let mut unheeded = Speech::default();
         let known = talk.ear(packet.from).state == State::Done;
-        let speech = if known { Some(&mut unheeded) } else { table.speech_mut(index) };
-        let Some(speech) = speech else { return };
+        let Some(speech) = (if known { Some(Speech::default()) } else { table.speech(index) }) else { return };
         let mut counts = EarCounts::default();
-        let over = talk.hear(Utterance { packet, payload, glimpse, speech, counts: &mut counts, knowledge });
+        let mut said = Utterance { packet, payload, glimpse, speech, counts: &mut counts, knowledge };
+        let over = talk.hear(&mut said);
+        if !known {
+            table.set_speech(index, said.speech);
+        }
         let (before, after) = talk.weigh();
         let done = talk.is_over() && talk.ear(packet.from).state == State::Done;
         self.held = (self.held + after).saturating_sub(before);
@@ -251,7 +254,9 @@ impl Ears {
             let over = heard.certain || table.packets_of(index, packet.from)? >= PIECES_MAX.into();
             heard = Said { certain: false, ruled_out: ProtoSet::default(), ..heard };
             if heard.proto.is_some() {
-                table.speech_mut(index)?.set(packet.from, heard);
+                let mut speech = table.speech(index)?;
+                speech.set(packet.from, heard);
+                table.set_speech(index, speech);
             }
             return Some(over);
         };
@@ -264,8 +269,9 @@ impl Ears {
         if undecided {
             heard.ruled_out = ProtoSet::default();
         }
-        let speech = table.speech_mut(index)?;
+        let mut speech = table.speech(index)?;
         speech.set(packet.from, heard);
+        table.set_speech(index, speech);
         let said = Utterance { packet, payload, glimpse: None, speech, counts: &mut self.counts, knowledge };
         if !undecided && said.tell(heard, payload) && !cut {
             glimpse.told = true;
@@ -284,13 +290,28 @@ impl Ears {
         }
     }
 
-    /// Asks for what is held of a flow.
-    pub(crate) fn prefetch(&self, index: FlowIndex) {
+    /// Asks for what leads to the talk of a flow.
+    pub(crate) fn prefetch_number(&self, index: FlowIndex) {
+        prefetch_index(&self.numbers, index.index());
+    }
+
+    /// Asks for the talk of a flow, after [`Ears::prefetch_number`].
+    pub(crate) fn prefetch_talk(&self, index: FlowIndex) {
         if let Some(talk) = self.talks.get(self.number(index)) {
             prefetch_index(std::slice::from_ref(&talk.first_frame), 0);
             prefetch_index(talk.ears.as_slice(), 0);
             prefetch_index(talk.ears.as_slice(), 1);
             prefetch_index(std::slice::from_ref(&talk.session), 0);
+        }
+    }
+
+    /// Asks for what was said by one end of a flow, after [`Ears::prefetch_talk`].
+    pub(crate) fn prefetch_told(&self, index: FlowIndex, side: Side) {
+        if let Some(talk) = self.talks.get(self.number(index)) {
+            prefetch_index(&talk.ears[side.index()].opening, 0);
+            if let Some(session) = &talk.session {
+                session.prefetch();
+            }
         }
     }
 
@@ -307,23 +328,19 @@ impl Ears {
             self.make_room(table);
             self.order.push_back((index, first_frame));
             table.hold(index, true);
-            let talk = Talk::new(table.flow(index)?);
-            number = self.begin(index, talk);
+            number = self.place(index);
+            self.talks.get_mut(number)?.begin(table.flow(index)?);
         }
         self.talks.get_mut(number)
     }
 
-    /// Keeps the talk of the flow at `index`; its number.
-    fn begin(&mut self, index: FlowIndex, talk: Talk) -> usize {
-        if self.talks.is_empty() {
-            self.talks.push(Talk::default());
-        }
-        let fresh = u32::try_from(self.talks.len()).unwrap_or_default();
-        let number = self.over.pop().unwrap_or(fresh);
-        match self.talks.get_mut(number as usize) {
-            Some(place) => *place = talk,
-            None => self.talks.push(talk),
-        }
+    /// A place for the talk of the flow at `index`; its number.
+    fn place(&mut self, index: FlowIndex) -> usize {
+        let number = self.over.pop().unwrap_or_else(|| {
+            // The first is nobody's.
+            self.talks.resize_with(self.talks.len().max(1) + 1, Talk::default);
+            u32::try_from(self.talks.len() - 1).unwrap_or_default()
+        });
         if self.numbers.len() <= index.index() {
             self.numbers.resize(index.index() + 1, 0);
         }
@@ -337,8 +354,9 @@ impl Ears {
         let Some(number) = self.numbers.get_mut(index.index()).map(std::mem::take).filter(|number| *number > 0) else {
             return;
         };
-        if let Some(talk) = self.talks.get_mut(number as usize).map(std::mem::take) {
+        if let Some(talk) = self.talks.get_mut(number as usize) {
             self.held = self.held.saturating_sub(talk.held);
+            talk.end();
         }
         self.over.push(number);
     }
@@ -378,7 +396,7 @@ impl Ears {
 /// A datagram stands for itself. What it is, if that is followed. Its end has `sent` so many.
 fn datagram(said: &mut Utterance<'_>, sent: u32) -> Option<AppProto> {
     let (side, payload) = (said.packet.from, said.payload);
-    let mut heard = *said.speech.of(side);
+    let mut heard = said.speech.of(side);
     if !heard.certain && u64::from(sent) <= DATAGRAMS_UNKNOWN_MAX {
         let (mut now, _) = recognise(said.packet.key.transport, payload);
         if said.packet.payload_captured < said.packet.payload_len {
@@ -401,7 +419,7 @@ fn is_exhausted(speech: &Speech, packets: u64) -> bool {
     if ends.iter().all(|said| !said.certain) {
         return packets >= DATAGRAMS_UNKNOWN_MAX;
     }
-    ends.iter().all(|said| is_spent(**said))
+    ends.into_iter().all(is_spent)
 }
 
 /// Whether further datagrams of an end that said this tell nothing.
@@ -420,23 +438,37 @@ fn followed(said: Said) -> Option<AppProto> {
 }
 
 impl Talk {
-    fn new(flow: Stored<'_>) -> Self {
-        let ear = |side: Side| match flow.first_byte(side) {
-            Some(first) => Ear { stream: Stream::from_syn(first.wrapping_sub(1)), from_start: true, ..Ear::default() },
-            None => Ear::default(),
-        };
-        Self { first_frame: flow.order().1, ears: [ear(Side::Low), ear(Side::High)], session: None, held: 0 }
+    /// Begins to listen to a flow, where nobody else is listened to.
+    fn begin(&mut self, flow: Stored<'_>) {
+        self.first_frame = flow.order().1;
+        for side in [Side::Low, Side::High] {
+            if let Some(first) = flow.first_byte(side) {
+                let ear = self.ear(side);
+                ear.stream = Stream::from_syn(first.wrapping_sub(1));
+                ear.from_start = true;
+            }
+        }
+    }
+
+    /// Is nobody's again. What it had for first bytes is there for the next ones.
+    fn end(&mut self) {
+        for ear in &mut self.ears {
+            ear.forget_opening();
+            let opening = std::mem::take(&mut ear.opening);
+            *ear = Ear { opening, ..Ear::default() };
+        }
+        (self.first_frame, self.session, self.held) = (FrameId::NONE, None, 0);
     }
 
     /// How many bytes were held when this was last asked, and how many are now.
     fn weigh(&mut self) -> (usize, usize) {
         let ears: usize = self.ears.iter().map(|ear| ear.opening.capacity() + ear.stream.held()).sum();
-        let now = ears + self.session.as_ref().map_or(0, |session| session.held());
+        let now = ears + self.session.as_ref().map_or(0, Session::held);
         (std::mem::replace(&mut self.held, now), now)
     }
 
     /// Listens to one segment; true if nothing more is to be heard.
-    fn hear(&mut self, mut said: Utterance<'_>) -> bool {
+    fn hear(&mut self, said: &mut Utterance<'_>) -> bool {
         let (packet, side) = (said.packet, said.packet.from);
         let Layer::Tcp(tcp) = packet.layer else { return false };
         let seq = tcp.seq.wrapping_add(u32::from(tcp.flags & SYN != 0));
@@ -444,18 +476,18 @@ impl Talk {
         let cut = packet.payload_len.saturating_sub(packet.payload_captured);
         said.glimpse = said.glimpse.filter(|_| fresh.len() == said.payload.len());
         if !fresh.is_empty() {
-            self.piece(fresh, cut > 0, &mut said);
+            self.piece(fresh, cut > 0, said);
             if cut > 0 {
                 self.ear(side).stream.lose(cut);
-                self.hole(side, &mut said);
+                self.hole(side, said);
             }
         }
         if self.ear(side).stream.is_stuck() {
             self.ear(side).stream.skip();
-            self.hole(side, &mut said);
+            self.hole(side, said);
         }
         while let Some(bytes) = self.ear(side).stream.follow() {
-            self.piece(&bytes, false, &mut said);
+            self.piece(&bytes, false, said);
         }
         let in_crumbs = self.ear(side).crumbs >= CRUMBS_MAX;
         if self.session.is_some() && in_crumbs {
@@ -467,7 +499,7 @@ impl Talk {
 
     /// Whether there is nothing to follow.
     fn is_over(&self) -> bool {
-        self.session.as_ref().is_none_or(|session| session.is_lost())
+        self.session.as_ref().is_none_or(Session::is_lost)
     }
 
     fn ear(&mut self, side: Side) -> &mut Ear {
@@ -481,11 +513,11 @@ impl Talk {
         if ear.from_start {
             if ear.state == State::Unknown {
                 // With more of it, something may have been left that it can be: what it is not, means nothing.
-                let heard = *said.speech.of(side);
+                let heard = said.speech.of(side);
                 said.speech.set(side, Said { ruled_out: ProtoSet::default(), ..heard });
             }
             ear.state = State::Done;
-            ear.opening = Vec::new();
+            ear.forget_opening();
         }
         if let Some(session) = &mut self.session {
             session.gap(side);
@@ -514,7 +546,7 @@ impl Talk {
         let view = if opening.is_empty() { bytes } else { &opening };
         ear.listen(view, said);
         if self.session.is_none()
-            && let Some(proto) = followed(*said.speech.of(side))
+            && let Some(proto) = followed(said.speech.of(side))
         {
             let id = FlowId { key: said.packet.key, first_frame: self.first_frame };
             let mut session = Session::new(proto, id);
@@ -523,20 +555,28 @@ impl Talk {
                 session.stream(side.other(), earlier, ts, frame, said.knowledge);
             }
             session.stream(side, view, ts, frame, said.knowledge);
-            self.session = Some(Box::new(session));
+            self.session = Some(session);
         }
         let ear = self.ear(side);
-        if ear.state != State::Done && ear.from_start && !last {
-            ear.opening = opening;
-            if ear.opening.is_empty() {
-                ear.opening.reserve(OPENING_FIRST.max(bytes.len()));
-                ear.opening.extend_from_slice(bytes);
-            }
+        ear.opening = opening;
+        if ear.state == State::Done || !ear.from_start || last {
+            ear.forget_opening();
+        } else if ear.opening.is_empty() {
+            ear.opening.reserve(OPENING_FIRST.max(bytes.len()));
+            ear.opening.extend_from_slice(bytes);
         }
     }
 }
 
 impl Ear {
+    /// Keeps no first bytes any more, and room for few.
+    fn forget_opening(&mut self) {
+        if self.opening.capacity() > OPENING_FIRST {
+            self.opening = Vec::new();
+        }
+        self.opening.clear();
+    }
+
     /// Looks at all that is known of a direction.
     fn listen(&mut self, view: &[u8], said: &mut Utterance<'_>) {
         let (side, transport) = (said.packet.from, said.packet.key.transport);

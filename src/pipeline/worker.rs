@@ -12,8 +12,11 @@ use crate::flow::table::Event;
 use crate::flow::table::FlowIndex;
 use crate::flow::table::Stored;
 use crate::flow::table::Table;
+use crate::learn::knowledge::Answered;
+use crate::learn::knowledge::Answers;
 use crate::learn::knowledge::Knowledge;
 use crate::learn::knowledge::Listener;
+use crate::model::addr::Side;
 use crate::model::time::Timestamp;
 use crate::pipeline::ears::EarCounts;
 use crate::pipeline::ears::Ears;
@@ -155,6 +158,7 @@ pub(crate) struct Worker<'a> {
     /// One for each shard; those of other workers stay empty.
     shards: [Shard; SHARDS],
     knowledge: &'a Knowledge,
+    answers: Answers,
     hash: KeyHash,
     /// Room for those of a batch.
     trails: Vec<Trail>,
@@ -162,13 +166,19 @@ pub(crate) struct Worker<'a> {
 
 /// For so many packets the flows are looked for before those ahead of them are counted: enough for memory to answer
 /// meanwhile, and few enough that what it gave is still in the nearest cache then.
-const BLOCK: usize = 64;
+const BLOCK: usize = u64::BITS as usize;
 
 impl<'a> Worker<'a> {
     /// A worker that has counted nothing.
     pub(crate) fn new(limits: Limits, knowledge: &'a Knowledge) -> Self {
         let shards = std::array::from_fn(|_| Shard { table: Table::new(limits), ears: Ears::default() });
-        Self { shards, knowledge, hash: KeyHash::default(), trails: Vec::with_capacity(BATCH) }
+        Self {
+            shards,
+            knowledge,
+            answers: Answers::default(),
+            hash: KeyHash::default(),
+            trails: Vec::with_capacity(BATCH),
+        }
     }
 
     /// Counts a batch of packets into the tables, in order; `frames` holds what they lie in.
@@ -179,11 +189,18 @@ impl<'a> Worker<'a> {
         trails.extend(handles.iter().map(|handle| self.trail(handle, beside)));
         let mut near = handles.chunks(BLOCK).zip(trails.chunks(BLOCK));
         let mut block = near.next().unwrap_or_default();
-        let mut flows = self.prefetch_flows(block);
+        let (mut flows, mut next_flows) = ([FlowIndex::default(); BLOCK], [FlowIndex::default(); BLOCK]);
+        self.prefetch_flows(block, &mut flows);
         while !block.0.is_empty() {
-            self.prefetch_talks(block.0, &flows);
+            let held = self.prefetch_details(block.0, &flows);
             let next = near.next().unwrap_or_default();
-            let next_flows = self.prefetch_flows(next);
+            // What is held of a flow lies behind two more looks, with time for memory to answer between them.
+            let half = next.0.len() / 2;
+            let ((handles, more), (trails, rest)) = (next.0.split_at(half), next.1.split_at(half));
+            self.prefetch_flows((handles, trails), &mut next_flows);
+            self.for_held(held, block.0, &flows, |ears, flow, _| ears.prefetch_talk(flow));
+            self.prefetch_flows((more, rest), next_flows.get_mut(half..).unwrap_or_default());
+            self.for_held(held, block.0, &flows, Ears::prefetch_told);
             for ((handle, trail), flow) in block.0.iter().zip(block.1).zip(flows) {
                 self.count(handle, trail, flow, beside, frames);
             }
@@ -213,24 +230,49 @@ impl<'a> Worker<'a> {
 
     /// Where the flows of these packets seem to be; asks for them.
     #[inline(never)]
-    fn prefetch_flows(&mut self, (handles, trails): (&[Handle], &[Trail])) -> [FlowIndex; BLOCK] {
-        let mut flows = [FlowIndex::default(); BLOCK];
-        for ((handle, trail), flow) in handles.iter().zip(trails).zip(&mut flows) {
+    fn prefetch_flows(&mut self, (handles, trails): (&[Handle], &[Trail]), flows: &mut [FlowIndex]) {
+        for ((handle, trail), flow) in handles.iter().zip(trails).zip(flows) {
             *flow = self.shard(handle).table.prefetch_flow(trail.tag);
         }
-        flows
     }
 
-    /// Asks for what is known of flows whose payload is still listened to; they were asked for before.
+    /// Asks for the rest of flows that were asked for before, and for more of those whose payload is still listened to, or
+    /// which take a turn. A bit for each of these packets: whether something of its flow is held.
     #[inline(never)]
-    fn prefetch_talks(&self, handles: &[Handle], flows: &[FlowIndex; BLOCK]) {
-        for (handle, flow) in handles.iter().zip(flows) {
+    fn prefetch_details(&self, handles: &[Handle], flows: &[FlowIndex; BLOCK]) -> u64 {
+        let mut held = 0;
+        for (place, (handle, flow)) in handles.iter().zip(flows).enumerate() {
             let shard = &self.shards[usize::from(handle.shard) % SHARDS];
             shard.table.prefetch_rest(*flow);
-            let Some(side) = handle.outline.speaker() else { continue };
-            if shard.table.prefetch_speech(*flow, side) {
-                shard.ears.prefetch(*flow);
+            match handle.outline.speaker() {
+                Some(side) if shard.table.prefetch_speech(*flow, side) => {
+                    shard.ears.prefetch_number(*flow);
+                    held |= 1 << place;
+                }
+                Some(_) => {}
+                None => shard.table.prefetch_turn(*flow, handle.outline.is_turn()),
             }
+        }
+        held
+    }
+
+    /// For each of these packets of whose flow something is held: its ears, the flow and who speaks.
+    #[inline]
+    fn for_held(
+        &self,
+        mut held: u64,
+        handles: &[Handle],
+        flows: &[FlowIndex; BLOCK],
+        ask: impl Fn(&Ears, FlowIndex, Side),
+    ) {
+        while held != 0 {
+            let place = held.trailing_zeros() as usize;
+            if let (Some(handle), Some(flow)) = (handles.get(place), flows.get(place))
+                && let Some(side) = handle.outline.speaker()
+            {
+                ask(&self.shards[usize::from(handle.shard) % SHARDS].ears, *flow, side);
+            }
+            held &= held - 1;
         }
     }
 
@@ -245,8 +287,14 @@ impl<'a> Worker<'a> {
     }
 
     /// Its tables, each in the place of its shard.
-    pub(crate) fn into_shards(self) -> [Shard; SHARDS] {
+    pub(crate) fn into_shards(mut self) -> [Shard; SHARDS] {
+        self.tell();
         self.shards
+    }
+
+    /// Tells the others who answered since this was last done.
+    pub(crate) fn tell(&mut self) {
+        self.knowledge.take(&mut self.answers);
     }
 
     #[inline]
@@ -300,11 +348,12 @@ impl<'a> Worker<'a> {
     /// Does what a packet that was just counted gives cause for.
     fn heed(&mut self, handle: &Handle, packet: &Packet, bytes: &[u8], event: Event) {
         let knowledge = self.knowledge;
-        let Shard { table, ears } = self.shard(handle);
+        let Shard { table, ears } = &mut self.shards[usize::from(handle.shard) % SHARDS];
         if event.answered
             && let Some(flow) = table.flow(event.flow)
+            && self.answers.note(answerer(flow, packet), Answered::once(packet.ts, packet.frame))
         {
-            tell(knowledge, flow, packet);
+            knowledge.take(&mut self.answers);
         }
         if event.speaks {
             let at = packet.payload_at as usize;
@@ -314,14 +363,12 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Tells the other workers that the responder of a flow answered with this packet.
-#[cold]
-fn tell(knowledge: &Knowledge, flow: Stored<'_>, packet: &Packet) {
+/// The responder of a flow, which answered with this packet.
+fn answerer(flow: Stored<'_>, packet: &Packet) -> Listener {
     let ((began, _), transport) = (flow.began(), packet.key.transport);
     let answerer = packet.key.end(began.other());
     let port = if transport.has_ports() { answerer.port } else { 0 };
-    let listener = Listener { addr: answerer.addr, transport, port };
-    knowledge.answered(listener, packet.ts, packet.frame);
+    Listener { addr: answerer.addr, transport, port }
 }
 
 #[cfg(test)]

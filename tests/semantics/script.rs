@@ -33,6 +33,7 @@ use portolan::flow::limits::Counters;
 use portolan::flow::limits::Limits;
 use portolan::flow::record::Flow;
 use portolan::flow::table::Table;
+use portolan::learn::knowledge::Answered;
 use portolan::learn::knowledge::Knowledge;
 use portolan::learn::knowledge::Listener;
 use portolan::model::addr::Addr;
@@ -546,7 +547,7 @@ pub(crate) fn feed(table: &mut Table, knowledge: &Knowledge, packet: &Packet) {
     let answerer = flow.key.end(flow.began.other());
     let port = if flow.key.transport.has_ports() { answerer.port } else { 0 };
     let listener = Listener { addr: answerer.addr, transport: flow.key.transport, port };
-    knowledge.answered(listener, packet.ts, packet.frame);
+    knowledge.answered(listener, Answered::once(packet.ts, packet.frame));
 }
 
 /// Loading the rules takes longer than judging a script: the two usual catalogues are made once.
