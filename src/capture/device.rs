@@ -38,6 +38,12 @@ pub const ALL: &str = "any";
 /// `LINKTYPE_LINUX_SLL2`.
 const LINUX_SLL2: Linktype = Linktype(276);
 
+/// What frames of 64 bytes take of a ring in a second where 10 Gbit/s come: 14.88 million of them, 144 bytes each.
+const RING_BYTES_PER_SECOND: u64 = 14_880_000 * 144;
+
+/// The longest that a ring is left alone: who waits for older frames of another ring counts on less than 30 ms.
+pub const REST_MAX: Duration = Duration::from_millis(10);
+
 /// The most frames that are read at once. What they take stays with the reader, so that after a halt of the machine, when
 /// many wait, it must not be many.
 pub const READ_MAX: usize = 512;
@@ -403,6 +409,13 @@ impl Ring {
         }
     }
 
+    /// How long it may be left alone after the kernel said that there are frames, so that more of them are read at once:
+    /// until a quarter of it is full at worst, and [`REST_MAX`] at most. To wake for every block of the kernel costs as much
+    /// as reading it.
+    pub fn rest(&self) -> Duration {
+        rest(&self.options)
+    }
+
     /// Whether its interface was there when last read.
     pub fn is_open(&self) -> bool {
         !self.lost
@@ -461,9 +474,26 @@ impl Ring {
     }
 }
 
-/// Waits until a ring has something to read, at most so long. `false` means that an interface reported an error: it went
-/// down or away.
-pub fn wait<'r>(rings: impl Iterator<Item = &'r Ring>, at_most: Duration) -> bool {
+fn rest(options: &Options) -> Duration {
+    let full = Duration::from_nanos(u64::from(options.buffer) * 1_000_000_000 / RING_BYTES_PER_SECOND);
+    // A sleep may take a tenth of a millisecond longer than it was asked for.
+    let rest = (full / 4).min(REST_MAX);
+    if options.immediate || rest < Duration::from_millis(1) { Duration::ZERO } else { rest }
+}
+
+/// What waiting for frames came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Waited {
+    /// A ring has something to read.
+    Ready,
+    /// None has.
+    Silent,
+    /// An interface reported an error: it went down or away.
+    Erred,
+}
+
+/// Waits until a ring has something to read, at most so long.
+pub fn wait<'r>(rings: impl Iterator<Item = &'r Ring>, at_most: Duration) -> Waited {
     let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::ZERO);
     let handles = rings.filter_map(|ring| ring.handle.as_ref());
     let mut waiting: Vec<PollFd<'_>> = handles.map(|handle| PollFd::new(handle.as_fd(), PollFlags::POLLIN)).collect();
@@ -472,7 +502,14 @@ pub fn wait<'r>(rings: impl Iterator<Item = &'r Ring>, at_most: Duration) -> boo
         Err(_) => std::thread::sleep(at_most),
     }
     let erred = |events: PollFlags| events.intersects(PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL);
-    !waiting.iter().any(|one| one.revents().is_some_and(erred))
+    let any = |is: fn(PollFlags) -> bool| waiting.iter().any(|one| one.revents().is_some_and(is));
+    if any(erred) {
+        Waited::Erred
+    } else if any(|events| events.contains(PollFlags::POLLIN)) {
+        Waited::Ready
+    } else {
+        Waited::Silent
+    }
 }
 
 /// What libpcap counted: received, dropped by the kernel, dropped by the interface.
@@ -503,5 +540,21 @@ fn words_of(error: &pcap::Error) -> String {
     match error {
         pcap::Error::PcapError(message) => message.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_is_left_alone_for_a_quarter_of_what_it_holds_or_not_at_all() {
+        let rest_of = |buffer, immediate| {
+            rest(&Options { buffer, immediate, snaplen: 2048, promiscuous: true, filter: None }).as_micros()
+        };
+        assert_eq!([64 << 10, 1 << 20, 8 << 20].map(|buffer| rest_of(buffer, false)), [0, 0, 0]);
+        assert_eq!([16 << 20, 64 << 20].map(|buffer| rest_of(buffer, false)), [1_957, 7_829]);
+        assert_eq!([128 << 20, 2047 << 20].map(|buffer| rest_of(buffer, false)), [10_000; 2]);
+        assert_eq!(rest_of(64 << 20, true), 0);
     }
 }

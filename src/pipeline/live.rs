@@ -29,6 +29,7 @@ use crate::capture::device::BLOCK_WAIT;
 use crate::capture::device::LinkState;
 use crate::capture::device::Ring;
 use crate::capture::device::RingCounts;
+use crate::capture::device::Waited;
 use crate::capture::write::Kept;
 use crate::decode::counts::DecodeCounts;
 use crate::decode::decoder::Decoder;
@@ -77,6 +78,7 @@ const ELSEWHERE: &str = "it was replaced; the first reader reads all its frames 
 
 /// Where several rings are read, frames wait so long for older ones of another ring.
 const HOLD: Duration = BLOCK_WAIT.saturating_add(Duration::from_millis(30));
+const _: () = assert!(HOLD.as_millis() >= BLOCK_WAIT.as_millis() + 2 * device::REST_MAX.as_millis());
 
 /// So many frames do not wait any longer.
 const HELD_MAX: usize = 1 << 15;
@@ -278,7 +280,9 @@ impl Live<'_> {
         let mut tables = Vec::with_capacity(SHARDS);
         for number in 0..SHARDS {
             let Some(worker) = self.workers.get(number % self.workers.len()) else { continue };
-            if let Some(shard) = lock(worker).shards().get(number) {
+            let mut worker = lock(worker);
+            worker.tell();
+            if let Some(shard) = worker.shards().get(number) {
                 ears.add(shard.ear_counts());
                 tables.push(shard.table.copy());
             }
@@ -315,7 +319,9 @@ impl Live<'_> {
         let mut past = Vec::with_capacity(SHARDS);
         for number in 0..SHARDS {
             let Some(worker) = self.workers.get(number % self.workers.len()) else { continue };
-            past.extend(lock(worker).shards_mut().get_mut(number).map(|shard| shard.expire(before)));
+            let mut worker = lock(worker);
+            worker.tell();
+            past.extend(worker.shards_mut().get_mut(number).map(|shard| shard.expire(before)));
         }
         lock(&self.gaps).retain(|(_, to)| *to >= before);
         let id = |flow: Flow| (FlowId { key: flow.key, first_frame: flow.first_frame }, flow.last_seen());
@@ -576,10 +582,15 @@ impl<'l, 'a> Reader<'l, 'a> {
         self.live.newest.store(before.0, Ordering::Relaxed);
     }
 
-    /// Waits for frames; `false` if an interface reported an error.
+    /// Waits for frames, and then for more of them; `false` if an interface reported an error.
     fn wait(&self) -> bool {
         let hold = if self.batch.frames.is_empty() { TELL } else { HOLD };
-        device::wait(self.rings.iter().map(|watched| &watched.ring), hold)
+        let waited = device::wait(self.rings.iter().map(|watched| &watched.ring), hold);
+        let rest = self.rings.iter().map(|watched| watched.ring.rest()).min().unwrap_or_default();
+        if waited == Waited::Ready && !rest.is_zero() {
+            thread::sleep(rest);
+        }
+        waited != Waited::Erred
     }
 
     /// Looks how the interfaces are, and for those that were gone.
