@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Stdio;
 use tempfile::TempDir;
 
 const SMALL: [&str; 7] = ["--frames", "20000", "--flows", "300", "--rounds", "1", "--format=json"];
@@ -117,13 +118,66 @@ fn what_cannot_begin_says_why() {
     assert!(fails(&["--workload", "scan", "some.pcap"], 2).contains("cannot be used with"));
     assert!(fails(&["-f", "no such filter"], 2).contains("filter"));
     assert!(fails(&["missing.pcap"], 4).contains("missing.pcap"));
-    let large = fails(&["--max-memory=16M", "--frames=300000"], 2);
-    assert!(large.contains("does not fit into --max-memory (16 MiB)"), "{large}");
+    let large = fails(&["--max-memory=128M", "--frames=3000000"], 2);
+    assert!(large.contains("does not fit into --max-memory (128 MiB)"), "{large}");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.pcap");
-    fs::File::create(&path).unwrap().set_len(17 << 20).unwrap();
-    let large = fails(&["--max-memory=16M", path.to_str().unwrap()], 2);
-    assert!(large.contains("large.pcap (17 MiB) does not fit"), "{large}");
+    fs::File::create(&path).unwrap().set_len(129 << 20).unwrap();
+    let path = path.to_str().unwrap();
+    let large = fails(&["--max-memory=128M", path], 2);
+    assert!(large.contains("large.pcap (129 MiB) does not fit"), "{large}");
+    assert!(fails(&["-o", "run.xml"], 2).contains(".json .ndjson .csv .md .txt"));
+    assert!(fails(&["-o", "-"], 2).contains("name a file instead of -"));
+    assert!(fails(&["-o", "no/such/folder/run.json"], 4).contains("no/such/folder"));
+    let json = folder.path().join("capture.json");
+    fs::write(&json, "").unwrap();
+    let json = json.to_str().unwrap();
+    assert!(fails(&[json, "-o", json], 2).contains("written over"));
+    assert!(fails(&[json, "-f", "udp", "--", "tcp"], 2).contains("cannot be used with"));
+}
+
+/// What it shares with the other commands means the same.
+#[test]
+fn the_options_of_analyze_are_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = ["run.json", "run.ndjson", "run.txt", "run.csv", "run.md"].map(|name| folder.path().join(name));
+    let capture = "pcaps/blocked/kerberos_dropped.pcap";
+    let measure = |options: &[&str], behind: &[&str]| {
+        finish(command().args(["bench", "--rounds=1", "--format=json", capture]).args(options).args(behind))
+    };
+    let ran = finish(
+        command()
+            .args(["bench", "--rounds=2", "--format=json", "-v", "--color=always", capture])
+            .args(files.iter().flat_map(|file| ["-o".as_ref(), file.as_os_str()])),
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let line = ran.text();
+    let [json, ndjson, text, csv, md] = files.map(|file| fs::read_to_string(file).unwrap());
+    let read = number(&ran.json(), "frames").to_string();
+    let [names, values] = [0, 1].map(|line| csv.lines().nth(line).unwrap().split(',').collect::<Vec<_>>());
+    let place = names.iter().position(|name| *name == "frames").unwrap();
+    assert!((names.len(), values[place]) == (values.len(), &read) && names.contains(&"stages.read.seconds"), "{csv}");
+    assert!(
+        md.contains(&format!("| frames | {read} |")) && md.contains(".pcap |") && md.lines().count() == names.len() + 2,
+        "{md}"
+    );
+    assert_eq!((&*json, &*ndjson), (&*line, &*line));
+    assert!(text.contains("one thread") && !text.contains('\x1b'), "{text}");
+    assert!(ran.stderr.contains("round 1") && ran.stderr.contains("round 2"), "{}", ran.stderr);
+    let frames = |ran: &common::Run| number(&ran.json(), "frames");
+    let all = frames(&measure(&[], &[]));
+    assert_eq!(frames(&measure(&["-c", "3"], &[])), 3);
+    let filtered = measure(&[], &["--", "udp", "port", "53"]);
+    assert_eq!(filtered.json()["flows"], measure(&["-f", "udp port 53"], &[]).json()["flows"]);
+    assert!(number(&filtered.json(), "flows") < number(&measure(&[], &[]).json(), "flows") && all > 3);
+    // A reader that went away changes nothing of what was found.
+    let mut deaf = command();
+    deaf.args(["bench", "--rounds=1", "--fail-on=blocked", capture]).stdout(Stdio::piped());
+    let mut deaf = deaf.spawn().unwrap();
+    drop(deaf.stdout.take());
+    assert_eq!(deaf.wait().unwrap().code(), Some(1));
+    let fails_on = |kind: &str| measure(&["--fail-on", kind], &[]).code;
+    assert_eq!([fails_on("blocked"), fails_on("unexpected")], [Some(1), Some(0)]);
 }
 
 #[test]

@@ -32,10 +32,11 @@ Exit codes:
 
 const BENCH_EXIT_CODES: &str = "\
 Exit codes:
-  0  measured
-  2  could not start: a bad argument or filter, or more than --max-memory allows
-  3  measured, but the input was damaged
-  4  cannot read: no such file, no permission";
+  0  measured; no finding of a kind that --fail-on names
+  1  measured; findings of a kind that --fail-on names
+  2  could not start: a bad argument, filter, rule or site file, or more than --max-memory allows
+  3  measured, but the input was damaged, or cannot be judged (with --fail-on)
+  4  cannot read or write: no such file, no permission, disk full";
 
 const DIFF_EXIT_CODES: &str = "\
 Exit codes:
@@ -360,27 +361,28 @@ pub struct BenchArgs {
     /// Passes of each kind; the quickest counts
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pub rounds: u16,
-    /// Decode only frames that match this tcpdump expression
-    #[arg(short = 'f', long, value_name = "EXPR")]
-    pub filter: Option<String>,
+    /// What to decode at all
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Stop after this many frames
+    #[arg(short = 'c', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
     /// What to judge by
     #[command(flatten)]
     pub judge: JudgeArgs,
-    /// What goes to standard output; json is one line
-    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    /// Write the measurement to a file too; its extension says how: .json .ndjson .csv .md .txt (repeatable)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Vec<PathBuf>,
+    /// What goes to standard output; json and ndjson are one line
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    #[arg(value_parser = ["text", "json", "ndjson", "csv", "md"])]
     pub format: String,
     /// Worker threads of the whole run (default: cores - 1, at least 1); stages are measured in one thread
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
-    /// Flows kept with all their detail (default: as many as fit into --max-memory beside the capture)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub max_flows: Option<u64>,
-    /// Memory for the capture, flows and their judgement, such as 512M or 4G
-    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = size)]
-    pub max_memory: u64,
-    /// Say less: no warnings
-    #[arg(short, long)]
-    pub quiet: bool,
+    /// How far to go, and what to say
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 impl BenchArgs {

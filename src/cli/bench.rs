@@ -6,6 +6,8 @@
 //! answer of the first, and of several rounds the quickest counts: what disturbs a measurement only makes it longer.
 
 use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::capture::batch::FrameBatch;
 use crate::capture::facts::InputFacts;
@@ -27,11 +30,16 @@ use crate::classify::judged::Options as JudgeOptions;
 use crate::cli::analyze::capture_facts;
 use crate::cli::analyze::catalogue;
 use crate::cli::analyze::default_threads;
+use crate::cli::analyze::filter_text;
 use crate::cli::analyze::health;
+use crate::cli::analyze::is_blind;
 use crate::cli::analyze::judge_options;
 use crate::cli::args::BenchArgs;
 use crate::cli::exit;
 use crate::cli::exit::Stop;
+use crate::cli::output::check_apart;
+use crate::cli::output::check_place;
+use crate::cli::output::to_file;
 use crate::cli::output::to_stdout;
 use crate::learn::knowledge::Knowledge;
 use crate::pipeline::observe::Observer;
@@ -41,10 +49,13 @@ use crate::pipeline::run::decode_only;
 use crate::pipeline::run::run_observed;
 use crate::report::Report;
 use crate::report::facts::RunFacts;
+use crate::report::findings::FailOn;
 use crate::report::format::Format;
 use crate::report::format::Pages;
 use crate::report::format::Style;
 use crate::report::format::by_name;
+use crate::report::format::csv::cell;
+use crate::report::format::markdown;
 use crate::report::sanitise::Shown;
 
 /// Runs the command and says how the program ends.
@@ -52,10 +63,74 @@ use crate::report::sanitise::Shown;
 /// # Errors
 /// [`Stop`] when it could not start, read or write.
 pub fn bench(args: &BenchArgs) -> Result<u8, Stop> {
+    let place = |path: &PathBuf| {
+        check_place(path)?;
+        Ok((path.clone(), Form::of_file(path)?))
+    };
+    let files: Result<Vec<_>, Stop> = args.output.iter().map(place).collect();
+    let files = files?;
+    check_apart(&args.output, args.file.iter().chain(&args.judge.site).chain(&args.filter.filter_file))?;
     let bench = prepare(args)?;
     let result = bench.measure(args)?;
-    to_stdout(|out| if args.format == "json" { result.line(out) } else { result.text(out) })?;
-    Ok(if result.damaged { exit::DAMAGED } else { exit::CLEAN })
+    for (path, form) in files {
+        to_file(&path, |out| result.write(form, out))?;
+    }
+    let form = Form::by_name(&args.format).unwrap_or(Form::Text);
+    to_stdout(|out| result.write(form, out)).or_else(|stop| if stop.is_quiet() { Ok(()) } else { Err(stop) })?;
+    let Verdict { found, blind } = result.verdict;
+    let damaged = result.damaged || (blind && !args.run.fail_on.is_empty());
+    Ok(if found {
+        exit::FINDINGS
+    } else if damaged {
+        exit::DAMAGED
+    } else {
+        exit::CLEAN
+    })
+}
+
+/// How a measurement is written.
+#[derive(Clone, Copy)]
+enum Form {
+    /// For people.
+    Text,
+    /// One line.
+    Json,
+    /// A line of names and one of values.
+    Csv,
+    /// A table of names and values.
+    Markdown,
+}
+
+impl Form {
+    /// By a format's name or its file's extension.
+    fn by_name(name: &str) -> Option<Self> {
+        match name {
+            "text" | "txt" => Some(Self::Text),
+            "json" | "ndjson" => Some(Self::Json),
+            "csv" => Some(Self::Csv),
+            "md" => Some(Self::Markdown),
+            _ => None,
+        }
+    }
+
+    fn of_file(path: &Path) -> Result<Self, Stop> {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        Self::by_name(&extension.to_ascii_lowercase()).ok_or_else(|| {
+            Stop::usage(format!(
+                "cannot tell from its extension how to write {}; these are known: .json .ndjson .csv .md .txt",
+                Shown::path(path)
+            ))
+        })
+    }
+}
+
+/// What `--fail-on` asks of the flows that are measured with.
+#[derive(Clone, Copy, Default)]
+struct Verdict {
+    /// There is a finding that it names.
+    found: bool,
+    /// That there is none would prove nothing.
+    blind: bool,
 }
 
 /// What every pass needs.
@@ -63,8 +138,10 @@ struct Bench {
     name: String,
     image: Arc<Vec<u8>>,
     filter: Option<String>,
+    count: Option<u64>,
     catalogue: Catalogue,
     judge: JudgeOptions,
+    fail_on: Vec<FailOn>,
     settings: Settings,
     /// The report is written so, and thrown away.
     json: &'static Format,
@@ -73,12 +150,13 @@ struct Bench {
 fn prepare(args: &BenchArgs) -> Result<Bench, Stop> {
     let catalogue = catalogue(&args.judge)?;
     let judge = judge_options(&args.judge, &catalogue);
-    if let Some(filter) = &args.filter {
+    let filter = filter_text(&args.filter)?;
+    if let Some(filter) = &filter {
         Filter::compile(filter).map_err(Stop::usage)?;
     }
     let (name, image) = capture(args)?;
-    let left = args.max_memory.saturating_sub(image.len() as u64);
-    let flows_max = match args.max_flows {
+    let left = args.run.max_memory.saturating_sub(image.len() as u64);
+    let flows_max = match args.run.max_flows {
         Some(flows) => usize::try_from(flows).unwrap_or(usize::MAX),
         None => Settings::flows_within(left),
     };
@@ -86,9 +164,11 @@ fn prepare(args: &BenchArgs) -> Result<Bench, Stop> {
     Ok(Bench {
         name,
         image: Arc::new(image),
-        filter: args.filter.clone(),
+        filter,
+        count: args.count,
         catalogue,
         judge,
+        fail_on: args.run.fail_on.clone(),
         settings: Settings { threads, flows_max },
         json: by_name("json").ok_or_else(|| Stop::usage("no format \"json\""))?,
     })
@@ -100,19 +180,19 @@ fn capture(args: &BenchArgs) -> Result<(String, Vec<u8>), Stop> {
         Stop::usage(format!(
             "{what} does not fit into --max-memory ({} MiB), and bench holds the capture in memory: allow more, or \
              measure with analyze -v, which does not",
-            args.max_memory >> 20
+            args.run.max_memory >> 20
         ))
     };
     let Some(path) = &args.file else {
         let Some(workload) = args.workload() else { return Err(Stop::usage("no such workload")) };
         let recipe = Recipe { workload, frames: args.frames, flows: args.flows, seed: args.seed };
-        let made = image(&recipe, args.max_memory);
+        let made = image(&recipe, args.run.max_memory);
         return made.map(|image| (workload.name().to_owned(), image)).ok_or_else(|| too_large("the traffic asked for"));
     };
     let name = Shown::path(path).as_str().to_owned();
     let failed = |error| Stop::io(format!("cannot read {name}: {error}"));
     let size = std::fs::metadata(path).map_err(failed)?.len();
-    if size > args.max_memory {
+    if size > args.run.max_memory {
         return Err(too_large(&format!("{name} ({} MiB)", size >> 20)));
     }
     let image = std::fs::read(path).map_err(failed)?;
@@ -174,6 +254,19 @@ struct Round {
     whole: Took,
 }
 
+impl Round {
+    #[expect(clippy::print_stderr, reason = "the command speaks to the person")]
+    fn say(&self, number: u16) {
+        let Self { read, decode, flow, judge, tables, whole } = self;
+        let [read, decode, flow, judge] = [read, decode, flow, judge].map(|spent| spent.wall.as_secs_f64());
+        let [tables, whole] = [tables, whole].map(|took| took.wall.as_secs_f64());
+        eprintln!(
+            "portolan: round {number}: one thread reads in {read:.3} s, decodes too in {decode:.3} s, fills tables in \
+             {flow:.3} s, judges in {judge:.3} s; all fill tables in {tables:.3} s, to the report {whole:.3} s"
+        );
+    }
+}
+
 /// What a pass with all its threads took.
 #[derive(Clone, Copy, Default)]
 struct Took {
@@ -194,10 +287,14 @@ impl Bench {
         let mut expected = None;
         let mut latencies = Latencies::default();
         let mut facts = InputFacts::default();
-        for _ in 0..args.rounds {
-            let (round, answer) = self.round(&mut latencies, &mut facts)?;
+        let mut verdict = Verdict::default();
+        for number in 1..=args.rounds {
+            let (round, answer) = self.round(&mut latencies, &mut facts, &mut verdict)?;
             if *expected.get_or_insert(answer) != answer {
                 return Err(differs());
+            }
+            if args.run.verbose {
+                round.say(number);
             }
             rounds.push(round);
         }
@@ -228,17 +325,23 @@ impl Bench {
             rss_mib: resident_kib().map(|kib| kib / 1024),
             image_mib: self.image.len() as u64 >> 20,
             damaged: facts.damage.is_some(),
+            verdict,
         })
     }
 
-    fn round(&self, latencies: &mut Latencies, facts: &mut InputFacts) -> Result<(Round, Answer), Stop> {
+    fn round(
+        &self,
+        latencies: &mut Latencies,
+        facts: &mut InputFacts,
+        verdict: &mut Verdict,
+    ) -> Result<(Round, Answer), Stop> {
         let (frames, read) = timed(|| self.read())?;
         let (_, decode) = timed(|| decode_only(&mut self.source()?).map_err(Stop::io))?;
         let mut source = self.source()?;
         let knowledge = Knowledge::new();
         let one = Settings { threads: 1, ..self.settings };
         let (captured, flow) = timed(|| run_one::<()>(&mut source, one, &knowledge).map(|(captured, _)| captured))?;
-        let ((), judge) = timed(|| self.judge(&captured, &source, &knowledge))?;
+        let (_, judge) = timed(|| self.judge(&captured, &source, &knowledge))?;
         let answer = Answer { frames, flows: captured.counters().flows };
         drop((captured, knowledge));
 
@@ -247,7 +350,7 @@ impl Bench {
         let (cpu, began) = (process_cpu(), Instant::now());
         let (captured, watchers) = run_one::<Latencies>(&mut source, self.settings, &knowledge)?;
         let tables = Took::since(began, cpu);
-        self.judge(&captured, &source, &knowledge)?;
+        *verdict = self.judge(&captured, &source, &knowledge)?;
         let whole = Took::since(began, cpu);
         for watcher in &watchers {
             latencies.add(watcher);
@@ -263,7 +366,7 @@ impl Bench {
 
     fn source(&self) -> Result<Source, Stop> {
         let filter = self.filter.as_deref().map(Filter::compile).transpose().map_err(Stop::usage)?;
-        let options = SourceOptions { filter, count: None };
+        let options = SourceOptions { filter, count: self.count };
         Source::from_bytes(&self.name, Arc::clone(&self.image), options).map_err(Stop::io)
     }
 
@@ -277,15 +380,18 @@ impl Bench {
         Ok(source.progress().frames)
     }
 
-    /// Judges and reports, and lets nobody see it.
-    fn judge(&self, captured: &Captured, source: &Source, knowledge: &Knowledge) -> Result<(), Stop> {
+    /// Judges and reports, and lets nobody see more of it than `--fail-on` asks for.
+    fn judge(&self, captured: &Captured, source: &Source, knowledge: &Knowledge) -> Result<Verdict, Stop> {
         let whole = capture_facts(captured, source.facts());
+        let lost_share = whole.lost_share;
         let judge = Judge::new(&captured.tables, whole, knowledge, &self.catalogue, self.judge);
         let health = health(captured, source, knowledge);
         let report = Report::build(RunFacts::default(), health, &judge, &self.catalogue, &captured.folds());
         let pages = Pages { report: &report, judge: &judge, catalogue: &self.catalogue, style: Style { color: false } };
         let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::sink());
-        (self.json.write)(&pages, &mut out).map_err(Stop::io)
+        (self.json.write)(&pages, &mut out).map_err(Stop::io)?;
+        let found = self.fail_on.iter().any(|kind| report.has(*kind));
+        Ok(Verdict { found, blind: is_blind(&judge, lost_share, captured) })
     }
 }
 
@@ -303,7 +409,7 @@ fn differs() -> Stop {
 
 #[expect(clippy::print_stderr, reason = "the command speaks to the person")]
 fn complain(args: &BenchArgs, facts: &InputFacts) {
-    if let Some(damage) = facts.damage.as_ref().filter(|_| !args.quiet) {
+    if let Some(damage) = facts.damage.as_ref().filter(|_| !args.run.quiet) {
         let (path, message) = (Shown::text(&facts.path), Shown::text(&damage.message));
         eprintln!(
             "portolan: {}: damaged at frame {}, byte {}: {}",
@@ -380,6 +486,8 @@ struct Measured {
     image_mib: u64,
     #[serde(skip)]
     damaged: bool,
+    #[serde(skip)]
+    verdict: Verdict,
 }
 
 #[derive(Serialize)]
@@ -457,9 +565,43 @@ fn digits(value: f64, behind_point: i32) -> f64 {
 }
 
 impl Measured {
-    fn line(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        serde_json::to_writer(&mut *out, self)?;
-        writeln!(out)
+    fn write(&self, form: Form, out: &mut dyn Write) -> std::io::Result<()> {
+        match form {
+            Form::Text => self.text(out),
+            Form::Json => {
+                serde_json::to_writer(&mut *out, self)?;
+                writeln!(out)
+            }
+            Form::Csv => {
+                let fields = self.fields()?.into_iter().map(|(name, value)| (name, cell(&value)));
+                let (names, values): (Vec<_>, Vec<_>) = fields.unzip();
+                write!(out, "{}\r\n{}\r\n", names.join(","), values.join(","))
+            }
+            Form::Markdown => {
+                markdown::table(out, &["field", "value"])?;
+                let mut fields = self.fields()?.into_iter();
+                fields.try_for_each(|(name, value)| markdown::row(out, &[name, value]))
+            }
+        }
+    }
+
+    /// All that its JSON says, by names such as `stages.read.seconds`, in the order of the alphabet.
+    fn fields(&self) -> std::io::Result<Vec<(String, String)>> {
+        fn flatten(name: &str, value: Value, fields: &mut Vec<(String, String)>) {
+            match value {
+                Value::Object(parts) => {
+                    let full = |part: &str| if name.is_empty() { part.to_owned() } else { format!("{name}.{part}") };
+                    parts.into_iter().for_each(|(part, value)| flatten(&full(&part), value, fields));
+                }
+                Value::Null => fields.push((name.to_owned(), String::new())),
+                Value::String(text) => fields.push((name.to_owned(), text)),
+                value => fields.push((name.to_owned(), value.to_string())),
+            }
+        }
+        let mut fields = Vec::new();
+        flatten("", serde_json::to_value(self)?, &mut fields);
+        fields.sort_unstable();
+        Ok(fields)
     }
 
     fn text(&self, out: &mut dyn Write) -> std::io::Result<()> {
