@@ -188,6 +188,8 @@ type Request = (HostId, HostId, u16);
 #[derive(Debug, Default)]
 pub(crate) struct Context {
     pub(crate) facts: CaptureFacts,
+    /// When the silences of the capture ended, in order: of two that overlap, the first may end last.
+    resumed: Vec<Timestamp>,
     pub(crate) one_way_share: f64,
     pub(crate) asymmetric: bool,
     shares: Shares,
@@ -266,7 +268,9 @@ impl Companions {
 impl Context {
     /// Of a capture of which no flow was looked at.
     pub(crate) fn new(facts: CaptureFacts) -> Self {
-        Self { facts, ..Self::default() }
+        let mut resumed: Vec<Timestamp> = facts.gaps.iter().map(|(_, to)| *to).collect();
+        resumed.sort_unstable();
+        Self { facts, resumed, ..Self::default() }
     }
 
     /// Looks at a flow. Each is to be looked at once.
@@ -626,8 +630,7 @@ impl Context {
 
     /// Whether a flow's first frame is the first of its capture: what came before was not seen.
     pub(crate) fn at_start(&self, flow: &Flow) -> bool {
-        let after_gap = self.facts.gaps.binary_search_by_key(&flow.first, |(_, to)| *to).is_ok();
-        flow.first_frame == self.facts.first_frame || after_gap
+        flow.first_frame == self.facts.first_frame || self.resumed.binary_search(&flow.first).is_ok()
     }
 }
 

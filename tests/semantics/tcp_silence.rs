@@ -122,6 +122,9 @@ fn t5_a_series_that_may_have_begun_before_the_capture_is_less_sure() {
     world.of(c).verdict("dropped", "probable", "edge_start", "unknown").shows(&[1, 3]);
     let two = Script::new().syn(0.0, c).syn(4.0, c).talks(30.0, C, S, 445).judge();
     two.of(c).verdict("dropped", "possible", "edge_start", "unknown");
+    // As of two captures appended to each other, one silence lies within the other.
+    let silences = Script::new().talks(-200.0, C, S, 445).gap(-100.0, 0.0).gap(-90.0, -60.0);
+    tail(silences).judge().of(c).verdict("dropped", "probable", "edge_start", "unknown");
     let twin = tail(Script::new().talks(-5.0, C, S, 445)).judge();
     twin.of(c).verdict("dropped", "confirmed", "syn_unanswered", "unknown");
 }
