@@ -36,8 +36,9 @@ use crate::cli::exit;
 use crate::cli::exit::Stop;
 use crate::cli::output::check_apart;
 use crate::cli::output::check_place;
+use crate::cli::output::outcome_to_stdout;
 use crate::cli::output::to_file;
-use crate::cli::output::to_stdout;
+use crate::cli::output::unknown_extension;
 use crate::cli::progress::Bar;
 use crate::cli::vantage;
 use crate::cli::vantage::Beyond;
@@ -122,9 +123,7 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     for path in &plan.records {
         evidence::write(path, again, &report, &judge, &stop)?;
     }
-    // A reader that has seen enough changes nothing of what was found.
-    to_stdout(|out| (plan.stdout.write)(&pages(plan.coloured), out))
-        .or_else(|stop| if stop.is_quiet() { Ok(()) } else { Err(stop) })?;
+    outcome_to_stdout(|out| (plan.stdout.write)(&pages(plan.coloured), out))?;
     complain(args, facts);
     if args.run.verbose {
         say_speed(&newest, read_in, began.elapsed());
@@ -261,14 +260,8 @@ pub(super) fn format_by_name(name: &str) -> Result<&'static Format, Stop> {
 /// The format that a file's extension means.
 pub(super) fn format_of_file(path: &Path) -> Result<&'static Format, Stop> {
     let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
-    by_file_name(&name).ok_or_else(|| {
-        let known: Vec<String> = FORMATS.iter().map(|format| format!(".{}", format.extension)).collect();
-        Stop::usage(format!(
-            "cannot tell from its extension how to write {}; these are known: {} .pcapng",
-            Shown::path(path),
-            known.join(" ")
-        ))
-    })
+    let known = FORMATS.iter().map(|format| format.extension).chain(["pcapng"]);
+    by_file_name(&name).ok_or_else(|| unknown_extension(path, known))
 }
 
 /// Ctrl-C ends the capture and prints the report; a second one quits at once.

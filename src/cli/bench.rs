@@ -39,8 +39,9 @@ use crate::cli::exit;
 use crate::cli::exit::Stop;
 use crate::cli::output::check_apart;
 use crate::cli::output::check_place;
+use crate::cli::output::outcome_to_stdout;
 use crate::cli::output::to_file;
-use crate::cli::output::to_stdout;
+use crate::cli::output::unknown_extension;
 use crate::learn::knowledge::Knowledge;
 use crate::pipeline::observe::Observer;
 use crate::pipeline::run::Captured;
@@ -76,7 +77,7 @@ pub fn bench(args: &BenchArgs) -> Result<u8, Stop> {
         to_file(&path, |out| result.write(form, out))?;
     }
     let form = Form::by_name(&args.format).unwrap_or(Form::Text);
-    to_stdout(|out| result.write(form, out)).or_else(|stop| if stop.is_quiet() { Ok(()) } else { Err(stop) })?;
+    outcome_to_stdout(|out| result.write(form, out))?;
     let Verdict { found, blind } = result.verdict;
     let damaged = result.damaged || (blind && !args.run.fail_on.is_empty());
     Ok(if found {
@@ -115,17 +116,13 @@ impl Form {
 
     fn of_file(path: &Path) -> Result<Self, Stop> {
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        Self::by_name(&extension.to_ascii_lowercase()).ok_or_else(|| {
-            Stop::usage(format!(
-                "cannot tell from its extension how to write {}; these are known: .json .ndjson .csv .md .txt",
-                Shown::path(path)
-            ))
-        })
+        let form = Self::by_name(&extension.to_ascii_lowercase());
+        form.ok_or_else(|| unknown_extension(path, ["json", "ndjson", "csv", "md", "txt"]))
     }
 }
 
 /// What `--fail-on` asks of the flows that are measured with.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 struct Verdict {
     /// There is a finding that it names.
     found: bool,
@@ -241,6 +238,7 @@ fn resident_kib() -> Option<u64> {
 struct Answer {
     frames: u64,
     flows: u64,
+    verdict: Verdict,
 }
 
 /// One pass of each kind.
@@ -287,9 +285,8 @@ impl Bench {
         let mut expected = None;
         let mut latencies = Latencies::default();
         let mut facts = InputFacts::default();
-        let mut verdict = Verdict::default();
         for number in 1..=args.rounds {
-            let (round, answer) = self.round(&mut latencies, &mut facts, &mut verdict)?;
+            let (round, answer) = self.round(&mut latencies, &mut facts)?;
             if *expected.get_or_insert(answer) != answer {
                 return Err(differs());
             }
@@ -302,7 +299,7 @@ impl Bench {
         let best = |of: fn(&Round) -> Spent| rounds.iter().map(of).min_by_key(|spent| (spent.cpu, spent.wall));
         let [read, decode, flow, judge] =
             [best(|round| round.read), best(|round| round.decode), best(|round| round.flow), best(|round| round.judge)];
-        let Answer { frames, flows } = expected.unwrap_or_default();
+        let Answer { frames, flows, verdict } = expected.unwrap_or_default();
         let shortest = |of: fn(&Round) -> Took| rounds.iter().map(of).min_by_key(|took| took.wall).unwrap_or_default();
         let (tables, whole) = (shortest(|round| round.tables), shortest(|round| round.whole));
         Ok(Measured {
@@ -329,20 +326,15 @@ impl Bench {
         })
     }
 
-    fn round(
-        &self,
-        latencies: &mut Latencies,
-        facts: &mut InputFacts,
-        verdict: &mut Verdict,
-    ) -> Result<(Round, Answer), Stop> {
+    fn round(&self, latencies: &mut Latencies, facts: &mut InputFacts) -> Result<(Round, Answer), Stop> {
         let (frames, read) = timed(|| self.read())?;
         let (_, decode) = timed(|| decode_only(&mut self.source()?).map_err(Stop::io))?;
         let mut source = self.source()?;
         let knowledge = Knowledge::new();
         let one = Settings { threads: 1, ..self.settings };
         let (captured, flow) = timed(|| run_one::<()>(&mut source, one, &knowledge).map(|(captured, _)| captured))?;
-        let (_, judge) = timed(|| self.judge(&captured, &source, &knowledge))?;
-        let answer = Answer { frames, flows: captured.counters().flows };
+        let (verdict, judge) = timed(|| self.judge(&captured, &source, &knowledge))?;
+        let answer = Answer { frames, flows: captured.counters().flows, verdict };
         drop((captured, knowledge));
 
         let mut source = self.source()?;
@@ -350,7 +342,7 @@ impl Bench {
         let (cpu, began) = (process_cpu(), Instant::now());
         let (captured, watchers) = run_one::<Latencies>(&mut source, self.settings, &knowledge)?;
         let tables = Took::since(began, cpu);
-        *verdict = self.judge(&captured, &source, &knowledge)?;
+        let verdict = self.judge(&captured, &source, &knowledge)?;
         let whole = Took::since(began, cpu);
         for watcher in &watchers {
             latencies.add(watcher);
@@ -358,7 +350,7 @@ impl Bench {
         if let Some(read) = source.facts().first() {
             facts.clone_from(read);
         }
-        if (Answer { frames: facts.frames, flows: captured.counters().flows }) != answer {
+        if (Answer { frames: facts.frames, flows: captured.counters().flows, verdict }) != answer {
             return Err(differs());
         }
         Ok((Round { read, decode, flow, judge, tables, whole }, answer))

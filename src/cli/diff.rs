@@ -10,8 +10,9 @@ use crate::cli::exit;
 use crate::cli::exit::Stop;
 use crate::cli::output::check_apart;
 use crate::cli::output::check_place;
+use crate::cli::output::outcome_to_stdout;
 use crate::cli::output::to_file;
-use crate::cli::output::to_stdout;
+use crate::cli::output::unknown_extension;
 use crate::report::Tool;
 use crate::report::diff::Diff;
 use crate::report::diff_pages::DiffFormat;
@@ -40,7 +41,7 @@ pub fn diff(args: &DiffArgs) -> Result<u8, Stop> {
     for (path, format) in files {
         to_file(&path, |out| (format.write)(&diff, out))?;
     }
-    to_stdout(|out| (format.write)(&diff, out)).or_else(|stop| if stop.is_quiet() { Ok(()) } else { Err(stop) })?;
+    outcome_to_stdout(|out| (format.write)(&diff, out))?;
     if args.fail_on.iter().any(|kind| diff.has(*kind)) {
         return Ok(exit::FINDINGS);
     }
@@ -61,12 +62,6 @@ pub(super) fn read(path: &Path) -> Result<SavedReport, Stop> {
 
 fn format_of_file(path: &Path) -> Result<&'static DiffFormat, Stop> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    FORMATS.iter().find(|format| format.extension == extension.to_ascii_lowercase()).ok_or_else(|| {
-        let known: Vec<String> = FORMATS.iter().map(|format| format!(".{}", format.extension)).collect();
-        Stop::usage(format!(
-            "cannot tell from its extension how to write {}; these are known: {}",
-            Shown::path(path),
-            known.join(" ")
-        ))
-    })
+    let format = FORMATS.iter().find(|format| format.extension == extension.to_ascii_lowercase());
+    format.ok_or_else(|| unknown_extension(path, FORMATS.iter().map(|format| format.extension)))
 }

@@ -20,6 +20,21 @@ pub fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result
     write(&mut out).and_then(|()| out.flush()).map_err(|error| Stop::stdout(&error))
 }
 
+/// The same of what a run came to: a reader that has seen enough changes nothing of that.
+///
+/// # Errors
+/// [`Stop`] with exit code 4.
+pub fn outcome_to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Stop> {
+    to_stdout(write).or_else(|stop| if stop.is_quiet() { Ok(()) } else { Err(stop) })
+}
+
+/// Says that a file's extension tells no format, and which would.
+pub fn unknown_extension<'k>(path: &Path, known: impl IntoIterator<Item = &'k str>) -> Stop {
+    let known: Vec<String> = known.into_iter().map(|extension| format!(".{extension}")).collect();
+    let (path, known) = (Shown::path(path), known.join(" "));
+    Stop::usage(format!("cannot tell from its extension how to write {path}; these are known: {known}"))
+}
+
 /// Writes beside `path`, syncs, and renames into place. Devices and pipes are written directly.
 ///
 /// # Errors

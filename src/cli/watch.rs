@@ -54,6 +54,7 @@ use crate::cli::metrics::Metrics;
 use crate::cli::notify::Manager;
 use crate::cli::output::check_apart;
 use crate::cli::output::check_place;
+use crate::cli::output::outcome_to_stdout;
 use crate::cli::output::to_file;
 use crate::cli::output::to_stdout;
 use crate::cli::privilege::Given;
@@ -576,8 +577,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             .and_then(|()| self.face.end(&status));
         if let Some(format) = self.face.report_format() {
             let pages = Pages { style: Style { color }, ..pages };
-            to_stdout(|out| (format.write)(&pages, out))
-                .or_else(|stop| if stop.is_quiet() { Ok(()) } else { Err(stop) })?;
+            outcome_to_stdout(|out| (format.write)(&pages, out))?;
         }
         written.and(told)?;
         if let Some(ring) = rings.iter().find(|ring| ring.is_lost()) {
