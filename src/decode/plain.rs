@@ -38,8 +38,8 @@ const HEADERS_LEN: usize = IP_LEN + TCP_LEN;
 const ACK_AT: u32 = 52;
 /// Which bits of that word are what [`Words`] have of it, if it is TCP's.
 const MEANT_REST: u64 = 0x00ff_ffff_ffff_0000;
-/// Where the last word has FIN, SYN and RST, the lowest of the flags (RFC 9293 section 3.1).
-const TURNS: u64 = 7 << 48;
+/// Where the last word has SYN and RST (RFC 9293 section 3.1).
+const TURNS: u64 = 6 << 48;
 /// Where the word before it has the checksum, if it is UDP's.
 const UDP_CHECKSUM: u64 = 0xffff << 32;
 
@@ -148,7 +148,7 @@ impl Outline {
         (self.payload_captured > 0).then(|| self.from())
     }
 
-    /// Whether it is a segment with FIN, SYN or RST.
+    /// Whether it is a segment with SYN or RST.
     #[inline(always)]
     pub fn is_turn(&self) -> bool {
         self.words.rest & TURNS != 0
