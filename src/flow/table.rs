@@ -835,11 +835,10 @@ mod tests {
         let runs =
             [(by_client, 1), (by_server, 127), (by_client, 700), (by_server, 3), (by_server, 128), (by_client, 9)];
         let again = runs.into_iter().flat_map(|(packet, times)| std::iter::repeat_n(packet, times));
-        let packets = || opening.into_iter().chain(again.clone()).zip(1..);
         let mut table = Table::new(Limits::default());
         let mut open = None;
         let mut counters = Counters::default();
-        for (packet, number) in packets() {
+        for (packet, number) in opening.into_iter().chain(again).zip(1..) {
             let packet = Packet { ts: Timestamp(number * 10_000_000), frame: FrameId::new(0, number), ..packet };
             let event = table.update(&packet, Likeness::default(), 7);
             let open = open.get_or_insert_with(|| Flow::begin(&packet));
