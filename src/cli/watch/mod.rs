@@ -3,28 +3,21 @@
 //! One thread per reader fills the tables; this thread asks for copies, judges them with the very code of `analyze`, and
 //! tells what changed. How it is told is the [`Face`]'s affair.
 
-use std::collections::VecDeque;
+mod account;
+mod clock;
+mod plan;
+mod signals;
+
 use std::ffi::OsStr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
-use std::time::SystemTime;
 
-use nix::time::ClockId;
-use nix::time::clock_gettime;
-
-use crate::capture::device;
 use crate::capture::device::LinkState;
-use crate::capture::device::Ring;
-use crate::capture::device::RingCounts;
-use crate::capture::error::CaptureError;
-use crate::capture::facts::Format as Container;
 use crate::capture::facts::InputFacts;
-use crate::capture::write;
 use crate::catalogue::Catalogue;
 use crate::classify::judge::Judge;
 use crate::classify::judged::CaptureFacts;
@@ -34,13 +27,9 @@ use crate::classify::verdict::Outcome;
 use crate::cli::analyze::capture_facts;
 use crate::cli::analyze::catalogue;
 use crate::cli::analyze::coloured;
-use crate::cli::analyze::filter_text;
-use crate::cli::analyze::format_by_name;
-use crate::cli::analyze::format_of_file;
 use crate::cli::analyze::health_of;
 use crate::cli::analyze::input_row;
 use crate::cli::analyze::is_blind;
-use crate::cli::analyze::is_of_packets;
 use crate::cli::analyze::judge_options;
 use crate::cli::args::JudgeArgs;
 use crate::cli::args::WatchArgs;
@@ -52,16 +41,22 @@ use crate::cli::face::wants_screen;
 use crate::cli::metrics::Bound;
 use crate::cli::metrics::Metrics;
 use crate::cli::notify::Manager;
-use crate::cli::output::check_apart;
-use crate::cli::output::check_place;
 use crate::cli::output::outcome_to_stdout;
 use crate::cli::output::to_file;
-use crate::cli::output::to_stdout;
 use crate::cli::privilege::Given;
-use crate::cli::privilege::Needs;
 use crate::cli::privilege::give_up;
-use crate::cli::privilege::may_open;
 use crate::cli::record::Recorder;
+use crate::cli::watch::account::Losses;
+use crate::cli::watch::account::frame_counts;
+use crate::cli::watch::account::heard_and_watched;
+use crate::cli::watch::account::input_facts;
+use crate::cli::watch::clock::Clock;
+use crate::cli::watch::clock::Jump;
+use crate::cli::watch::clock::earlier;
+use crate::cli::watch::clock::now;
+use crate::cli::watch::clock::processor_time;
+use crate::cli::watch::plan::Plan;
+use crate::cli::watch::signals::Signals;
 use crate::learn::knowledge::Knowledge;
 use crate::model::time::Timestamp;
 use crate::pipeline::live;
@@ -73,7 +68,6 @@ use crate::report::Report;
 use crate::report::archive::Archive;
 use crate::report::facts::Health;
 use crate::report::facts::RunFacts;
-use crate::report::format::Format;
 use crate::report::format::Pages;
 use crate::report::format::Style;
 use crate::report::ledger::Change;
@@ -83,7 +77,6 @@ use crate::report::ledger::State;
 use crate::report::moment::Moment;
 use crate::report::names::Names;
 use crate::report::sanitise::Shown;
-use crate::report::status::FrameCounts;
 use crate::report::status::Interface;
 use crate::report::status::Snapshot;
 use crate::report::status::Status;
@@ -98,9 +91,6 @@ const JUDGE_SHARE: u32 = 10;
 /// How soon a signal is obeyed.
 const ATTEND: Duration = Duration::from_millis(50);
 
-/// A mirror that was silent so long may have ended: beyond, nobody watched. The same as inside a capture.
-const SILENCE: Duration = Duration::from_secs(30);
-
 /// The newest frames that are kept for `-w`, bytes.
 const KEPT_BYTES: usize = 64 << 20;
 
@@ -111,74 +101,21 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(10);
 /// Flows that were silent so long do not reach into the next window of `--rotate`.
 const ROTATE_KEEP: Duration = Duration::from_secs(60);
 
-/// The clock runs faster or slower by much less than this between two looks; beyond, somebody set it, or the machine slept.
-const CLOCK_SET: Duration = Duration::from_secs(1);
-
-/// Samples of what was lost, one for each judgement that is this far from the one before.
-const LOSS_SAMPLE: Duration = Duration::from_secs(10);
-
-/// Everything decided before the first frame.
-struct Plan<'a> {
-    args: &'a WatchArgs,
-    interfaces: Vec<String>,
-    catalogue: Arc<Catalogue>,
-    filter: Option<String>,
-    stdout: Option<&'static Format>,
-    files: Vec<(PathBuf, &'static Format)>,
-    /// Where the packets of findings go.
-    record: Option<PathBuf>,
-}
-
-/// What signals ask for.
-struct Signals {
-    stop: Arc<AtomicBool>,
-    /// Whether one more signal may end the program at once.
-    quit: Arc<AtomicBool>,
-    report: Arc<AtomicBool>,
-    reload: Arc<AtomicBool>,
-}
-
-impl Signals {
-    /// `screen`: a terminal must be given back first, and whoever does that sets `quit`.
-    fn listen(screen: bool) -> Result<Self, Stop> {
-        use signal_hook::consts::SIGHUP;
-        use signal_hook::consts::SIGINT;
-        use signal_hook::consts::SIGTERM;
-        use signal_hook::consts::SIGUSR1;
-        let signals =
-            Self { stop: Arc::default(), quit: Arc::default(), report: Arc::default(), reload: Arc::default() };
-        let listen = || {
-            for (signal, code) in [(SIGINT, 130), (SIGTERM, 143)] {
-                // The first one ends the watch and prints the report; a second one quits at once.
-                signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&signals.quit))?;
-                signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
-                if !screen {
-                    signal_hook::flag::register(signal, Arc::clone(&signals.quit))?;
-                }
-            }
-            signal_hook::flag::register(SIGUSR1, Arc::clone(&signals.report))?;
-            signal_hook::flag::register(SIGHUP, Arc::clone(&signals.reload))
-        };
-        listen().map_err(|error| Stop::io(format!("cannot listen for signals: {error}")))?;
-        Ok(signals)
-    }
-}
-
 /// Runs the command and says how the program ends.
 ///
 /// # Errors
 /// [`Stop`] when it could not start, read or write.
 pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
     if args.list_interfaces {
-        return list();
+        return plan::list();
     }
-    let plan = decide(args)?;
-    let readers = open(&plan)?;
-    let interfaces = interfaces(&readers);
+    let plan = plan::decide(args)?;
+    let readers = plan::open(&plan)?;
+    let interfaces = plan::interfaces(&readers);
     let signals = Signals::listen(wants_screen(plan.stdout))?;
     let metrics = args.metrics.as_deref().map(Bound::take).transpose()?;
     let manager = Manager::find();
-    let given = give_up(args.user.as_deref(), &needs(&plan))?;
+    let given = give_up(args.user.as_deref(), &plan::needs(&plan))?;
     if args.run.verbose {
         say_given(&given);
     }
@@ -199,135 +136,10 @@ pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
     done.map_err(Stop::io)?
 }
 
-/// The interfaces as a file of packets names them, in the order of their numbers.
-fn interfaces(readers: &[Vec<Ring>]) -> Vec<write::Interface> {
-    let mut rings: Vec<&Ring> = readers.iter().flatten().collect();
-    rings.sort_by_key(|ring| ring.input());
-    let interface = |ring: &&Ring| write::Interface { name: ring.name(), link: ring.link(), snaplen: ring.snaplen() };
-    rings.iter().map(interface).collect()
-}
-
-/// What must stay possible without rights.
-fn needs(plan: &Plan<'_>) -> Needs {
-    let folder = |path: &Path| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        folder.unwrap_or(Path::new(".")).to_path_buf()
-    };
-    let judge = &plan.args.judge;
-    // An editor replaces the site file by another one in its folder.
-    let read = judge.rules.iter().cloned().chain(judge.site.as_deref().map(folder)).collect();
-    let written = plan.files.iter().map(|(path, _)| path).chain(&plan.record).cloned().collect();
-    Needs { written, read }
-}
-
 #[expect(clippy::print_stderr, reason = "the command speaks to the person")]
 fn say_given(given: &Given) {
     let user = given.user.as_deref().map_or(String::new(), |user| format!(" as {user}"));
     eprintln!("portolan: watching{user} without capabilities; files are kept away by the kernel: {}", given.files);
-}
-
-fn list() -> Result<u8, Stop> {
-    let all = device::list().map_err(Stop::io)?;
-    to_stdout(|out| {
-        for (number, listed) in (1..).zip(&all) {
-            let state = match (listed.up, listed.running) {
-                (true, true) => "up",
-                (true, false) => "up, no carrier",
-                (false, _) => "down",
-            };
-            let about = listed.description.iter().chain(&listed.addresses).cloned().collect::<Vec<_>>().join(", ");
-            writeln!(
-                out,
-                "{number}. {} ({state}) {}",
-                Shown::text(&listed.name).as_str(),
-                Shown::text(&about).as_str()
-            )?;
-        }
-        Ok(())
-    })?;
-    Ok(exit::CLEAN)
-}
-
-fn decide(args: &WatchArgs) -> Result<Plan<'_>, Stop> {
-    let place = |path: &PathBuf| {
-        check_place(path)?;
-        Ok((path.clone(), format_of_file(path)?))
-    };
-    // The extension says that packets are meant, as -w does.
-    let (packets, reports): (Vec<_>, Vec<_>) = args.output.iter().partition(|path| is_of_packets(path));
-    let mut records = args.record.iter().chain(packets);
-    let record = records.next().cloned();
-    if let Some(second) = records.next() {
-        let second = Shown::path(second);
-        return Err(Stop::usage(format!("packets of findings go to one file only: {second} is a second (-w, -o)")));
-    }
-    let files = reports.into_iter().map(place).collect::<Result<Vec<_>, Stop>>()?;
-    record.iter().try_for_each(|path| check_place(path))?;
-    let written = files.iter().map(|(path, _)| path).chain(&record);
-    check_apart(written, args.judge.site.iter().chain(&args.filter.filter_file))?;
-    Ok(Plan {
-        args,
-        interfaces: chosen(&args.interface)?,
-        catalogue: Arc::new(catalogue(&args.judge)?),
-        filter: filter_text(&args.filter)?,
-        stdout: args.format.as_deref().map(format_by_name).transpose()?,
-        files,
-        record,
-    })
-}
-
-/// The interfaces that are meant. Frames that came twice would count twice.
-fn chosen(wanted: &[String]) -> Result<Vec<String>, Stop> {
-    let mut interfaces: Vec<String> = Vec::new();
-    for name in wanted {
-        let none = |error| Stop::io(format!("{error}; portolan watch -D lists those that there are"));
-        let interface = device::find(name).map_err(none)?;
-        if interfaces.contains(&interface) {
-            return Err(Stop::usage(format!("{interface} is named twice (-i)")));
-        }
-        interfaces.push(interface);
-    }
-    if interfaces.len() > 1 && interfaces.iter().any(|name| name == device::ALL) {
-        return Err(Stop::usage(format!("\"{}\" is every interface: name no other beside it (-i)", device::ALL)));
-    }
-    Ok(interfaces)
-}
-
-/// Opens every interface as often as there are readers.
-fn open(plan: &Plan<'_>) -> Result<Vec<Vec<Ring>>, Stop> {
-    let args = plan.args;
-    let options = device::Options {
-        snaplen: args.snaplen,
-        buffer: args.buffer_size,
-        promiscuous: !args.no_promiscuous,
-        immediate: args.immediate,
-        filter: plan.filter.clone(),
-    };
-    let mut readers: Vec<Vec<Ring>> = (0..args.threads).map(|_| Vec::new()).collect();
-    for (place, name) in (0..).zip(&plan.interfaces) {
-        // Groups are numbered in the whole network namespace.
-        let own = std::process::id().to_le_bytes();
-        let group = u16::from_le_bytes([own[0], own[1]]).wrapping_add(place);
-        for (member, reader) in (0..).zip(&mut readers) {
-            let input = place * args.threads + member;
-            let share = device::Share { group, heir: member == 0 };
-            let ring = Ring::open(name, input, (args.threads > 1).then_some(share), &options);
-            reader.push(ring.map_err(|error| match error {
-                CaptureError::Filter { .. } => Stop::usage(error),
-                error if may_open() => Stop::io(error),
-                error => Stop::io(format!("{error}; run it as root, or give it the right: setcap cap_net_raw+ep")),
-            })?);
-        }
-    }
-    Ok(readers)
-}
-
-/// What was lost until a time.
-#[derive(Clone, Copy, Debug, Default)]
-struct Lost {
-    at: Timestamp,
-    seen: u64,
-    missed: u64,
 }
 
 /// A watch under way, as its judging thread sees it.
@@ -346,11 +158,10 @@ struct Watch<'w, 'l> {
     expired: Timestamp,
     rotated: Timestamp,
     started: Timestamp,
-    losses: VecDeque<Lost>,
+    losses: Losses,
     /// What the status before counted: when, frames, bytes.
     rated: (Instant, u64, u64),
-    /// The time of day when it was last looked at.
-    clock: (Instant, Timestamp),
+    clock: Clock,
     /// How each interface was when last told.
     links: Vec<(String, LinkState)>,
     judged_in: Duration,
@@ -365,21 +176,6 @@ struct Aside {
     metrics: Option<Metrics>,
     manager: Manager,
     recorder: Option<Recorder>,
-}
-
-/// The time of day.
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::default().plus(since)
-}
-
-/// What this thread has used of a processor.
-fn processor_time() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
-}
-
-fn earlier(at: Timestamp, by: Duration) -> Timestamp {
-    Timestamp(at.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 impl<'w, 'l> Watch<'w, 'l> {
@@ -406,9 +202,9 @@ impl<'w, 'l> Watch<'w, 'l> {
             expired: started,
             rotated: started,
             started,
-            losses: VecDeque::new(),
+            losses: Losses::new(started, args.keep),
             rated: (Instant::now(), 0, 0),
-            clock: (Instant::now(), started),
+            clock: Clock::new(started),
             links: Vec::new(),
             judged_in: Duration::ZERO,
             judging_took: Duration::ZERO,
@@ -475,7 +271,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         let (until, rings) = (self.live.seen_until(), self.live.rings());
         let mut captured = self.live.snapshot();
         captured.tables.extend(past.tables);
-        self.sample_losses(&captured, &rings);
+        self.losses.add(now(), &rings, captured.counters().acked_unseen);
         let catalogue = Arc::clone(&self.catalogue);
         let (facts, run, health) = self.facts(&captured, &rings, Some(until));
         let mut judge = Judge::new(&captured.tables, facts, self.knowledge, &catalogue, self.options);
@@ -557,7 +353,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         let links = self.tell_links();
         let rings = self.live.rings();
         let captured = self.live.snapshot();
-        self.sample_losses(&captured, &rings);
+        self.losses.add(now(), &rings, captured.counters().acked_unseen);
         let catalogue = Arc::clone(&self.catalogue);
         let (facts, run, health) = self.facts(&captured, &rings, None);
         let lost_share = facts.lost_share;
@@ -636,7 +432,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         }
         facts.ends = vec![facts.last; inputs.len()];
         facts.running = running.is_some();
-        facts.lost_share = self.lost_share();
+        facts.lost_share = self.losses.share();
         let run = RunFacts {
             inputs: inputs.iter().map(input_row).collect(),
             filter: self.plan.filter.as_deref().map(Shown::text),
@@ -645,65 +441,10 @@ impl<'w, 'l> Watch<'w, 'l> {
             readiness: Vec::new(),
         };
         let mut health = health_of(captured, &inputs, self.knowledge);
-        let frames = self.frame_counts(captured, rings);
+        let frames = frame_counts(&self.plan.interfaces, rings, captured.decode.frames());
         (health.filtered, health.dropped_by_kernel) = (frames.filtered, frames.dropped_by_kernel);
         health.dropped_by_interface = frames.dropped_by_interface;
         (facts, run, health)
-    }
-
-    /// Remembers what was lost until now. A loss of last week says nothing of today: shares are of the time for which
-    /// flows are kept.
-    fn sample_losses(&mut self, captured: &Captured, rings: &[RingReport]) {
-        let at = now();
-        let dropped = rings.iter().map(|ring| ring.counts.dropped_by_kernel + ring.counts.dropped_by_interface);
-        let missed = dropped.sum::<u64>() + captured.counters().acked_unseen;
-        let sample = Lost { at, seen: rings.iter().map(|ring| ring.counts.read).sum(), missed };
-        if self.losses.len() > 1
-            && self.losses.iter().rev().nth(1).is_some_and(|before| at.since(before.at) < LOSS_SAMPLE)
-        {
-            self.losses.pop_back();
-        }
-        self.losses.push_back(sample);
-        let kept = earlier(at, self.plan.args.keep);
-        while self.losses.get(1).is_some_and(|next| next.at < kept) {
-            self.losses.pop_front();
-        }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
-    fn lost_share(&self) -> f64 {
-        let Some(newest) = self.losses.back() else { return 0.0 };
-        // Until the first sample is too old, all of it counts.
-        let young = newest.at.since(self.started) <= self.plan.args.keep;
-        let oldest = self.losses.front().copied().filter(|_| !young).unwrap_or_default();
-        let (seen, lost) =
-            (newest.seen - oldest.seen.min(newest.seen), newest.missed - oldest.missed.min(newest.missed));
-        if lost == 0 { 0.0 } else { lost as f64 / (seen + lost) as f64 }
-    }
-
-    /// What became of all frames.
-    fn frame_counts(&self, captured: &Captured, rings: &[RingReport]) -> FrameCounts {
-        let mut sum = RingCounts::default();
-        for ring in rings {
-            sum.add(&ring.counts);
-        }
-        let parsed = captured.decode.frames();
-        let mut filtered = 0;
-        for name in &self.plan.interfaces {
-            let own = || rings.iter().filter(|ring| ring.interface == *name);
-            let received = own().map(|ring| ring.counts.received).sum::<u64>();
-            filtered += own().find_map(|ring| ring.carried).map_or(0, |carried| carried.saturating_sub(received));
-        }
-        let waiting = sum.received.saturating_sub(sum.dropped_by_kernel).saturating_sub(parsed);
-        FrameCounts {
-            arrived: parsed + filtered + waiting + sum.dropped_by_kernel + sum.dropped_by_interface,
-            parsed,
-            filtered,
-            waiting,
-            dropped_by_queue: 0,
-            dropped_by_kernel: sum.dropped_by_kernel,
-            dropped_by_interface: sum.dropped_by_interface,
-        }
     }
 
     fn status_of(
@@ -714,7 +455,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         report: &Report<'_>,
     ) -> Status {
         let at = now();
-        let frames = self.frame_counts(captured, rings);
+        let frames = frame_counts(&self.plan.interfaces, rings, captured.decode.frames());
         let bytes = rings.iter().map(|ring| ring.counts.bytes).sum::<u64>();
         let (before, frames_before, bytes_before) = self.rated;
         self.rated = (Instant::now(), frames.parsed, bytes);
@@ -742,7 +483,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             frames_per_second: per_second(frames.parsed.saturating_sub(frames_before)),
             bits_per_second: per_second(bytes.saturating_sub(bytes_before).saturating_mul(8)),
             interfaces: rings.iter().map(interface).collect(),
-            lost_share: (self.lost_share() * 1e6).round() / 1e6,
+            lost_share: (self.losses.share() * 1e6).round() / 1e6,
             acked_unseen: counters.acked_unseen,
             asymmetric: judge.asymmetric(),
             flows_active: captured.tables.iter().map(|table| table.flows().count() as u64).sum(),
@@ -777,19 +518,14 @@ impl<'w, 'l> Watch<'w, 'l> {
     /// Looks whether the clock was set. Where it was set forward, nobody watched in between; where it was set back, what
     /// is done every so often must not wait until it gets there again.
     fn look_at_clock(&mut self) -> Result<(), Stop> {
-        let (looked, before) = self.clock;
-        let (expected, at) = (before.plus(looked.elapsed()), now());
-        self.clock = (Instant::now(), at);
-        let (ahead, behind) = (at.since(expected), expected.since(at));
-        if ahead.max(behind) < CLOCK_SET {
-            return Ok(());
-        }
-        if ahead > behind {
+        let Some(jump) = self.clock.look() else { return Ok(()) };
+        let (Jump { expected, at }, (forward, by)) = (jump, jump.way());
+        if forward {
             self.live.gap(expected, at);
         }
         self.expired = self.expired.min(at);
         self.rotated = self.rotated.min(at);
-        let (way, by) = if behind > ahead { ("back", behind) } else { ("forward", ahead) };
+        let way = if forward { "forward" } else { "back" };
         let message = format!("the clock was set {way} by {} s: failures around it are not judged", by.as_secs());
         self.complain(&message);
         self.face.note(Moment(at), "clock", true, &message)
@@ -832,16 +568,6 @@ fn catalogue_again(args: &JudgeArgs) -> Result<Catalogue, Stop> {
     }
 }
 
-/// When the last frame came, and until when somebody watched.
-///
-/// Frames of before the clock was set back are of the future. They say nothing of how long anybody waited since, so that
-/// neither time is later than `now`.
-fn heard_and_watched(newest: Timestamp, seen_until: Timestamp, now: Timestamp) -> (Timestamp, Timestamp) {
-    // A link on which nothing comes is watched all the same, up to a silence that may be the end of the mirror.
-    let end = seen_until.min(newest.plus(SILENCE));
-    (newest.min(now), newest.max(end).min(now))
-}
-
 /// `report.json` as `report-20261128T100000Z.json`.
 fn dated(path: &Path, began: Moment) -> PathBuf {
     let text = began.to_string();
@@ -849,39 +575,4 @@ fn dated(path: &Path, began: Moment) -> PathBuf {
     let stem = path.file_stem().map(OsStr::to_string_lossy).unwrap_or_default();
     let extension = path.extension().map(OsStr::to_string_lossy).unwrap_or_default();
     path.with_file_name(format!("{stem}-{second}Z.{extension}"))
-}
-
-/// A ring as an input of the run.
-fn input_facts(ring: &RingReport) -> InputFacts {
-    InputFacts {
-        path: ring.name.clone(),
-        format: Some(Container::Live),
-        link_types: vec![ring.link],
-        frames: ring.counts.read,
-        bytes: ring.counts.bytes,
-        first: ring.span.map(|(first, _)| first),
-        last: ring.span.map(|(_, last)| last),
-        snaplen: Some(ring.snaplen),
-        dropped: ring.counts.dropped_by_kernel + ring.counts.dropped_by_interface,
-        out_of_order: ring.counts.out_of_order,
-        cut_frames: ring.counts.cut,
-        ..InputFacts::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_link_is_watched_through_a_short_silence_and_never_into_the_future() {
-        let at = |seconds: u64| Timestamp(seconds * 1_000_000_000);
-        // Frames that came just now, a silence, a long one.
-        assert_eq!(heard_and_watched(at(100), at(99), at(101)), (at(100), at(100)));
-        assert_eq!(heard_and_watched(at(100), at(120), at(121)), (at(100), at(120)));
-        assert_eq!(heard_and_watched(at(100), at(500), at(501)), (at(100), at(130)));
-        // The clock was set back by an hour: a SYN of this second has waited for none.
-        assert_eq!(heard_and_watched(at(3700), at(3700), at(101)), (at(101), at(101)));
-        assert_eq!(heard_and_watched(at(3700), at(101), at(101)), (at(101), at(101)));
-    }
 }
