@@ -57,13 +57,16 @@ impl<'a> Attempts<'a> {
 struct Sieve {
     counts: Vec<u16>,
     hash: RandomState,
+    /// Places that memory was asked for and that are counted later, and which of them is the oldest.
+    waiting: [usize; AHEAD],
+    oldest: usize,
 }
 
 impl Sieve {
     /// For this many things.
     fn new(things: usize) -> Self {
         let size = (things / 4).clamp(1 << 10, 1 << 22).next_power_of_two();
-        Self { counts: vec![0; size], hash: RandomState::default() }
+        Self { counts: vec![0; size], hash: RandomState::default(), waiting: [usize::MAX; AHEAD], oldest: 0 }
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "masked to the size")]
@@ -71,11 +74,26 @@ impl Sieve {
         self.hash.hash_one(thing) as usize & (self.counts.len() - 1)
     }
 
+    /// Counts a thing, some things later.
     fn count(&mut self, thing: u64) {
         let place = self.place(thing);
+        prefetch_index(&self.counts, place);
+        self.count_oldest(place);
+    }
+
+    fn count_oldest(&mut self, next: usize) {
+        let Some(oldest) = self.waiting.get_mut(self.oldest) else { return };
+        let place = std::mem::replace(oldest, next);
+        self.oldest = (self.oldest + 1) % AHEAD;
         if let Some(count) = self.counts.get_mut(place) {
             *count = count.saturating_add(1);
         }
+    }
+
+    /// The same with everything counted.
+    fn whole(mut self) -> Self {
+        (0..AHEAD).for_each(|_| self.count_oldest(usize::MAX));
+        self
     }
 
     fn may_reach(&self, thing: u64, number: usize) -> bool {
@@ -151,8 +169,8 @@ impl Collapsed {
                 }
             }
         }
-        for (common, distinct, sieve) in &scans {
-            collapsed.scans(attempts, may_scan, *distinct, *common, sieve);
+        for (common, distinct, sieve) in scans {
+            collapsed.scans(attempts, may_scan, distinct, common, &sieve.whole());
         }
         collapsed.summing = Summing::default();
         collapsed
@@ -196,6 +214,7 @@ impl Collapsed {
         for (_, seen, _) in attempts.all().filter(|(_, _, ruling)| ruling.half_open) {
             sieve.count(service_number(seen));
         }
+        let sieve = sieve.whole();
         if !sieve.any_reaches(limit::FLOOD_PER_SECOND) {
             return;
         }
