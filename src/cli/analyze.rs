@@ -26,6 +26,7 @@ use crate::classify::judged::CaptureFacts;
 use crate::classify::judged::Options as JudgeOptions;
 use crate::classify::thresholds::GIVEN_UP_SHARE;
 use crate::classify::thresholds::LOSS_PROBABLE_SHARE;
+use crate::classify::thresholds::UNREAD_SHARE;
 use crate::cli::args::AnalyzeArgs;
 use crate::cli::args::ColorWhen;
 use crate::cli::args::FilterArgs;
@@ -411,7 +412,8 @@ fn say_speed(progress: &Progress, read_in: Duration, all_in: Duration) {
 /// Whether the run cannot have seen every failure, so that finding none proves nothing.
 pub(super) fn is_blind(judge: &Judge<'_>, lost_share: f64, captured: &Captured) -> bool {
     let given_up = captured.counters().given_up_share() > GIVEN_UP_SHARE;
-    judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE || given_up
+    let unread = captured.decode.unread_share() > UNREAD_SHARE;
+    judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE || given_up || unread
 }
 
 /// `blind`: as [`is_blind`] says.

@@ -92,6 +92,14 @@ impl DecodeCounts {
         self.decoded + self.skipped.iter().sum::<u64>()
     }
 
+    /// The part of all frames that might have been packets and could not be read: cut before their headers ended, or
+    /// malformed. 0 to 1.
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
+    pub fn unread_share(&self) -> f64 {
+        let unread = self.skipped(SkipReason::CutShort) + self.skipped(SkipReason::Malformed);
+        if unread == 0 { 0.0 } else { unread as f64 / self.frames() as f64 }
+    }
+
     /// Adds what another decoder counted.
     pub fn add(&mut self, other: &Self) {
         self.decoded += other.decoded;

@@ -50,6 +50,11 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
         (health.dropped_by_queue, "packet", "lost between capture and analysis: a missing answer may be among them."),
         (health.acked_unseen, "acknowledgement", "of data that was not captured: the capture has gaps."),
         (health.cut_frames, "frame", "cut short by the snaplen."),
+        (
+            health.skipped.get("cut_short").copied().unwrap_or_default(),
+            "frame",
+            "cut before its headers ended, and not read: an answer may be among them. Capture with a longer snaplen.",
+        ),
         (health.out_of_order, "frame", "earlier than the one before."),
         (health.flows_evicted, "flow", "given up for lack of room: their totals are kept, not their verdicts."),
         (
