@@ -11,6 +11,7 @@ use foldhash::quality::RandomState;
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::service::ServiceId;
+use crate::catalogue::service::UdpHabit;
 use crate::classify::hosts::HostId;
 use crate::classify::hosts::Hosts;
 use crate::classify::judge::ahead;
@@ -18,15 +19,21 @@ use crate::classify::judged::CaptureFacts;
 use crate::classify::ports::Meaning;
 use crate::classify::ports::PortClass;
 use crate::classify::ports::PortClasses;
+use crate::classify::thresholds::ALONE_PER_SECOND;
 use crate::classify::thresholds::ANSWERED_JUST_BEFORE;
+use crate::classify::thresholds::ANSWERS_ALONE;
 use crate::classify::thresholds::ASYMMETRIC_SHARE;
 use crate::classify::thresholds::BASELINE_FLOWS;
 use crate::classify::thresholds::BASELINE_PACKETS;
 use crate::classify::thresholds::CLIENTS_OF_A_SERVER;
 use crate::classify::thresholds::FALLBACK_WAIT;
 use crate::classify::thresholds::ICMP_INHERIT;
+use crate::classify::thresholds::IPSEC_FOLLOWS;
 use crate::classify::thresholds::ONE_WAY_LASTS;
 use crate::classify::thresholds::PROBE_TTL_MAX;
+use crate::classify::thresholds::REQUESTS_ALONE;
+use crate::classify::thresholds::SYNS_ALONE;
+use crate::classify::thresholds::SYNS_ALONE_OF;
 use crate::classify::verdict::DirBasis;
 use crate::flow::icmp::IcmpMeaning;
 use crate::flow::icmp::IcmpSeen;
@@ -217,6 +224,14 @@ pub(crate) struct Context {
     elsewhere: Map<Request, bool>,
     /// Pairs with unanswered echo requests: whether other traffic works.
     echo_pairs: Map<(HostId, HostId), bool>,
+    /// Two hosts, lower number first, that speak in `IPsec` both ways: from when until when.
+    ipsec: Map<(HostId, HostId), (Timestamp, Timestamp)>,
+    /// All TCP that was captured are SYNs, and clients act as if they were answered.
+    syns_alone: bool,
+    /// Datagrams of clients to servers that owe an answer were captured, and of no server any.
+    requests_alone: bool,
+    /// The pairs of such clients and servers, as many as matter.
+    asked: Vec<(HostId, HostId)>,
     /// Who reached a server on ports that have a name: as many as make it one.
     clients: Map<HostId, Vec<HostId>>,
     companions: Companions,
@@ -278,11 +293,12 @@ impl Context {
         if seen.stored.is_lone_attempt_of(seen.orig) {
             // Many of a scan's millions: their client spoke, and they ask for nothing.
             self.spoke(seen.client);
+            self.shares.attempts += 1;
             return;
         }
         let flow = &seen.stored.flow();
         self.ask(seen, flow, catalogue, classes.meaning(seen.class));
-        self.shares.count(flow);
+        self.shares.count(flow, seen.orig);
         if untold(flow, seen.orig) {
             let answered = Answered { first: flow.first, frame: flow.first_frame, flows: 1 };
             self.answers.push((listener_of(flow, seen.orig), answered));
@@ -293,6 +309,8 @@ impl Context {
     pub(crate) fn answer(&mut self, flows: &[Seen<'_>], answers: Vec<(Listener, Answered)>) {
         self.one_way_share = self.shares.one_way();
         self.asymmetric = self.one_way_share > ASYMMETRIC_SHARE;
+        self.syns_alone = self.shares.only_syns() && act_as_answered(flows);
+        self.requests_alone = self.shares.only_requests() && self.asked.len() >= REQUESTS_ALONE;
         if self.has_questions() {
             ahead(flows).for_each(|seen| self.reply(seen));
         }
@@ -357,6 +375,10 @@ impl Context {
             }
             self.pair_baselines.entry((server, client)).or_default();
         }
+        if matches!(flow.key.transport, Transport::Esp | Transport::Ah) && both_ways(flow) {
+            let span = self.ipsec.entry((client.min(server), client.max(server))).or_insert((flow.first, flow.first));
+            *span = (span.0.min(flow.first), span.1.max(flow.last_seen()));
+        }
         let Some(meaning) = meaning else { return };
         if both_ways(flow) {
             for parent in &meaning.parents {
@@ -387,6 +409,12 @@ impl Context {
                 let Some(service) = meaning.and_then(|meaning| meaning.service) else { return };
                 let service = catalogue.service(service);
                 self.answers_me.insert((client, server, port), Timestamp::default());
+                if matches!(service.udp, Some(UdpHabit::RequestReply { .. })) {
+                    self.shares.requests.add(flow.first);
+                    if self.asked.len() < REQUESTS_ALONE && !self.asked.contains(&(client, server)) {
+                        self.asked.push((client, server));
+                    }
+                }
                 if service.tcp_twin {
                     self.twins.entry((client, server, port)).or_default();
                 }
@@ -509,13 +537,36 @@ impl Context {
             || (self.asymmetric && of_all())
     }
 
+    /// Whether that way may be invisible to an attempt of that time: it is, or flows showed just before, or later, that the
+    /// pair has such a way among several, or of nobody anything but SYNs was captured.
+    pub(crate) fn way_doubted(&self, client: HostId, server: HostId, at: Timestamp) -> bool {
+        self.syns_alone || self.has_other_way(client, server, at) || self.reverse_invisible(client, server, at)
+    }
+
+    fn has_other_way(&self, client: HostId, server: HostId, at: Timestamp) -> bool {
+        self.one_way_pairs.get(&(client, server)).is_some_and(|pair| at <= pair.until.plus(ONE_WAY_LASTS))
+    }
+
+    /// Whether of connections that were answered nothing was captured beyond the answer.
+    pub(crate) fn answers_alone(&self) -> bool {
+        !self.shares.beyond && self.shares.answered >= ANSWERS_ALONE
+    }
+
+    /// Whether two hosts spoke to each other in `IPsec` between these times, or soon after: who is to protect what it says, and
+    /// does not yet, gets no answer until it does ([MS-IKEE] section 4.1).
+    pub(crate) fn goes_on_in_ipsec(&self, one: HostId, other: HostId, first: Timestamp, last: Timestamp) -> bool {
+        let span = if self.ipsec.is_empty() { None } else { self.ipsec.get(&(one.min(other), one.max(other))) };
+        span.is_some_and(|(from, until)| *from <= last.plus(IPSEC_FOLLOWS) && *until >= first)
+    }
+
     /// Whether datagrams may have come back unseen at that time: the capture is one-sided, or some flow of the pair showed
     /// that a way back is not captured, and no datagram of the server was; or it showed so a moment before, or later.
     pub(crate) fn datagrams_invisible(&self, client: HostId, server: HostId, at: Timestamp) -> bool {
         let of_pair = self.one_way_pairs.get(&(client, server));
         let unseen = !self.datagram_ways.contains(&(server, client));
-        (unseen && (self.asymmetric || of_pair.is_some()))
-            || of_pair.is_some_and(|pair| at <= pair.until.plus(ONE_WAY_LASTS))
+        self.requests_alone
+            || (unseen && (self.asymmetric || of_pair.is_some()))
+            || self.has_other_way(client, server, at)
             || self.reverse_invisible(client, server, at)
     }
 
@@ -646,18 +697,52 @@ pub(crate) fn expired_on_purpose(flow: &Flow, orig: Side, icmp: Option<&IcmpSeen
     expired && flow.key.transport == Transport::Icmp && flow.ttl_varies(orig)
 }
 
-/// How many flows with data show one direction only.
+/// How many flows with data show one direction only, and what a filter may have left out of all.
 #[derive(Debug, Default)]
 struct Shares {
     with_data: u64,
     one_way: u64,
+    /// SYNs that met no answer.
+    attempts: u64,
+    /// TCP flows with a SYN-ACK.
+    answered: u64,
+    /// There is TCP beyond SYN, SYN-ACK and RST.
+    beyond: bool,
+    /// There is an answer of something else than TCP.
+    replied: bool,
+    /// Flows over UDP without the answer that is due.
+    requests: Pace,
+}
+
+/// How many of something there were, and from when to when.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    count: u64,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+impl Pace {
+    fn add(&mut self, at: Timestamp) {
+        self.first = if self.count == 0 { at } else { self.first.min(at) };
+        self.last = self.last.max(at);
+        self.count += 1;
+    }
+
+    fn per_second(self) -> u64 {
+        self.count / (self.last.since(self.first).as_secs() + 1)
+    }
 }
 
 impl Shares {
-    fn count(&mut self, flow: &Flow) {
+    fn count(&mut self, flow: &Flow, orig: Side) {
         if flow.key.transport != Transport::Tcp {
+            self.replied |= flow.packets[orig.other().index()] > 0;
             return;
         }
+        self.attempts += 1;
+        self.answered += u64::from(flow.synacks[0] + flow.synacks[1] > 0);
+        self.beyond |= [Mark::SaidAckLow, Mark::SaidAckHigh].into_iter().any(|mark| flow.marks.has(mark));
         let both = both_ways(flow);
         let speaks = flow.payload[0] + flow.payload[1] > 0 || flow.marks.has(Mark::Established);
         let hears = [Side::Low, Side::High].into_iter().any(|side| proves_reply(flow, side));
@@ -669,10 +754,38 @@ impl Shares {
         }
     }
 
+    /// Whether all TCP there is are SYNs without answer.
+    fn only_syns(&self) -> bool {
+        self.attempts > 0 && !self.beyond && self.answered == 0
+    }
+
+    /// Whether there is no TCP, no answer of anything else, and no flood.
+    fn only_requests(&self) -> bool {
+        self.attempts == 0 && !self.replied && self.requests.per_second() <= ALONE_PER_SECOND
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
     fn one_way(&self) -> f64 {
         if self.with_data == 0 { 0.0 } else { self.one_way as f64 / self.with_data as f64 }
     }
+}
+
+/// Whether clients act as if their SYNs were answered: hardly any repeats one, and nobody scans or floods.
+fn act_as_answered(flows: &[Seen<'_>]) -> bool {
+    let (mut clients, mut services) = (Map::<HostId, Pace>::default(), Map::<(HostId, u16), Pace>::default());
+    let (mut singles, mut all) = (0u64, 0u64);
+    for seen in flows.iter().filter(|seen| seen.class.transport() == Transport::Tcp).take(SYNS_ALONE_OF) {
+        let at = seen.stored.first();
+        clients.entry(seen.client).or_default().add(at);
+        services.entry((seen.server, seen.port)).or_default().add(at);
+        let single = seen.stored.syns(seen.orig) == 1 && !seen.stored.flow().marks.has(Mark::Refused);
+        singles += u64::from(single);
+        all += 1;
+    }
+    let crowded = |pace: Pace| pace.count >= SYNS_ALONE && pace.per_second() > ALONE_PER_SECOND;
+    singles >= SYNS_ALONE
+        && singles * 10 >= all * 9
+        && !clients.into_values().chain(services.into_values()).any(crowded)
 }
 
 /// Whether what one end sent proves that it hears the other: it acknowledges after its SYN, its SYN-ACK was followed

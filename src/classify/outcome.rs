@@ -61,8 +61,13 @@ pub(crate) fn of_single_syn(seen: &Seen<'_>, context: &Context) -> Option<(Outco
     if !context.facts.goes_on_after(at, wait) || context.watched_after(at, frame) < wait {
         return Some((Outcome::Unknown, Reason::EdgeEnd));
     }
-    let invisible = context.reverse_invisible(client, server, at);
-    Some(if invisible { (Outcome::Unknown, Reason::ReverseInvisible) } else { (Outcome::Dropped, Reason::SynSingle) })
+    Some(if context.goes_on_in_ipsec(client, server, at, at) {
+        (Outcome::Unknown, Reason::InsideIpsec)
+    } else if context.way_doubted(client, server, at) {
+        (Outcome::Unknown, Reason::ReverseInvisible)
+    } else {
+        (Outcome::Dropped, Reason::SynSingle)
+    })
 }
 
 /// One flow, seen from its client.
@@ -151,8 +156,11 @@ impl Case<'_> {
             let by = By::Address(icmp.sender);
             return failed(Outcome::Rejected, Confidence::Probable, Reason::IcmpInherited, by, &frames);
         }
-        if self.context.reverse_invisible(client, server, flow.syn_last) {
-            return if tries >= limit::SYN_TRIES_SURE {
+        if self.context.goes_on_in_ipsec(client, server, flow.first, flow.syn_last) {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::InsideIpsec, &frames);
+        }
+        if self.context.way_doubted(client, server, flow.syn_last) {
+            return if tries >= limit::SYN_TRIES_SURE && !self.is_hasty() {
                 let reason = Reason::SynRepeatedOneWay;
                 failed(Outcome::Dropped, Confidence::Probable, reason, By::Unknown, &frames)
             } else {
@@ -173,7 +181,16 @@ impl Case<'_> {
         if early {
             confidence = confidence.lower();
         }
+        if self.is_hasty() {
+            confidence = Confidence::Possible;
+        }
         failed(Outcome::Dropped, confidence, reason, By::Unknown, &frames)
+    }
+
+    /// Whether the client repeats its SYN as if it were refused each time: soon, and no later the next time.
+    fn is_hasty(&self) -> bool {
+        let [first, last] = [self.flow.syn_first_gap_ms, self.flow.syn_gap_ms];
+        self.flow.syns[self.orig.index()] > 1 && first.max(last) < limit::SYN_HASTY_MS && last < first * 3 / 2
     }
 
     /// A fitting RST answered the SYN: T6 to T8.
@@ -197,6 +214,8 @@ impl Case<'_> {
         // A few packets to this client that look like the many to others are as good.
         let near_ttl = near.stable().or(near.only().filter(|ttl| far.stable() == Some(*ttl)));
         let same_ttl = match near_ttl {
+            // Of two copies, one came over more routers: which of them is the first, is chance.
+            Some(ttl) if far.copied() && (1..=limit::COPY_HOPS).contains(&ttl.abs_diff(flow.reset.ttl)) => None,
             Some(ttl) => Some(ttl == flow.reset.ttl),
             None => far.stable().filter(|ttl| *ttl == flow.reset.ttl).map(|_| true),
         };
@@ -256,6 +275,10 @@ impl Case<'_> {
         }
         if self.context.watched_flow(flow, flow.last_seen()) < limit::SYN_WAIT_MIN {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
+        }
+        // An answer that took longer than the client's timer looks the same where nothing else is captured.
+        if self.context.answers_alone() && flow.syns[self.orig.index()] < limit::SYN_TRIES_SURE {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
         if flow.marks.has(Mark::SynAfterSynAck) {
             let (confidence, by) = (Confidence::Confirmed, By::Unknown);
@@ -405,6 +428,9 @@ impl Case<'_> {
         if self.context.datagrams_invisible(client, server, flow.last_seen()) {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
+        if self.context.goes_on_in_ipsec(client, server, flow.first, flow.last_seen()) {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::InsideIpsec, &frames);
+        }
         if self.context.watched_flow(flow, flow.last_seen()) < timeout {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
         }
@@ -458,6 +484,8 @@ impl Case<'_> {
             && !self.is_group()
             && !self.may_be_broadcast()
             && self.context.pair_works(client, server)
+            && !self.context.datagrams_invisible(client, server, flow.last_seen())
+            && !self.context.goes_on_in_ipsec(client, server, flow.first, flow.last_seen())
         {
             let (sure, by) = (Confidence::Possible, By::Unknown);
             return failed(Outcome::Unanswered, sure, Reason::EchoUnanswered, by, &frames);

@@ -15,6 +15,31 @@ pub const SYN_TRIES_SURE: u16 = 3;
 /// A gap between SYNs longer than this says that earlier ones may lie before the capture.
 pub const SYN_SERIES_GAP_MS: u32 = 3_000;
 
+/// Timers of a SYN start at a second (RFC 6298 section 2) and grow. What comes again sooner, and as soon again, may be what
+/// Windows does after a refusal, each half second.
+pub const SYN_HASTY_MS: u32 = 900;
+
+/// A capture whose TCP is nothing but so many SYNs or more, nine of ten of which nobody repeats, left out what answered them.
+pub const SYNS_ALONE: u64 = 6;
+
+/// A client or service with more of them in a second, all the time, scans or is flooded; more requests, the same.
+pub const ALONE_PER_SECOND: u64 = 10;
+
+/// Attempts that are looked at for that, the first of the capture.
+pub const SYNS_ALONE_OF: usize = 4_096;
+
+/// A capture in which so many flows were answered, and none went on after that, left out what came then.
+pub const ANSWERS_ALONE: u64 = 3;
+
+/// Clients that ask so many servers or more over UDP, and not one datagram of a server: none was captured.
+pub const REQUESTS_ALONE: usize = 3;
+
+/// How long after an attempt in clear the same hosts may begin to speak in IPsec: IKE repeats for as long.
+pub const IPSEC_FOLLOWS: Duration = Duration::from_secs(30);
+
+/// Routers that lie between two points whose mirrors show the same packets: so much may times to live differ by that.
+pub const COPY_HOPS: u8 = 3;
+
 /// Routers limit how often they send ICMP errors; one this much earlier, for the same target and port, still speaks.
 pub const ICMP_INHERIT: Duration = Duration::from_secs(10);
 
@@ -38,6 +63,9 @@ pub const BASELINE_FLOWS: u64 = 2;
 /// Lost packets up to this share leave a verdict probable, more only possible.
 pub const LOSS_PROBABLE_SHARE: f64 = 0.01;
 
+/// Share of frames whose headers could not be read above which a run that finds nothing proves nothing.
+pub const UNREAD_SHARE: f64 = 0.01;
+
 /// Share of flows given up for lack of room above which a run that finds nothing proves nothing.
 pub const GIVEN_UP_SHARE: f64 = 0.01;
 
@@ -53,7 +81,7 @@ pub const FALLBACK_WAIT: Duration = Duration::from_secs(10);
 /// A server that answered another request of the same client so shortly before can be reached.
 pub const ANSWERED_JUST_BEFORE: Duration = Duration::from_secs(2);
 
-/// So long after a flow showed that a way back is not captured, datagrams may still take it.
+/// So long after a flow showed that a way back is not captured, others may still take it.
 pub const ONE_WAY_LASTS: Duration = Duration::from_secs(60);
 
 /// More tries than this without any answer are a stream, no request.

@@ -189,6 +189,8 @@ pub enum Reason {
     ReverseInvisible,
     /// One-way gate: but the client's own repeats prove that it heard nothing.
     SynRepeatedOneWay,
+    /// The two hosts protect what they say by IPsec: what stayed without answer in clear may go on there.
+    InsideIpsec,
     /// A reply whose numbers do not fit.
     BadReply,
     /// Sent to find the routers on the way: it is to expire, or to reach a port where nobody is.
@@ -247,6 +249,7 @@ impl fmt::Display for Reason {
             Self::Retried => "retried",
             Self::ReverseInvisible => "reverse_invisible",
             Self::SynRepeatedOneWay => "syn_repeated_oneway",
+            Self::InsideIpsec => "inside_ipsec",
             Self::BadReply => "bad_reply",
             Self::UdpReply => "udp_reply",
             Self::Related => "related",

@@ -826,9 +826,11 @@ impl Entry {
         let acked = u32::from(self.marks & ACKED[me] != 0).wrapping_neg();
         let advance = packet.ack().wrapping_sub(self.max_ack[me]).cast_signed().max(0).cast_unsigned() & acked;
         let advances = u32::from(advance != 0).wrapping_neg();
+        // Who hears no acknowledgement sends nothing new.
+        let fresh = forward != 0 && packet.payload_len() > 0 && !after(self.next_seq[me], packet.seq());
         self.next_seq[me] = self.next_seq[me].wrapping_add(forward);
         self.max_ack[me] = self.max_ack[me].wrapping_add(advance);
-        let unheard = self.unheard[me] & !u8::from(advance != 0).wrapping_neg();
+        let unheard = self.unheard[me] & !(u8::from(advance != 0) | u8::from(fresh)).wrapping_neg();
         self.unheard[me] = unheard.saturating_add(u8::from(repeats));
         self.marks |= ACK_ADVANCED[me] & advances;
         self.flags[me] |= packet.flags();

@@ -20,8 +20,11 @@ use crate::model::time::Timestamp;
 /// connects (SEMANTICS T25).
 const RETRY_AFTER_REFUSAL: Duration = Duration::from_secs(3);
 
-/// A SYN that comes again sooner is a copy, whatever its IP-ID: the fastest systems repeat after 200 ms.
+/// A SYN or SYN-ACK that comes again sooner is a copy, whatever its IP-ID: the fastest systems repeat after 200 ms.
 const TRY_GAP_MIN: Duration = Duration::from_millis(100);
+
+/// Two taps, or two queues of one, may show an answer so long before its question.
+const ANSWER_EARLY: Duration = Duration::from_millis(50);
 
 /// Whether `a` comes after `b` in sequence space (RFC 9293 section 3.4).
 #[inline]
@@ -71,9 +74,24 @@ fn syn_begins_anew(flow: &Flow, packet: &Packet, tcp: &Tcp) -> bool {
         let acknowledged = u64::from(flow.max_ack[other].wrapping_sub(tcp.seq.wrapping_add(1)));
         return acknowledged > flow.payload[me] + 1;
     }
+    if was_refused_early(flow, packet, tcp) {
+        return false;
+    }
     // Both ends send SYN: a simultaneous open while the first attempt hangs, else the ports are used again.
     let simultaneous = flow.syns[other] > 0 && flow.packets[me] == 0 && flow.synacks[me] == 0;
     !simultaneous
+}
+
+/// Whether nothing is known of the flow but the RST that answers this SYN.
+fn was_refused_early(flow: &Flow, syn: &Packet, tcp: &Tcp) -> bool {
+    let (me, other) = (syn.from.index(), syn.from.other().index());
+    let alone = flow.syns == [0; 2] && flow.synacks == [0; 2] && flow.packets[other] == 1 && flow.reset.frame.is_some();
+    let answers = flow.max_ack[other] == tcp.seq.wrapping_add(syn.payload_len).wrapping_add(1);
+    alone
+        && flow.first_frame == flow.reset.frame
+        && answers
+        && flow.packets[me] <= 1
+        && syn.ts.since(flow.reset.ts) <= ANSWER_EARLY
 }
 
 /// What the pipeline may want to tell others about.
@@ -117,6 +135,10 @@ pub(crate) fn update(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut
     let sequence_len = packet.payload_len.wrapping_add(bits);
     let end = tcp.seq.wrapping_add(sequence_len);
     if first_of_side || after(end, flow.next_seq[me]) {
+        // Who hears no acknowledgement sends nothing new.
+        if packet.payload_len > 0 && !after(flow.next_seq[me], tcp.seq) {
+            flow.unheard[me] = 0;
+        }
         flow.next_seq[me] = end;
     } else if packet.payload_len > 1 || (packet.payload_len == 1 && tcp.seq != flow.next_seq[me].wrapping_sub(1)) {
         // Nothing new in it; a keep-alive repeats one byte and does not count.
@@ -142,6 +164,9 @@ fn on_syn(flow: &mut Flow, packet: &Packet, tcp: &Tcp) {
         return;
     }
     if flow.syns[me] == 0 {
+        if was_refused_early(flow, packet, tcp) {
+            flow.marks.set(Mark::Refused);
+        }
         if flow.syns[other] == 0 {
             flow.began = packet.from;
             flow.began_by = Began::Syn;
@@ -176,9 +201,12 @@ fn fits(flow: &Flow, packet: &Packet, tcp: &Tcp) -> bool {
     if flow.syns[other] == 0 {
         return flow.syns[me] == 0;
     }
-    // It may acknowledge data that came with the SYN (RFC 7413).
-    let acknowledged = tcp.ack.wrapping_sub(flow.isn[other]);
-    (1..=flow.next_seq[other].wrapping_sub(flow.isn[other])).contains(&acknowledged)
+    acknowledges_syn(flow, other, tcp.ack)
+}
+
+/// Whether an acknowledgement is one of this end's SYN, or of data that came with it (RFC 7413).
+fn acknowledges_syn(flow: &Flow, end: usize, ack: u32) -> bool {
+    (1..=flow.next_seq[end].wrapping_sub(flow.isn[end])).contains(&ack.wrapping_sub(flow.isn[end]))
 }
 
 /// Whether it is the first SYN-ACK of a SYN that was seen.
@@ -188,7 +216,9 @@ fn on_syn_ack(flow: &mut Flow, packet: &Packet, tcp: &Tcp) -> bool {
     flow.history.add(b'h', packet.from);
     flow.synacks[me] = flow.synacks[me].saturating_add(1);
     if flow.synacks[me] > 1 {
-        flow.marks.set(Mark::SynAckRepeated);
+        if packet.ts.since(flow.synack_at) >= TRY_GAP_MIN {
+            flow.marks.set(Mark::SynAckRepeated);
+        }
         return false;
     }
     if flow.syns[other] == 0 {
@@ -249,8 +279,7 @@ fn on_reset(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counters
     let answers_syn = flow.syns[other] > 0 && !accepted;
     if answers_syn {
         // RFC 9293 section 3.10.7.1: a RST that answers a SYN acknowledges it (data in the SYN may count too).
-        let acknowledged = tcp.ack.wrapping_sub(flow.isn[other]);
-        if tcp.flags & ACK == 0 || acknowledged == 0 || acknowledged > 1461 {
+        if tcp.flags & ACK == 0 || !acknowledges_syn(flow, other, tcp.ack) {
             counters.bad_replies += 1;
             return;
         }
@@ -260,6 +289,10 @@ fn on_reset(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counters
     flow.history.add(b'r', packet.from);
     if flow.synacks[other] > 0 && !flow.marks.has(Mark::Established) {
         flow.marks.set(Mark::HalfOpenReset);
+    }
+    if flow.first_frame == packet.frame && tcp.flags & ACK != 0 {
+        // A SYN that comes yet may be what it answers.
+        flow.max_ack[me] = tcp.ack;
     }
     if !flow.reset.frame.is_some() || answers_syn {
         flow.reset = Reset {

@@ -563,3 +563,45 @@ fn an_address_that_the_site_file_names_is_no_broadcast() {
     // A router that forbids it knows of no broadcast.
     asked().icmp(3.1, ROUTER, c, Transport::Udp, 3, 13).judge().of(c).is("rejected", "icmp_3_13");
 }
+
+#[test]
+fn a_syn_ack_that_two_sensors_saw_is_not_repeated() {
+    // Without an IP-ID, and so late that it is no copy by its bytes.
+    let c = smb();
+    let script =
+        |again: f64| Script::new().talks(-9.0, C, S, 445).syn(0.0, c).syn_ack(0.01, c).syn_ack(again, c).judge();
+    script(0.018).of(c).is("open", "half_open");
+    script(1.01).of(c).is("reply_lost", "synack_unacked");
+}
+
+#[test]
+fn of_two_copies_of_a_reset_the_other_comes_first() {
+    // Both sides of a router are mirrored; the reset's copy of the far side was lost.
+    let talk = |script: Script, n: u16| {
+        let (c, at) = (conn(C, 49_000 + n, S, 445), f64::from(n) - 20.0);
+        let script = script.syn(at, c).syn_ack(at + 0.001, c).ttl(128).copy(at + 0.0011).ack(at + 0.002, c);
+        script.reply(at + 0.003, c, 0, 100, 0).ttl(128).copy(at + 0.0031).send(at + 0.004, c, 0, 10, 100)
+    };
+    let talks = || (0..4).fold(Script::new(), talk);
+    let c = conn(C, 50_000, S, 3268);
+    let reset = |ttl: u8| talks().syn(0.0, c).refuse(0.001, c).ttl(ttl).judge();
+    reset(127).of(c).verdict("refused", "possible", "rst_unknown_origin", "unknown");
+    reset(64).of(c).verdict("rejected", "probable", "rst_middlebox", "middlebox");
+}
+
+#[test]
+fn a_reset_captured_a_moment_before_its_syn_refuses_it() {
+    let c = smb();
+    let early = |ms: f64| Script::new().talks(-9.0, C, S, 445).refuse(-ms / 1000.0, c).syn(0.0, c).judge();
+    for ms in [1.2, 49.0] {
+        let world = early(ms);
+        assert_eq!(world.flows.iter().filter(|said| said.flow.key == world.of(c).flow.key).count(), 1);
+        world.of(c).is("refused", "rst_unknown_origin").finding("blocked");
+    }
+    // Too early, or of another connection.
+    let c2 = c.isn(7, 9);
+    let other = Script::new().talks(-9.0, C, S, 445).refuse(-0.001, c2).syn(0.0, c).judge();
+    for world in [early(60.0), other] {
+        assert!(world.flows.iter().all(|said| said.outcome != "refused"));
+    }
+}

@@ -10,20 +10,20 @@ use crate::script::S6;
 use crate::script::Script;
 use crate::script::conn;
 
-/// The client talks to the server and hears it; the capture sees the client only.
+/// The client talks to the server and hears it; the capture sees the client only. More than a minute before all else.
 fn half(client: &str, server: &str) -> Script {
     let c = conn(client, 49_000, server, 445);
     Script::new()
-        .syn(-9.0, c)
-        .ack(-8.9, c)
-        .send(-8.8, c, 0, 100, 0)
-        .send(-8.7, c, 100, 100, 500)
-        .send(-8.6, c, 200, 100, 900)
+        .syn(-70.0, c)
+        .ack(-69.9, c)
+        .send(-69.8, c, 0, 100, 0)
+        .send(-69.7, c, 100, 100, 500)
+        .send(-69.6, c, 200, 100, 900)
 }
 
 /// Enough whole conversations of others that the capture as a whole is not one-sided.
 fn others(script: Script) -> Script {
-    (0..5u8).fold(script, |script, n| script.talks(-20.0 + f64::from(n), C2, "10.0.0.11", 445))
+    (0..5u8).fold(script, |script, n| script.talks(-90.0 + f64::from(n), C2, "10.0.0.11", 445))
 }
 
 fn kerberos() -> Conn {

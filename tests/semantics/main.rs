@@ -7,6 +7,7 @@ mod collapse;
 #[path = "../make_pcaps/craft/mod.rs"]
 mod craft;
 mod false_alarms;
+mod filtered;
 mod gate;
 mod guards;
 mod interfaces;

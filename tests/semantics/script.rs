@@ -586,7 +586,7 @@ pub(crate) struct Said {
     pub(crate) ends: FiveTuple,
     pub(crate) outcome: &'static str,
     pub(crate) confidence: &'static str,
-    reason: String,
+    pub(crate) reason: String,
     by: String,
     frames: Vec<FrameId>,
     standing: String,

@@ -135,3 +135,21 @@ fn a_burst_that_is_repeated_at_once_is_no_stall() {
     let again = sent.send(0.03, c, 0, 1_400, 10).send(0.0301, c, 1_400, 1_400, 10).send(0.0302, c, 2_800, 1_400, 10);
     again.judge().of(c).is("open", "handshake");
 }
+
+#[test]
+fn t21_twin_new_data_shows_that_the_client_is_heard() {
+    // The way back is not captured any more. An upload that goes on, with a segment sent again now and then.
+    let c = smb();
+    let upload = |script: Script| {
+        (0..4u32).fold(script, |script, n| {
+            let (at, data) = (0.1 + f64::from(n), n * 2_800);
+            let sent = script.send(at, c, data, 1_400, 100).send(at + 0.01, c, data + 1_400, 1_400, 100);
+            sent.send(at + 0.5, c, data, 1_400, 100)
+        })
+    };
+    let begin = || Script::new().handshake(0.0, c).reply(0.01, c, 0, 100, 0);
+    upload(begin()).judge().of(c).is("open", "handshake").finding("-");
+    // What was sent last is what nobody acknowledges.
+    let repeats = (0..3u8).fold(upload(begin()), |script, n| script.send(5.0 + f64::from(n), c, 9_800, 1_400, 100));
+    repeats.judge().of(c).is("stalled", "no_ack_after_setup");
+}
