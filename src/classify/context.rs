@@ -293,7 +293,7 @@ impl Context {
         if seen.stored.is_lone_attempt_of(seen.orig) {
             // Many of a scan's millions: their client spoke, and they ask for nothing.
             self.spoke(seen.client);
-            self.shares.attempts += 1;
+            self.shares.tcp += 1;
             return;
         }
         let flow = &seen.stored.flow();
@@ -702,8 +702,8 @@ pub(crate) fn expired_on_purpose(flow: &Flow, orig: Side, icmp: Option<&IcmpSeen
 struct Shares {
     with_data: u64,
     one_way: u64,
-    /// SYNs that met no answer.
-    attempts: u64,
+    /// TCP flows.
+    tcp: u64,
     /// TCP flows with a SYN-ACK.
     answered: u64,
     /// There is TCP beyond SYN, SYN-ACK and RST.
@@ -740,8 +740,8 @@ impl Shares {
             self.replied |= flow.packets[orig.other().index()] > 0;
             return;
         }
-        self.attempts += 1;
-        self.answered += u64::from(flow.synacks[0] + flow.synacks[1] > 0);
+        self.tcp += 1;
+        self.answered += u64::from(flow.synacks != [0; 2]);
         self.beyond |= [Mark::SaidAckLow, Mark::SaidAckHigh].into_iter().any(|mark| flow.marks.has(mark));
         let both = both_ways(flow);
         let speaks = flow.payload[0] + flow.payload[1] > 0 || flow.marks.has(Mark::Established);
@@ -756,12 +756,12 @@ impl Shares {
 
     /// Whether all TCP there is are SYNs without answer.
     fn only_syns(&self) -> bool {
-        self.attempts > 0 && !self.beyond && self.answered == 0
+        self.tcp > 0 && !self.beyond && self.answered == 0
     }
 
     /// Whether there is no TCP, no answer of anything else, and no flood.
     fn only_requests(&self) -> bool {
-        self.attempts == 0 && !self.replied && self.requests.per_second() <= ALONE_PER_SECOND
+        self.tcp == 0 && !self.replied && self.requests.per_second() <= ALONE_PER_SECOND
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]

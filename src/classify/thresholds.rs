@@ -31,7 +31,7 @@ pub const SYNS_ALONE_OF: usize = 4_096;
 /// A capture in which so many flows were answered, and none went on after that, left out what came then.
 pub const ANSWERS_ALONE: u64 = 3;
 
-/// Clients that ask so many servers or more over UDP, and not one datagram of a server: none was captured.
+/// So many pairs or more of a client that asked over UDP and a server, and no answer of anybody: none was captured.
 pub const REQUESTS_ALONE: usize = 3;
 
 /// How long after an attempt in clear the same hosts may begin to speak in IPsec: IKE repeats for as long.
