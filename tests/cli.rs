@@ -254,6 +254,31 @@ fn a_full_disk_is_4_with_one_clear_line() {
 }
 
 #[test]
+fn nobody_need_listen_on_standard_error() {
+    let desk = Desk::new();
+    let commands: [(&[&str], i32); 8] = [
+        (&[], 2),
+        (&["analyze", "mixed.pcap", "-v"], 0),
+        (&["analyze", "--no-such-option"], 2),
+        (&["analyze", "absent.pcap"], 4),
+        (&["analyze", "--filter", "tcp prot", "mixed.pcap"], 2),
+        (&["analyze", "damaged.pcap"], 3),
+        (&["bench", "absent.pcap"], 4),
+        (&["rules", "check", "--site", "absent.toml"], 4),
+    ];
+    let whole = mixed();
+    desk.put("damaged.pcap", &whole[..whole.len() - 5]);
+    for (words, code) in commands {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let gone = std::io::pipe().unwrap().1;
+        for stderr in [Stdio::from(full), Stdio::from(gone)] {
+            let ran = finish(command().current_dir(desk.0.path()).args(words).stderr(stderr));
+            assert_eq!(ran.code, Some(code), "{words:?}");
+        }
+    }
+}
+
+#[test]
 fn a_broken_pipe_ends_quietly() {
     let desk = Desk::new();
     let many: Vec<_> = (0..3000).flat_map(|index| open_ldap(u64::from(index) * 10, 10_000 + index)).collect();

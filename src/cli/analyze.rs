@@ -38,6 +38,7 @@ use crate::cli::output::check_apart;
 use crate::cli::output::check_place;
 use crate::cli::output::outcome_to_stdout;
 use crate::cli::output::to_file;
+use crate::cli::output::to_stderr;
 use crate::cli::output::unknown_extension;
 use crate::cli::progress::Bar;
 use crate::cli::vantage;
@@ -378,34 +379,32 @@ pub(super) fn input_row(facts: &InputFacts) -> InputRow {
 }
 
 /// Damage is in the report; who reads only the exit code's neighbour, standard error, is told too.
-#[expect(clippy::print_stderr, reason = "the command speaks to the person")]
 fn complain(args: &AnalyzeArgs, facts: &[InputFacts]) {
     if args.run.quiet {
         return;
     }
     for input in facts {
         if let Some(damage) = &input.damage {
-            eprintln!(
+            to_stderr(format_args!(
                 "portolan: {}: damaged at frame {}, byte {}: {}",
                 Shown::text(&input.path).as_str(),
                 damage.frame,
                 damage.offset,
                 Shown::text(&damage.message).as_str()
-            );
+            ));
         }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the command speaks to the person")]
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
 fn say_speed(progress: &Progress, read_in: Duration, all_in: Duration) {
     let rate = progress.frames as f64 / read_in.as_secs_f64().max(1e-9) / 1e6;
-    eprintln!(
+    to_stderr(format_args!(
         "portolan: read {} frames in {:.3} s ({rate:.2} million a second), judged and written in {:.3} s",
         progress.frames,
         read_in.as_secs_f64(),
         all_in.saturating_sub(read_in).as_secs_f64()
-    );
+    ));
 }
 
 /// Whether the run cannot have seen every failure, so that finding none proves nothing.

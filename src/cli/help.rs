@@ -16,15 +16,17 @@ use crate::cli::args::EXAMPLES;
 use crate::cli::exit;
 use crate::cli::exit::Stop;
 use crate::cli::output::to_file;
+use crate::cli::output::to_stderr;
 use crate::cli::output::to_stdout;
 use crate::report::sanitise::Shown;
 use crate::report::schema::SCHEMAS;
 
 /// Says what to type to somebody who typed nothing but the name.
-#[expect(clippy::print_stderr, reason = "the program speaks to the person here")]
 pub(super) fn say_what_to_type() {
-    eprintln!("portolan reads network captures and tells which Active Directory, Exchange and Windows flows");
-    eprintln!("are blocked or unexpected, per host pair, with evidence.\n\n{EXAMPLES}\n\nMore: portolan --help");
+    to_stderr(format_args!(
+        "portolan reads network captures and tells which Active Directory, Exchange and Windows flows\n\
+         are blocked or unexpected, per host pair, with evidence.\n\n{EXAMPLES}\n\nMore: portolan --help"
+    ));
 }
 
 /// Prints the completions for a shell.

@@ -1,6 +1,7 @@
-//! Where reports go: standard output, or a file that is there whole or not at all.
+//! Where reports go: standard output, or a file that is there whole or not at all. And words to the person: standard error.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::io::BufWriter;
@@ -26,6 +27,11 @@ pub fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result
 /// [`Stop`] with exit code 4.
 pub fn outcome_to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Stop> {
     to_stdout(write).or_else(|stop| if stop.is_quiet() { Ok(()) } else { Err(stop) })
+}
+
+/// Says a line to the person, on standard error. Nobody may listen there any more, or its disk be full: that ends nothing.
+pub fn to_stderr(line: impl fmt::Display) {
+    io::stderr().write_all(format!("{line}\n").as_bytes()).ok();
 }
 
 /// Says that a file's extension tells no format, and which would.

@@ -480,6 +480,23 @@ fn a_site_file_with_a_fault_changes_nothing() {
 }
 
 #[test]
+fn a_watch_that_nobody_listens_to_on_standard_error_goes_on() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let site = folder.path().join("site.toml");
+    fs::write(&site, SITE).unwrap();
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let options = ["--site", site.to_str().unwrap()];
+    let watching = Watching::begin_as(net.command(PROGRAM), &options, full.into());
+    fs::write(&site, "[hosts]\ndomain-controler = [\"10.0.0.10\"]\n").unwrap();
+    watching.signal("HUP");
+    watching.wait_for("the reload", |event| event["event"] == "reload" && event["ok"] == false);
+    net.send(&flood(), 1);
+    let ended = watching.interrupt();
+    assert_eq!((ended.code, number(&ended.last()["frames"], "parsed")), (Some(0), 1000));
+}
+
+#[test]
 fn an_interface_may_go_down_and_come_up() {
     let Some(net) = Net::new() else { return };
     let watching = Watching::begin(&net, &[]);

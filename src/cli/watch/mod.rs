@@ -43,6 +43,7 @@ use crate::cli::metrics::Metrics;
 use crate::cli::notify::Manager;
 use crate::cli::output::outcome_to_stdout;
 use crate::cli::output::to_file;
+use crate::cli::output::to_stderr;
 use crate::cli::privilege::Given;
 use crate::cli::privilege::give_up;
 use crate::cli::record::Recorder;
@@ -136,10 +137,12 @@ pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
     done.map_err(Stop::io)?
 }
 
-#[expect(clippy::print_stderr, reason = "the command speaks to the person")]
 fn say_given(given: &Given) {
     let user = given.user.as_deref().map_or(String::new(), |user| format!(" as {user}"));
-    eprintln!("portolan: watching{user} without capabilities; files are kept away by the kernel: {}", given.files);
+    let files = given.files;
+    to_stderr(format_args!(
+        "portolan: watching{user} without capabilities; files are kept away by the kernel: {files}"
+    ));
 }
 
 /// A watch under way, as its judging thread sees it.
@@ -550,10 +553,9 @@ impl<'w, 'l> Watch<'w, 'l> {
         }
     }
 
-    #[expect(clippy::print_stderr, reason = "the command speaks to the person")]
     fn complain(&self, message: &str) {
         if !self.plan.args.run.quiet && !self.face.is_screen() {
-            eprintln!("portolan: {}", Shown::lines(message));
+            to_stderr(format_args!("portolan: {}", Shown::lines(message)));
         }
     }
 }
