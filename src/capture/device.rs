@@ -177,11 +177,11 @@ impl LinkState {
 
 /// How several rings share the frames of one interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Share {
-    /// The number of their group in the network namespace.
-    pub group: u16,
-    /// Whether this one takes all frames once the interface was replaced; the others have none then.
-    pub heir: bool,
+pub enum Share {
+    /// It begins their group, and takes all frames once the interface was replaced.
+    First,
+    /// It joins the [`group`](Ring::group) of the first, and has no frames once the interface was replaced.
+    Joins(u16),
 }
 
 /// One handle on an interface.
@@ -190,6 +190,8 @@ pub struct Ring {
     options: Options,
     /// How it shares its interface's frames.
     share: Option<Share>,
+    /// The number of the group that it began or joined.
+    group: Option<u16>,
     input: u16,
     link: LinkType,
     handle: Option<Capture<Active>>,
@@ -219,6 +221,7 @@ impl Ring {
             name: name.to_owned(),
             options: options.clone(),
             share,
+            group: None,
             input,
             link: LinkType(1),
             handle: None,
@@ -232,7 +235,7 @@ impl Ring {
             carried: (0, 0),
         };
         ring.open_handle()?;
-        if share.is_some_and(|share| share.heir)
+        if share == Some(Share::First)
             && let Some(bound) = ring.bound
         {
             let reserve = ring.activate()?;
@@ -271,6 +274,11 @@ impl Ring {
     /// The number that its frames name as their input.
     pub fn input(&self) -> u16 {
         self.input
+    }
+
+    /// The number of the group that shares its interface's frames, in the network namespace.
+    pub fn group(&self) -> Option<u16> {
+        self.group
     }
 
     /// Goes on with the interface that has the name now, after another one was gone. Counting goes on.
@@ -315,7 +323,7 @@ impl Ring {
 
     /// Leaves the frames to the one that inherits.
     fn bequeath(&mut self) -> bool {
-        self.bequeathed = self.share.is_some_and(|share| !share.heir);
+        self.bequeathed = matches!(self.share, Some(Share::Joins(_)));
         self.bequeathed
     }
 
@@ -360,10 +368,14 @@ impl Ring {
     fn open_handle(&mut self) -> Result<(), CaptureError> {
         let mut handle = self.activate()?;
         if let Some(share) = self.share {
-            socket::join(&handle, share.group).map_err(|error| CaptureError::Device {
+            let group = match share {
+                Share::First => socket::begin_group(&handle),
+                Share::Joins(group) => socket::join(&handle, group).map(|()| group),
+            };
+            self.group = Some(group.map_err(|error| CaptureError::Device {
                 name: self.name.clone(),
                 message: format!("its frames cannot be shared among threads: {error}"),
-            })?;
+            })?);
         }
         self.link = LinkType::of_dlt(handle.get_datalink().0);
         // What waits in the ring before goes with it.

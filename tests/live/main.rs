@@ -151,6 +151,23 @@ fn readers_that_share_an_interface_lose_nothing_and_count_nothing_twice() {
 }
 
 #[test]
+fn two_watches_with_the_same_process_id_share_nothing() {
+    let Some(net) = Net::new() else { return };
+    // As in two containers that have the network in common, each is process 1 of its own.
+    let begin = || {
+        let mut command = net.command("unshare");
+        command.args(["--pid", "--fork", "--kill-child", PROGRAM]);
+        Watching::begin_as(command, &["--threads", "2", "-c", "3000"], Stdio::inherit())
+    };
+    let both = [begin(), begin()];
+    net.send(&flood(), 3);
+    for watching in both {
+        let ended = watching.end();
+        assert_eq!((ended.code, number(&ended.last()["frames"], "parsed")), (Some(0), 3000), "{:#?}", ended.events);
+    }
+}
+
+#[test]
 fn the_kernel_filters_and_what_it_filters_is_counted() {
     let Some(net) = Net::new() else { return };
     let watching = Watching::begin(&net, &["--", "tcp", "src", "port", "20007"]);

@@ -139,18 +139,18 @@ pub(super) fn open(plan: &Plan<'_>) -> Result<Vec<Vec<Ring>>, Stop> {
     };
     let mut readers: Vec<Vec<Ring>> = (0..args.threads).map(|_| Vec::new()).collect();
     for (place, name) in (0..).zip(&plan.interfaces) {
-        // Groups are numbered in the whole network namespace.
-        let own = std::process::id().to_le_bytes();
-        let group = u16::from_le_bytes([own[0], own[1]]).wrapping_add(place);
+        let mut group = None;
         for (member, reader) in (0..).zip(&mut readers) {
             let input = place * args.threads + member;
-            let share = device::Share { group, heir: member == 0 };
+            let share = group.map_or(device::Share::First, device::Share::Joins);
             let ring = Ring::open(name, input, (args.threads > 1).then_some(share), &options);
-            reader.push(ring.map_err(|error| match error {
+            let ring = ring.map_err(|error| match error {
                 CaptureError::Filter { .. } => Stop::usage(error),
                 error if may_open() => Stop::io(error),
                 error => Stop::io(format!("{error}; run it as root, or give it the right: setcap cap_net_raw+ep")),
-            })?);
+            })?;
+            group = ring.group();
+            reader.push(ring);
         }
     }
     Ok(readers)
