@@ -274,6 +274,40 @@ fn a_window_is_written_under_its_date() {
 }
 
 #[test]
+fn a_window_whose_report_cannot_be_written_goes_on() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let site = folder.path().join("site.toml");
+    fs::write(&site, SITE).unwrap();
+    let out = open_folder();
+    let report = out.path().join("report.json");
+    let (site, report) = (site.to_str().unwrap(), report.to_str().unwrap());
+    let options = ["--site", site, "-o", report, "--rotate", "1s", "--keep", "1m"];
+    let watching = Watching::begin(&net, &options);
+    let told = |ok: bool| move |event: &Value| event["event"] == "rotate" && event["ok"] == ok;
+    watching.wait_for("a window", told(true));
+    let known = watching.count();
+    fs::set_permissions(out.path(), Permissions::from_mode(0o555)).unwrap();
+    watching.wait_after(known, "a window that cannot be written", told(false));
+    net.play(&connection(0, (50000, LDAP)));
+    net.play(&dropped_kerberos());
+    watching.wait_for("the finding", |event| event["event"] == "finding");
+    // Its flows leave the tables while nothing can be written.
+    let gone = |event: &Value| event["flows_expired"].as_u64().is_some_and(|flows| flows > 0);
+    watching.wait_after(known, "the flows' leave", gone);
+    let known = watching.count();
+    fs::set_permissions(out.path(), Permissions::from_mode(0o777)).unwrap();
+    watching.wait_after(known, "the window", told(true));
+    let ended = watching.interrupt();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the report does not begin anew"), "{}", ended.stderr);
+    let reports = fs::read_dir(out.path()).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
+    let reports: Vec<Value> = reports.map(|text| serde_json::from_slice(&text).unwrap()).collect();
+    let found = reports.iter().filter(|report| report["findings"].as_array().unwrap().len() == 1).count();
+    assert!(found > 0, "{reports:#?}");
+}
+
+#[test]
 fn nothing_is_called_blocked_while_it_may_still_be_answered() {
     let Some(net) = Net::new() else { return };
     let folder = open_folder();
@@ -670,6 +704,8 @@ fn what_cannot_be_watched_is_said_before_anything_begins() {
     assert!(code == Some(2) && said.contains("every interface"), "{said}");
     let (code, said) = run(&["-i", WATCHED, "-w", "found.pcapng", "-o", "second.pcapng"]);
     assert!(code == Some(2) && said.contains("second.pcapng"), "{said}");
+    let (code, said) = run(&["-i", WATCHED, "-o", "found.pcapng", "--rotate", "24h"]);
+    assert!(code == Some(2) && said.contains("--rotate writes reports"), "{said}");
     let (code, said) = run(&["-i", WATCHED, "--", "tcp", "prot", "1"]);
     assert!(code == Some(2) && said.contains("syntax error"), "{said}");
     let (code, said) = run(&["-i", WATCHED, "-Z", "no-such-user"]);

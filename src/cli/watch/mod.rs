@@ -99,6 +99,9 @@ const KEPT_BYTES: usize = 64 << 20;
 /// and down.
 const EXPIRE_EVERY: Duration = Duration::from_secs(10);
 
+/// How long a window of `--rotate` goes on whose report could not be written, until that is tried again.
+const ROTATE_AGAIN: Duration = Duration::from_secs(60);
+
 /// Flows that were silent so long do not reach into the next window of `--rotate`.
 const ROTATE_KEEP: Duration = Duration::from_secs(60);
 
@@ -160,6 +163,8 @@ struct Watch<'w, 'l> {
     /// When silent flows were last let go, and when the report last began anew.
     expired: Timestamp,
     rotated: Timestamp,
+    /// When the report of this window could not be written.
+    kept: Option<Instant>,
     started: Timestamp,
     losses: Losses,
     /// What the status before counted: when, frames, bytes.
@@ -204,6 +209,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             archive: Archive::default(),
             expired: started,
             rotated: started,
+            kept: None,
             started,
             losses: Losses::new(started, args.keep),
             rated: (Instant::now(), 0, 0),
@@ -250,7 +256,7 @@ impl<'w, 'l> Watch<'w, 'l> {
                 return Ok(());
             }
             let write = wish == Wish::Report || self.signals.report.swap(false, Ordering::Relaxed);
-            let rotate = self.plan.args.rotate.is_some_and(|every| now().since(self.rotated) >= every);
+            let rotate = self.must_rotate();
             if write || rotate || judged.elapsed() >= JUDGE_EVERY.max(self.judging_took * JUDGE_SHARE) {
                 self.judge(write, rotate)?;
                 judged = Instant::now();
@@ -262,6 +268,12 @@ impl<'w, 'l> Watch<'w, 'l> {
                 told = Instant::now();
             }
         }
+    }
+
+    /// Whether the report is to begin anew.
+    fn must_rotate(&self) -> bool {
+        let over = self.plan.args.rotate.is_some_and(|every| now().since(self.rotated) >= every);
+        over && self.kept.is_none_or(|kept| kept.elapsed() >= ROTATE_AGAIN)
     }
 
     /// Judges what is known by now and tells what changed; writes the report files if wanted, under dated names if the
@@ -288,12 +300,10 @@ impl<'w, 'l> Watch<'w, 'l> {
             let message = written.as_ref().unwrap_or_else(|stop| &stop.message);
             self.face.note(at, "report", written.is_ok(), message)?;
         }
-        if rotate {
+        let anew = rotate && {
             let pages = Pages { report: &report, judge: &judge, catalogue: &catalogue, style: Style::default() };
-            let written = self.write(&pages, Some(Moment(self.rotated)));
-            let message = written.as_ref().err().map_or("the report begins anew", |stop| stop.message.as_str());
-            self.face.note(at, "rotate", written.is_ok(), message)?;
-        }
+            self.rotate(at, &pages)?
+        };
         self.face.tell(at, &changes)?;
         self.record(&changes)?;
         let status = self.status_of(&captured, &rings, &judge, &report);
@@ -307,7 +317,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             // The judge had its own copy of what was learned.
             past.ids.iter().for_each(|(id, last)| self.knowledge.forget(id, *last));
         }
-        if rotate {
+        if anew {
             self.archive = Archive::default();
             self.rotated = at.0;
         }
@@ -399,6 +409,18 @@ impl<'w, 'l> Watch<'w, 'l> {
             done = done.and(to_file(&path, |out| (format.write)(pages, out)));
         }
         done
+    }
+
+    /// Writes the report of a window that ends. Whether it could: else the window goes on, and nothing of it is lost.
+    fn rotate(&mut self, at: Moment, pages: &Pages<'_>) -> Result<bool, Stop> {
+        let written = self.write(pages, Some(Moment(self.rotated)));
+        self.kept = written.is_err().then(Instant::now);
+        let message = written.as_ref().err().map(|stop| format!("the report does not begin anew: {}", stop.message));
+        if let Some(message) = &message {
+            self.complain(message);
+        }
+        self.face.note(at, "rotate", written.is_ok(), message.as_deref().unwrap_or("the report begins anew"))?;
+        Ok(written.is_ok())
     }
 
     /// Where the report was saved to, in words.

@@ -96,6 +96,9 @@ pub(super) fn decide(args: &WatchArgs) -> Result<Plan<'_>, Stop> {
         return Err(Stop::usage(format!("packets of findings go to one file only: {second} is a second (-w, -o)")));
     }
     let files = reports.into_iter().map(place).collect::<Result<Vec<_>, Stop>>()?;
+    if args.rotate.is_some() && files.is_empty() {
+        return Err(Stop::usage("--rotate writes reports: name a file for one, such as -o report.json"));
+    }
     record.iter().try_for_each(|path| check_place(path))?;
     let written = files.iter().map(|(path, _)| path).chain(&record);
     check_apart(written, args.judge.site.iter().chain(&args.filter.filter_file))?;
