@@ -548,6 +548,29 @@ fn a_watch_that_nobody_listens_to_on_standard_error_goes_on() {
 }
 
 #[test]
+fn what_was_found_before_the_rules_were_replaced_counts() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let site = folder.path().join("site.toml");
+    fs::write(&site, SITE).unwrap();
+    let report = folder.path().join("report.json");
+    let options = ["--site", site.to_str().unwrap(), "-o", report.to_str().unwrap(), "--fail-on", "blocked"];
+    let watching = Watching::begin(&net, &options);
+    net.play(&connection(0, (50000, LDAP)));
+    net.play(&dropped_kerberos());
+    watching.wait_for("the finding", |event| event["event"] == "finding");
+    // By these nobody has a role, so that nothing is expected.
+    fs::write(&site, "[judge]\ninfer = false\n").unwrap();
+    watching.signal("HUP");
+    watching.wait_for("the reload", |event| event["event"] == "reload" && event["ok"] == true);
+    watching.wait_for("its end", |event| event["change"] == "closed");
+    let ended = watching.interrupt();
+    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    assert!(report["findings"].as_array().unwrap().iter().all(|finding| finding["finding"] != "blocked"), "{report}");
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+}
+
+#[test]
 fn an_interface_may_go_down_and_come_up() {
     let Some(net) = Net::new() else { return };
     let watching = Watching::begin(&net, &[]);

@@ -76,7 +76,6 @@ use crate::report::ledger::Item;
 use crate::report::ledger::Ledger;
 use crate::report::ledger::State;
 use crate::report::moment::Moment;
-use crate::report::names::Names;
 use crate::report::sanitise::Shown;
 use crate::report::status::Interface;
 use crate::report::status::Snapshot;
@@ -165,6 +164,8 @@ struct Watch<'w, 'l> {
     rotated: Timestamp,
     /// When the report of this window could not be written.
     kept: Option<Instant>,
+    /// Whether any judgement found what `--fail-on` names: rules may be replaced since, and reports begun anew.
+    found: bool,
     started: Timestamp,
     losses: Losses,
     /// What the status before counted: when, frames, bytes.
@@ -210,6 +211,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             expired: started,
             rotated: started,
             kept: None,
+            found: false,
             started,
             losses: Losses::new(started, args.keep),
             rated: (Instant::now(), 0, 0),
@@ -393,12 +395,11 @@ impl<'w, 'l> Watch<'w, 'l> {
             let why = Shown::text(ring.fault.as_deref().unwrap_or_default());
             return Err(Stop::io(format!("{} is there again and cannot be opened: {}", ring.name, why.as_str())));
         }
-        let fail_on = &self.plan.args.run.fail_on;
-        if fail_on.iter().any(|kind| report.has(*kind)) {
+        if self.found {
             return Ok(exit::FINDINGS);
         }
         let blind = is_blind(&judge, lost_share, &captured);
-        Ok(if blind && !fail_on.is_empty() { exit::DAMAGED } else { exit::CLEAN })
+        Ok(if blind && !self.plan.args.run.fail_on.is_empty() { exit::DAMAGED } else { exit::CLEAN })
     }
 
     /// Writes the report files, under the names of a window that began then, if it is one of several.
@@ -434,6 +435,7 @@ impl<'w, 'l> Watch<'w, 'l> {
 
     /// What happened to the findings.
     fn compare(&mut self, judge: &Judge<'_>, report: &Report<'_>) -> Vec<(Change, Item)> {
+        self.found |= self.plan.args.run.fail_on.iter().any(|kind| report.has(*kind));
         let findings: Vec<_> = report.findings.iter().collect();
         let latest = self.ledger.latest(judge, findings.iter());
         let at = now();
@@ -563,7 +565,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         match read {
             Ok(fresh) => {
                 self.options = judge_options(&self.plan.args.judge, &fresh);
-                self.archive.rename(&Names::new(&fresh, Vec::new(), &[], &RunFacts::default()));
+                self.archive.rename(&self.catalogue, &fresh);
                 self.catalogue = Arc::new(fresh);
                 self.face.note(at, "reload", true, "rules and site file read again")
             }
