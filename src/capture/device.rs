@@ -197,8 +197,9 @@ pub struct Ring {
     handle: Option<Capture<Active>>,
     /// What it goes on with if its interface is replaced: a handle that shares no frames, and gets none until then.
     reserve: Option<Capture<Active>>,
-    /// It shared an interface that is gone, and another ring has the frames of the one that came after it.
-    bequeathed: bool,
+    /// It shared an interface that was replaced, and another ring has the frames of the one that came after it: so many
+    /// of its own still waited then.
+    bequeathed: Option<u64>,
     /// The interface that the handle is bound to; nothing for the device of all.
     bound: Option<Identity>,
     /// The interface that it was bound to is there no more.
@@ -226,7 +227,7 @@ impl Ring {
             link: LinkType(1),
             handle: None,
             reserve: None,
-            bequeathed: false,
+            bequeathed: None,
             bound: None,
             lost: false,
             told: [0; 3],
@@ -321,15 +322,18 @@ impl Ring {
         bound
     }
 
-    /// Leaves the frames to the one that inherits.
+    /// Leaves the frames to the one that inherits. The interface may live on under another name: what comes of it from
+    /// now on is nobody's.
     fn bequeath(&mut self) -> bool {
-        self.bequeathed = matches!(self.share, Some(Share::Joins(_)));
-        self.bequeathed
+        if self.bequeathed.is_none() && matches!(self.share, Some(Share::Joins(_))) {
+            self.bequeathed = Some(self.count().waiting());
+        }
+        self.bequeathed.is_some()
     }
 
     /// Whether another ring has its frames, since the interface that they shared was replaced.
     pub fn is_bequeathed(&self) -> bool {
-        self.bequeathed
+        self.bequeathed.is_some()
     }
 
     /// Whether [`Ring::reopen`] would lose what waits.
@@ -394,6 +398,7 @@ impl Ring {
     /// # Errors
     /// The interface is gone, with libpcap's words. What waits in the ring can be read all the same.
     pub fn read(&mut self, batch: &mut FrameBatch, most: usize) -> Result<usize, CaptureError> {
+        let most = self.bequeathed.map_or(most, |left| most.min(usize::try_from(left).unwrap_or(usize::MAX)));
         let Some(handle) = &mut self.handle else { return Ok(0) };
         let (input, link, counts, newest) = (self.input, self.link, &mut self.counts, &mut self.newest);
         let FrameBatch { arena, frames } = batch;
@@ -412,8 +417,12 @@ impl Ring {
             frames.push(Frame { id, ts, at, captured, wire_len: header.len, link });
         });
         match read {
+            Ok(read) => {
+                self.bequeathed = self.bequeathed.map(|left| left.saturating_sub(read as u64));
+                Ok(read)
+            }
             // That its interface is gone is said of the ring that inherits.
-            Err(_) if self.bequeathed => Ok(0),
+            Err(_) if self.bequeathed.is_some() => Ok(0),
             read => read.map_err(|error| {
                 self.lost = true;
                 failed(&self.name, &error)
@@ -433,7 +442,7 @@ impl Ring {
         !self.lost
     }
 
-    /// Whether its interface went away, and not merely down.
+    /// Whether its interface went away, and not merely down: the name is another one's now, or nobody's.
     pub fn is_gone(&self) -> bool {
         self.bound.is_some() && self.now_bound() != self.bound
     }
@@ -445,7 +454,8 @@ impl Ring {
 
     /// What was counted until now.
     pub fn count(&mut self) -> RingCounts {
-        if let Some(handle) = &mut self.handle
+        if self.bequeathed.is_none()
+            && let Some(handle) = &mut self.handle
             && let Ok(stats) = handle.stats()
         {
             let now = [stats.received, stats.dropped, stats.if_dropped];
@@ -507,7 +517,7 @@ pub enum Waited {
 /// Waits until a ring has something to read, at most so long.
 pub fn wait<'r>(rings: impl Iterator<Item = &'r Ring>, at_most: Duration) -> Waited {
     let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::ZERO);
-    let handles = rings.filter_map(|ring| ring.handle.as_ref());
+    let handles = rings.filter(|ring| ring.bequeathed != Some(0)).filter_map(|ring| ring.handle.as_ref());
     let mut waiting: Vec<PollFd<'_>> = handles.map(|handle| PollFd::new(handle.as_fd(), PollFlags::POLLIN)).collect();
     match poll(&mut waiting, timeout) {
         Ok(_) | Err(Errno::EINTR) => {}

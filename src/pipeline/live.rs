@@ -650,11 +650,13 @@ impl Watched {
         }
     }
 
-    /// Looks how the interface is. If it is up again, from when to when it was not.
+    /// Looks how the interface is. If it is up again, from when to when it was not. One that was renamed sends frames as
+    /// before, and is not the one that is watched.
     fn look(&mut self) -> Option<(Timestamp, Timestamp)> {
         let (before, since) = (self.state, self.since);
         let mut state = self.ring.link_state();
-        if !self.ring.is_open() && state != LinkState::Gone {
+        let replaced = self.ring.is_gone();
+        if (replaced || !self.ring.is_open()) && state != LinkState::Gone {
             if now().since(since) < LAST_READ && self.ring.still_holds() {
                 self.looked = None;
                 return None;
@@ -669,6 +671,11 @@ impl Watched {
             }
         }
         self.change(state);
+        if replaced && before == LinkState::Up && state == LinkState::Up {
+            // Between two looks.
+            let at = now();
+            return Some((earlier(at, LOOK_FOR), at));
+        }
         (before != LinkState::Up && state == LinkState::Up).then_some((since, self.since))
     }
 }

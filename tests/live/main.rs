@@ -24,6 +24,7 @@ use common::Segment;
 use common::frame_of;
 use common::tcp;
 use net::Net;
+use net::SENDER;
 use net::WATCHED;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -638,6 +639,42 @@ fn an_interface_that_is_shared_and_was_replaced_is_taken_again_too() {
     assert!(rings.iter().all(|ring| ring["state"] == "up"), "{last}");
     assert_eq!(rings[0]["fault"], Value::Null);
     assert!(rings[1]["fault"].as_str().unwrap().contains("first reader"), "{last}");
+}
+
+/// Renames the watched interface, and lets another take its name; what the watch said at its end.
+fn renamed(options: &[&str]) -> Option<Value> {
+    let net = Net::new()?;
+    let watching = Watching::begin(&net, options);
+    net.send(&flood(), 1);
+    // Both in one go, so that nobody sees the name missing.
+    let (old, peer) = ("old0", "old1");
+    for (from, to) in [(WATCHED, old), (SENDER, peer)] {
+        net.exec(&["ip", "link", "set", from, "down"]);
+        net.exec(&["ip", "link", "set", from, "name", to]);
+    }
+    let known = watching.count();
+    net.plug();
+    for end in [old, peer] {
+        net.exec(&["ip", "link", "set", end, "up"]);
+    }
+    let first = |name: &Value| name == WATCHED || name == &format!("{WATCHED}#0");
+    let up = |event: &Value| event["event"] == "link" && event["state"] == "up" && first(&event["interface"]);
+    watching.wait_after(known, "the word that it is up", up);
+    net.send(&flood(), 2);
+    // Those of the one that has another name now are not wanted.
+    net.send_into(peer, &flood(), 5);
+    let ended = watching.interrupt();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    ended.frames().for_each(adds_up);
+    let last = ended.last().clone();
+    assert_eq!(number(&last["frames"], "parsed"), 3000, "{last}");
+    Some(last)
+}
+
+#[test]
+fn an_interface_whose_name_another_one_took_is_watched_no_more() {
+    renamed(&[]);
+    renamed(&["--threads", "2"]);
 }
 
 #[test]
