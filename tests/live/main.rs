@@ -774,6 +774,15 @@ fn what_cannot_be_watched_is_said_before_anything_begins() {
     let report = folder.path().join("report.json");
     let (code, said) = run(&["-i", WATCHED, "-o", report.to_str().unwrap()]);
     assert!(code == Some(4) && said.contains("as the user nobody"), "{said}");
+    // Anybody may write to it, and nobody replace what is another's.
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o1777)).unwrap();
+    fs::write(&report, "of root").unwrap();
+    let own = ["-i", WATCHED, "--duration", "1s", "-o", report.to_str().unwrap()];
+    let (code, said) = run(&own);
+    assert!(code == Some(4) && said.contains("only its owner") && said.contains("-Z"), "{said}");
+    assert_eq!(fs::read(&report).unwrap(), b"of root");
+    let (code, said) = run(&[own.as_slice(), &["-Z", "root"]].concat());
+    assert!(code == Some(0) && fs::read(&report).unwrap() != b"of root", "{said}");
     let (code, said) = run(&[]);
     assert!(code == Some(2) && said.contains("--interface"), "{said}");
 }
