@@ -505,6 +505,32 @@ fn a_file_that_was_not_named_cannot_be_opened_not_even_by_root() {
 }
 
 #[test]
+fn what_cannot_be_read_again_is_said_at_the_start() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let site = folder.path().join("site.toml");
+    fs::write(&site, SITE).unwrap();
+    fs::set_permissions(&site, Permissions::from_mode(0o600)).unwrap();
+    let site = site.to_str().unwrap();
+    let ended = Watching::begin(&net, &["--site", site]).interrupt();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("HUP") && ended.stderr.contains("-Z"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("site.toml") && ended.stderr.contains("Permission denied"), "{}", ended.stderr);
+    // Its owner can, and so can whoever follows a link that was named.
+    let ended = Watching::begin(&net, &["--site", site, "-Z", "root"]).interrupt();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    fs::set_permissions(site, Permissions::from_mode(0o644)).unwrap();
+    let links = open_folder();
+    let link = links.path().join("site.toml");
+    std::os::unix::fs::symlink(site, &link).unwrap();
+    let watching = Watching::begin(&net, &["--site", link.to_str().unwrap()]);
+    watching.signal("HUP");
+    let told = watching.wait_for("the reload", |event| event["event"] == "reload");
+    assert_eq!(told["ok"], true, "{told}");
+    assert_eq!(watching.interrupt().stderr, "");
+}
+
+#[test]
 fn a_site_file_with_a_fault_changes_nothing() {
     let Some(net) = Net::new() else { return };
     let folder = open_folder();

@@ -122,6 +122,9 @@ pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
     if args.run.verbose {
         say_given(&given);
     }
+    if !args.run.quiet {
+        warn_of_reload(&args.judge, &given);
+    }
     // Threads from here on.
     let metrics = metrics.map(Metrics::serve).transpose()?;
     let knowledge = Knowledge::new();
@@ -145,6 +148,15 @@ fn say_given(given: &Given) {
     to_stderr(format_args!(
         "portolan: watching{user} without capabilities; files are kept away by the kernel: {files}"
     ));
+}
+
+/// Says what HUP could not read as the user that is left, which is better known now than when somebody needs it.
+fn warn_of_reload(judge: &JudgeArgs, given: &Given) {
+    if let (None, Err(stop)) = (endless(judge), catalogue(judge)) {
+        let who = given.user.as_deref().map_or(String::new(), |user| format!(" as the user {user} (-Z names another)"));
+        let why = Shown::lines(&stop.message);
+        to_stderr(format_args!("portolan: HUP will not be able to read rules and site file again{who}: {why}"));
+    }
 }
 
 /// A watch under way, as its judging thread sees it.
@@ -584,11 +596,16 @@ impl<'w, 'l> Watch<'w, 'l> {
     }
 }
 
+/// What of rules and site file is a pipe or the like, which can be read once only.
+fn endless(args: &JudgeArgs) -> Option<&PathBuf> {
+    let endless = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
+    args.site.iter().chain(&args.rules).find(endless)
+}
+
 /// The rules as the options say by now. What is no file any more, a pipe that somebody would have to write to, must not hold
 /// up what watches.
 fn catalogue_again(args: &JudgeArgs) -> Result<Catalogue, Stop> {
-    let endless = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
-    match args.site.iter().chain(&args.rules).find(endless) {
+    match endless(args) {
         Some(path) => Err(Stop::io(format!("{} is no file, so that it can be read once only", Shown::path(path)))),
         None => catalogue(args),
     }

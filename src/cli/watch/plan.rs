@@ -1,5 +1,6 @@
 //! What a watch decides before the first frame: interfaces, rules, filter, files.
 
+use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,9 +52,10 @@ pub(super) fn needs(plan: &Plan<'_>) -> Needs {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         folder.unwrap_or(Path::new(".")).to_path_buf()
     };
-    let judge = &plan.args.judge;
-    // An editor replaces the site file by another one in its folder.
-    let read = judge.rules.iter().cloned().chain(judge.site.as_deref().map(folder)).collect();
+    let named = plan.args.judge.rules.iter().chain(&plan.args.judge.site);
+    // A link is followed to its end. An editor replaces a file by another one in its folder.
+    let ends = named.flat_map(|path| [Some(path.clone()), fs::canonicalize(path).ok()]).flatten();
+    let read = ends.map(|path| if path.is_dir() { path } else { folder(&path) }).collect();
     let written = plan.files.iter().map(|(path, _)| path).chain(&plan.record).cloned().collect();
     Needs { written, read }
 }
