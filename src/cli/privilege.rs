@@ -31,6 +31,7 @@ use nix::unistd::setresgid;
 use nix::unistd::setresuid;
 
 use crate::cli::exit::Stop;
+use crate::cli::output::is_special;
 use crate::report::sanitise::Shown;
 
 /// Who watches if nobody is named and root began it: the first of these that there is.
@@ -110,6 +111,7 @@ fn no_capabilities() -> Result<(), Stop> {
 /// Landlock (kernel 5.13 and later). What the kernel does not know is left out.
 fn keep_files_away(needs: &Needs) -> Result<&'static str, RulesetError> {
     let abi = ABI::V5;
+    // Devices and pipes are written themselves; other files are made anew in their folder.
     let (devices, files): (Vec<_>, Vec<_>) = needs.written.iter().partition(|path| is_special(path));
     let folders = files.into_iter().map(|path| folder_of(path));
     // Counters and states of interfaces, by the kernel's own files.
@@ -127,11 +129,6 @@ fn keep_files_away(needs: &Needs) -> Result<&'static str, RulesetError> {
         RulesetStatus::PartiallyEnforced => "partly",
         RulesetStatus::NotEnforced => "not",
     })
-}
-
-/// Devices and pipes are written themselves; other files are made anew in their folder.
-fn is_special(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| !meta.is_file())
 }
 
 fn folder_of(path: &Path) -> &Path {

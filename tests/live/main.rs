@@ -255,6 +255,40 @@ fn packets_of_findings_are_written_with_what_they_show() {
 }
 
 #[test]
+fn what_takes_the_place_of_a_report_holds_nothing_up() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let report = folder.path().join("report.json");
+    let watching = Watching::begin(&net, &["-o", report.to_str().unwrap()]);
+    // Nobody will ever read from it.
+    assert!(std::process::Command::new("mkfifo").arg(&report).status().unwrap().success());
+    watching.signal("USR1");
+    let told = watching.wait_for("the report", |event| event["event"] == "report");
+    assert!(told["ok"] == false && told["message"].as_str().unwrap().contains("no file"), "{told}");
+    let ended = watching.interrupt();
+    assert!(ended.code == Some(4) && ended.last()["event"] == "end", "{}", ended.stderr);
+}
+
+#[test]
+fn packets_that_were_found_survive_a_restart() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let (site, found) = (folder.path().join("site.toml"), folder.path().join("found.pcapng"));
+    fs::write(&site, SITE).unwrap();
+    let options = ["--site", site.to_str().unwrap(), "-w", found.to_str().unwrap()];
+    let watching = Watching::begin(&net, &options);
+    net.play(&connection(0, (50000, LDAP)));
+    net.play(&dropped_kerberos());
+    watching.wait_for("the finding", |event| event["event"] == "finding");
+    assert_eq!(watching.interrupt().code, Some(0));
+    let evidence = fs::read(&found).unwrap();
+    // The user that a watch becomes owns it, and root began it.
+    assert_eq!(Watching::begin(&net, &options).interrupt().code, Some(0));
+    assert_eq!(fs::read(folder.path().join("found.1.pcapng")).unwrap(), evidence);
+    assert!(fs::read(&found).unwrap().len() < evidence.len());
+}
+
+#[test]
 fn a_window_is_written_under_its_date() {
     let Some(net) = Net::new() else { return };
     let folder = open_folder();

@@ -9,6 +9,7 @@ mod plan;
 mod signals;
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,8 +42,8 @@ use crate::cli::face::wants_screen;
 use crate::cli::metrics::Bound;
 use crate::cli::metrics::Metrics;
 use crate::cli::notify::Manager;
+use crate::cli::output::Target;
 use crate::cli::output::outcome_to_stdout;
-use crate::cli::output::to_file;
 use crate::cli::output::to_stderr;
 use crate::cli::privilege::Given;
 use crate::cli::privilege::give_up;
@@ -417,9 +418,12 @@ impl<'w, 'l> Watch<'w, 'l> {
     /// Writes the report files, under the names of a window that began then, if it is one of several.
     fn write(&self, pages: &Pages<'_>, window: Option<Moment>) -> Result<(), Stop> {
         let mut done = Ok(());
-        for (path, format) in &self.plan.files {
-            let path = window.map_or_else(|| path.clone(), |began| dated(path, began));
-            done = done.and(to_file(&path, |out| (format.write)(pages, out)));
+        for (file, format) in &self.plan.files {
+            let write = |out: &mut dyn io::Write| (format.write)(pages, out);
+            done = done.and(match window {
+                None => file.write(write),
+                Some(began) => Target::plain(dated(file.path(), began)).write(write),
+            });
         }
         done
     }
@@ -438,7 +442,7 @@ impl<'w, 'l> Watch<'w, 'l> {
 
     /// Where the report was saved to, in words.
     fn saved(&self) -> Result<String, Stop> {
-        let paths: Vec<Shown> = self.plan.files.iter().map(|(path, _)| Shown::path(path)).collect();
+        let paths: Vec<Shown> = self.plan.files.iter().map(|(file, _)| Shown::path(file.path())).collect();
         if paths.is_empty() {
             return Err(Stop::io("no file was named for the report (-o)"));
         }

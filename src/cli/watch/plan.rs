@@ -18,6 +18,7 @@ use crate::cli::analyze::is_of_packets;
 use crate::cli::args::WatchArgs;
 use crate::cli::exit;
 use crate::cli::exit::Stop;
+use crate::cli::output::Target;
 use crate::cli::output::check_apart;
 use crate::cli::output::check_place;
 use crate::cli::output::to_stdout;
@@ -33,7 +34,7 @@ pub(super) struct Plan<'a> {
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) filter: Option<String>,
     pub(super) stdout: Option<&'static Format>,
-    pub(super) files: Vec<(PathBuf, &'static Format)>,
+    pub(super) files: Vec<(Target, &'static Format)>,
     /// Where the packets of findings go.
     pub(super) record: Option<PathBuf>,
 }
@@ -56,7 +57,7 @@ pub(super) fn needs(plan: &Plan<'_>) -> Needs {
     // A link is followed to its end. An editor replaces a file by another one in its folder.
     let ends = named.flat_map(|path| [Some(path.clone()), fs::canonicalize(path).ok()]).flatten();
     let read = ends.map(|path| if path.is_dir() { path } else { folder(&path) }).collect();
-    let written = plan.files.iter().map(|(path, _)| path).chain(&plan.record).cloned().collect();
+    let written = plan.files.iter().map(|(file, _)| file.path()).chain(&plan.record).cloned().collect();
     Needs { written, read }
 }
 
@@ -87,7 +88,7 @@ pub(super) fn list() -> Result<u8, Stop> {
 pub(super) fn decide(args: &WatchArgs) -> Result<Plan<'_>, Stop> {
     let place = |path: &PathBuf| {
         check_place(path)?;
-        Ok((path.clone(), format_of_file(path)?))
+        Ok((Target::at(path), format_of_file(path)?))
     };
     // The extension says that packets are meant, as -w does.
     let (packets, reports): (Vec<_>, Vec<_>) = args.output.iter().partition(|path| is_of_packets(path));
@@ -102,7 +103,7 @@ pub(super) fn decide(args: &WatchArgs) -> Result<Plan<'_>, Stop> {
         return Err(Stop::usage("--rotate writes reports: name a file for one, such as -o report.json"));
     }
     record.iter().try_for_each(|path| check_place(path))?;
-    let written = files.iter().map(|(path, _)| path).chain(&record);
+    let written = files.iter().map(|(file, _)| file.path()).chain(&record);
     check_apart(written, args.judge.site.iter().chain(&args.filter.filter_file))?;
     Ok(Plan {
         args,
