@@ -8,8 +8,10 @@ mod clock;
 mod plan;
 mod signals;
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -422,7 +424,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             let write = |out: &mut dyn io::Write| (format.write)(pages, out);
             done = done.and(match window {
                 None => file.write(write),
-                Some(began) => Target::plain(dated(file.path(), began)).write(write),
+                Some(began) => Target::plain(dated(file.path(), format.extension, began)).write(write),
             });
         }
         done
@@ -615,11 +617,44 @@ fn catalogue_again(args: &JudgeArgs) -> Result<Catalogue, Stop> {
     }
 }
 
-/// `report.json` as `report-20261128T100000Z.json`.
-fn dated(path: &Path, began: Moment) -> PathBuf {
+/// `report.json` as `report-20261128T100000Z.json`: the date before all that tells the format, as `.ecs.ndjson` and
+/// `-pairs.parquet` do.
+fn dated(path: &Path, extension: &str, began: Moment) -> PathBuf {
     let text = began.to_string();
     let second = text.get(..19).unwrap_or_default().replace(['-', ':'], "");
-    let stem = path.file_stem().map(OsStr::to_string_lossy).unwrap_or_default();
-    let extension = path.extension().map(OsStr::to_string_lossy).unwrap_or_default();
-    path.with_file_name(format!("{stem}-{second}Z.{extension}"))
+    let name = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
+    let (stem, end) = name.split_at(name.len().saturating_sub(extension.len()));
+    // A name may be an extension of two words alone.
+    let (stem, between) = stem.split_at(stem.len().saturating_sub(1));
+    let (dash, between) = if between.is_empty() { ("", b"-".as_slice()) } else { ("-", between) };
+    let name = [stem, dash.as_bytes(), second.as_bytes(), b"Z", between, end].concat();
+    path.with_file_name(OsString::from_vec(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::format::by_file_name;
+
+    #[test]
+    fn a_dated_name_tells_the_same_format() {
+        let began = Moment(Timestamp(1_772_359_331_000_000_000));
+        let name = |name: &str| {
+            let format = by_file_name(name)?;
+            let dated = dated(&Path::new("/srv").join(name), format.extension, began);
+            let dated = dated.strip_prefix("/srv").ok()?.to_str()?.to_owned();
+            (by_file_name(&dated)?.name == format.name).then_some(dated)
+        };
+        assert_eq!(name("report.json").as_deref(), Some("report-20260301T100211Z.json"));
+        assert_eq!(name("a.b.CSV").as_deref(), Some("a.b-20260301T100211Z.CSV"));
+        assert_eq!(name("x.ecs.ndjson").as_deref(), Some("x-20260301T100211Z.ecs.ndjson"));
+        assert_eq!(name("x.zeek.ndjson").as_deref(), Some("x-20260301T100211Z.zeek.ndjson"));
+        assert_eq!(name("ecs.ndjson").as_deref(), Some("20260301T100211Z-ecs.ndjson"));
+        #[cfg(feature = "parquet")]
+        {
+            assert_eq!(name("x.parquet").as_deref(), Some("x-20260301T100211Z.parquet"));
+            assert_eq!(name("dc1-pairs.parquet").as_deref(), Some("dc1-20260301T100211Z-pairs.parquet"));
+            assert_eq!(name("pairs.parquet").as_deref(), Some("20260301T100211Z-pairs.parquet"));
+        }
+    }
 }
