@@ -158,6 +158,8 @@ fn a_bad_argument_is_2() {
         &["analyze", "mixed.pcap", "--threads", "none"],
         &["analyze", "mixed.pcap", "--profile", "no-such-profile"],
         &["analyze", "mixed.pcap", "-o", "report.docx"],
+        &["bench", "--frames", "0"],
+        &["bench", "--flows", "0"],
         &["conquer"],
     ] {
         let ran = desk.run(args);
@@ -166,6 +168,22 @@ fn a_bad_argument_is_2() {
         assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
     }
     assert_eq!(desk.names(), ["mixed.pcap", "site.toml"]);
+}
+
+#[test]
+#[cfg(all(target_os = "linux", feature = "live"))]
+fn who_takes_the_wrong_word_for_an_interface_is_told_the_right_one() {
+    for (args, hint) in [
+        (&["analyze", "-i", "eth0"][..], "portolan watch -i"),
+        (&["analyze", "--interface=eth0"], "portolan watch -i"),
+        (&["watch", "lo"], "after -i"),
+        (&["watch", "-i", "lo", "udp", "port", "53"], "-- udp port 53"),
+    ] {
+        let ran = run(args);
+        assert!(ran.code == Some(2) && ran.stderr.contains(hint), "{args:?}: {}", ran.stderr);
+    }
+    let ran = run(&["watch", "--no-such-option"]);
+    assert!(ran.code == Some(2) && !ran.stderr.contains("after -i"), "{}", ran.stderr);
 }
 
 #[test]

@@ -77,10 +77,13 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
         help::say_what_to_type();
         return exit::USAGE;
     }
-    let cli = match Cli::try_parse_from(words) {
+    let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
         Err(error) => {
             let printed = error.print();
+            if let Some(hint) = help::hint(&words, &error) {
+                to_stderr(format_args!("\n{hint}"));
+            }
             // Help and version are no errors; a closed pipe is none either.
             return match printed {
                 _ if error.use_stderr() => exit::USAGE,

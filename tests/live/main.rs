@@ -431,6 +431,9 @@ fn neither_memory_nor_descriptors_grow() {
 #[test]
 fn the_service_is_as_hardened_as_promised() {
     let unit = common::root().join("packaging/portolan-watch@.service");
+    // A watch that ended by itself is begun again, unless it never can be.
+    let text = fs::read_to_string(&unit).unwrap();
+    assert!(["Restart=always", "RestartPreventExitStatus=2"].iter().all(|line| text.lines().any(|own| own == *line)));
     let words = ["security", "--offline=true", "--threshold=20", "--no-pager", unit.to_str().unwrap()];
     let Ok(said) = std::process::Command::new("systemd-analyze").args(words).output() else {
         eprintln!("skipped: there is no systemd-analyze");
@@ -773,6 +776,7 @@ fn metrics_are_named_as_promised_and_hold_nothing_from_the_wire() {
         "portolan_flows_active",
         "portolan_flows_evicted_total",
         "portolan_flows_total",
+        "portolan_judged_until_seconds",
         "portolan_packets_dropped_total",
         "portolan_packets_received_total",
         "portolan_rtt_seconds",
@@ -781,6 +785,10 @@ fn metrics_are_named_as_promised_and_hold_nothing_from_the_wire() {
     }
     assert!(page.contains("portolan_packets_received_total{interface=\"rx0\"} 3\n"), "{page}");
     assert!(page.contains("portolan_rtt_seconds_count{service=\"ldap\"} 1\n"), "{page}");
+    let until = page.lines().find_map(|line| line.strip_prefix("portolan_judged_until_seconds ")).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    // The test may be slow, but not for an hour.
+    assert!((now - 3600..=now).contains(&until.parse().unwrap()), "{until} at {now}");
     assert!(!page.contains("10.0."), "{page}");
     assert!(ask(&net, "/else").contains("/metrics"));
     watching.interrupt();
