@@ -3,12 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop here")]
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use portolan::capture::source::Options as SourceOptions;
 use portolan::capture::source::Source;
+use portolan::catalogue::Catalogue;
 use portolan::catalogue::LoadOptions;
 use portolan::catalogue::load;
+use portolan::catalogue::load_texts;
 use portolan::classify::judge::Judge;
 use portolan::classify::judged::CaptureFacts;
 use portolan::classify::judged::Options as JudgeOptions;
@@ -21,7 +26,9 @@ use portolan::report::Report;
 use portolan::report::archive::Archive;
 use portolan::report::facts::Health;
 use portolan::report::facts::RunFacts;
+use portolan::report::findings::Finding;
 use portolan::report::handshakes::HandshakeUs;
+use portolan::report::sanitise::Shown;
 
 /// Per pair and service: flows, outcomes, packets and bytes, times of handshakes.
 type Sums = BTreeMap<String, (u64, String, [u64; 4], Option<HandshakeUs>)>;
@@ -47,7 +54,7 @@ fn sums(report: &Report<'_>) -> Sums {
 
 /// What of findings does not depend on their order.
 fn findings(report: &Report<'_>) -> Vec<String> {
-    let told = |finding: portolan::report::findings::Finding| {
+    let told = |finding: Finding| {
         format!(
             "{} {} {} {:?} {} {} {} {}",
             finding.kind.name(),
@@ -120,4 +127,61 @@ fn stays_the_same(capture: &str) {
 fn totals_and_findings_stay_when_flows_leave() {
     stays_the_same("pcaps/lab/drop.pcap");
     stays_the_same("pcaps/lab/dynrpc.pcap");
+}
+
+/// The built-in rules, each file in the place that `order` gives it.
+fn rules(order: impl Fn(&mut Vec<Vec<u8>>)) -> Catalogue {
+    let folders = ["rules", "rules/services", "rules/profiles"];
+    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
+    let rules =
+        |path: &PathBuf| path.extension().is_some_and(|end| end == "toml") && !path.ends_with("site.sample.toml");
+    let mut files: Vec<PathBuf> = files.filter(rules).collect();
+    files.sort();
+    let mut texts = files.iter().map(|path| fs::read(path).unwrap()).collect();
+    order(&mut texts);
+    let layers: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+    load_texts(&layers, None, &[]).unwrap()
+}
+
+#[test]
+fn findings_of_flows_that_left_stay_when_the_rules_are_replaced() {
+    let mut source = Source::open(&["pcaps/lab/drop.pcap".into()], SourceOptions::default()).unwrap();
+    let (knowledge, catalogue) = (Knowledge::new(), rules(|_| {}));
+    let settings = Settings { threads: 1, flows_max: 100_000 };
+    let captured = run(&mut source, settings, &knowledge, &AtomicBool::new(false), &mut |_| {}).unwrap();
+    let [first, last] = [source.facts()[0].first, source.facts()[0].last].map(Option::unwrap);
+    let facts = || CaptureFacts { first, last, first_frame: captured.first_frame, ..CaptureFacts::default() };
+    let options = JudgeOptions { infer: true, strict: false };
+    let mut archive = Archive::default();
+    archive.take(&Judge::new(&captured.tables, facts(), &knowledge, &catalogue, options), Timestamp(u64::MAX));
+    // What findings say of a document, by name.
+    let told = |archive: &Archive, catalogue: &Catalogue| -> Vec<String> {
+        let mut judge = Judge::new(&[], facts(), &knowledge, catalogue, options);
+        judge.know(archive.hosts());
+        let (run, health) = (RunFacts::default(), Health::default());
+        let report = Report::build_after(run, health, &judge, catalogue, &Folds::default(), archive);
+        let known: BTreeSet<String> = report
+            .pairs
+            .rows()
+            .map(|(pair, row)| format!("{} {} {}", pair.client, pair.server, row.service.as_str()))
+            .collect();
+        let told = |finding: Finding| {
+            let pair = format!("{} {} {}", finding.client, finding.server, finding.service.as_str());
+            assert!(known.contains(&pair), "{pair} of {known:?}");
+            let rows: BTreeSet<&str> = finding.rows.iter().map(Shown::as_str).collect();
+            format!("{pair} {} {} {rows:?}", finding.kind.name(), finding.standing)
+        };
+        report.findings.iter().map(told).collect()
+    };
+    let before = told(&archive, &catalogue);
+    assert!(!before.is_empty() && before.iter().any(|told| told.contains('/')), "{before:?}");
+    // The same rules under other numbers.
+    let turned = rules(|texts| texts.reverse());
+    assert_ne!(catalogue.service_by_id("ldap"), turned.service_by_id("ldap"));
+    archive.rename(&catalogue, &turned);
+    assert_eq!(told(&archive, &turned), before);
+    // Rules that know nothing of them.
+    let none = load_texts(&[], None, &[]).unwrap();
+    archive.rename(&turned, &none);
+    assert_eq!(told(&archive, &none), [""; 0]);
 }

@@ -158,6 +158,8 @@ fn a_bad_argument_is_2() {
         &["analyze", "mixed.pcap", "--threads", "none"],
         &["analyze", "mixed.pcap", "--profile", "no-such-profile"],
         &["analyze", "mixed.pcap", "-o", "report.docx"],
+        &["bench", "--frames", "0"],
+        &["bench", "--flows", "0"],
         &["conquer"],
     ] {
         let ran = desk.run(args);
@@ -166,6 +168,22 @@ fn a_bad_argument_is_2() {
         assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
     }
     assert_eq!(desk.names(), ["mixed.pcap", "site.toml"]);
+}
+
+#[test]
+#[cfg(all(target_os = "linux", feature = "live"))]
+fn who_takes_the_wrong_word_for_an_interface_is_told_the_right_one() {
+    for (args, hint) in [
+        (&["analyze", "-i", "eth0"][..], "portolan watch -i"),
+        (&["analyze", "--interface=eth0"], "portolan watch -i"),
+        (&["watch", "lo"], "after -i"),
+        (&["watch", "-i", "lo", "udp", "port", "53"], "-- udp port 53"),
+    ] {
+        let ran = run(args);
+        assert!(ran.code == Some(2) && ran.stderr.contains(hint), "{args:?}: {}", ran.stderr);
+    }
+    let ran = run(&["watch", "--no-such-option"]);
+    assert!(ran.code == Some(2) && !ran.stderr.contains("after -i"), "{}", ran.stderr);
 }
 
 #[test]
@@ -250,6 +268,31 @@ fn a_full_disk_is_4_with_one_clear_line() {
         );
         assert_eq!(ran.code, Some(4), "{format}: {}", ran.stderr);
         assert!(one_line(&ran.stderr), "{format}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn nobody_need_listen_on_standard_error() {
+    let desk = Desk::new();
+    let commands: [(&[&str], i32); 8] = [
+        (&[], 2),
+        (&["analyze", "mixed.pcap", "-v"], 0),
+        (&["analyze", "--no-such-option"], 2),
+        (&["analyze", "absent.pcap"], 4),
+        (&["analyze", "--filter", "tcp prot", "mixed.pcap"], 2),
+        (&["analyze", "damaged.pcap"], 3),
+        (&["bench", "absent.pcap"], 4),
+        (&["rules", "check", "--site", "absent.toml"], 4),
+    ];
+    let whole = mixed();
+    desk.put("damaged.pcap", &whole[..whole.len() - 5]);
+    for (words, code) in commands {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let gone = std::io::pipe().unwrap().1;
+        for stderr in [Stdio::from(full), Stdio::from(gone)] {
+            let ran = finish(command().current_dir(desk.0.path()).args(words).stderr(stderr));
+            assert_eq!(ran.code, Some(code), "{words:?}");
+        }
     }
 }
 

@@ -177,11 +177,11 @@ impl LinkState {
 
 /// How several rings share the frames of one interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Share {
-    /// The number of their group in the network namespace.
-    pub group: u16,
-    /// Whether this one takes all frames once the interface was replaced; the others have none then.
-    pub heir: bool,
+pub enum Share {
+    /// It begins their group, and takes all frames once the interface was replaced.
+    First,
+    /// It joins the [`group`](Ring::group) of the first, and has no frames once the interface was replaced.
+    Joins(u16),
 }
 
 /// One handle on an interface.
@@ -190,13 +190,16 @@ pub struct Ring {
     options: Options,
     /// How it shares its interface's frames.
     share: Option<Share>,
+    /// The number of the group that it began or joined.
+    group: Option<u16>,
     input: u16,
     link: LinkType,
     handle: Option<Capture<Active>>,
     /// What it goes on with if its interface is replaced: a handle that shares no frames, and gets none until then.
     reserve: Option<Capture<Active>>,
-    /// It shared an interface that is gone, and another ring has the frames of the one that came after it.
-    bequeathed: bool,
+    /// It shared an interface that was replaced, and another ring has the frames of the one that came after it: so many
+    /// of its own still waited then.
+    bequeathed: Option<u64>,
     /// The interface that the handle is bound to; nothing for the device of all.
     bound: Option<Identity>,
     /// The interface that it was bound to is there no more.
@@ -219,11 +222,12 @@ impl Ring {
             name: name.to_owned(),
             options: options.clone(),
             share,
+            group: None,
             input,
             link: LinkType(1),
             handle: None,
             reserve: None,
-            bequeathed: false,
+            bequeathed: None,
             bound: None,
             lost: false,
             told: [0; 3],
@@ -232,7 +236,7 @@ impl Ring {
             carried: (0, 0),
         };
         ring.open_handle()?;
-        if share.is_some_and(|share| share.heir)
+        if share == Some(Share::First)
             && let Some(bound) = ring.bound
         {
             let reserve = ring.activate()?;
@@ -271,6 +275,11 @@ impl Ring {
     /// The number that its frames name as their input.
     pub fn input(&self) -> u16 {
         self.input
+    }
+
+    /// The number of the group that shares its interface's frames, in the network namespace.
+    pub fn group(&self) -> Option<u16> {
+        self.group
     }
 
     /// Goes on with the interface that has the name now, after another one was gone. Counting goes on.
@@ -313,15 +322,18 @@ impl Ring {
         bound
     }
 
-    /// Leaves the frames to the one that inherits.
+    /// Leaves the frames to the one that inherits. The interface may live on under another name: what comes of it from
+    /// now on is nobody's.
     fn bequeath(&mut self) -> bool {
-        self.bequeathed = self.share.is_some_and(|share| !share.heir);
-        self.bequeathed
+        if self.bequeathed.is_none() && matches!(self.share, Some(Share::Joins(_))) {
+            self.bequeathed = Some(self.count().waiting());
+        }
+        self.bequeathed.is_some()
     }
 
     /// Whether another ring has its frames, since the interface that they shared was replaced.
     pub fn is_bequeathed(&self) -> bool {
-        self.bequeathed
+        self.bequeathed.is_some()
     }
 
     /// Whether [`Ring::reopen`] would lose what waits.
@@ -360,10 +372,14 @@ impl Ring {
     fn open_handle(&mut self) -> Result<(), CaptureError> {
         let mut handle = self.activate()?;
         if let Some(share) = self.share {
-            socket::join(&handle, share.group).map_err(|error| CaptureError::Device {
+            let group = match share {
+                Share::First => socket::begin_group(&handle),
+                Share::Joins(group) => socket::join(&handle, group).map(|()| group),
+            };
+            self.group = Some(group.map_err(|error| CaptureError::Device {
                 name: self.name.clone(),
                 message: format!("its frames cannot be shared among threads: {error}"),
-            })?;
+            })?);
         }
         self.link = LinkType::of_dlt(handle.get_datalink().0);
         // What waits in the ring before goes with it.
@@ -382,6 +398,7 @@ impl Ring {
     /// # Errors
     /// The interface is gone, with libpcap's words. What waits in the ring can be read all the same.
     pub fn read(&mut self, batch: &mut FrameBatch, most: usize) -> Result<usize, CaptureError> {
+        let most = self.bequeathed.map_or(most, |left| most.min(usize::try_from(left).unwrap_or(usize::MAX)));
         let Some(handle) = &mut self.handle else { return Ok(0) };
         let (input, link, counts, newest) = (self.input, self.link, &mut self.counts, &mut self.newest);
         let FrameBatch { arena, frames } = batch;
@@ -400,8 +417,12 @@ impl Ring {
             frames.push(Frame { id, ts, at, captured, wire_len: header.len, link });
         });
         match read {
+            Ok(read) => {
+                self.bequeathed = self.bequeathed.map(|left| left.saturating_sub(read as u64));
+                Ok(read)
+            }
             // That its interface is gone is said of the ring that inherits.
-            Err(_) if self.bequeathed => Ok(0),
+            Err(_) if self.bequeathed.is_some() => Ok(0),
             read => read.map_err(|error| {
                 self.lost = true;
                 failed(&self.name, &error)
@@ -421,7 +442,7 @@ impl Ring {
         !self.lost
     }
 
-    /// Whether its interface went away, and not merely down.
+    /// Whether its interface went away, and not merely down: the name is another one's now, or nobody's.
     pub fn is_gone(&self) -> bool {
         self.bound.is_some() && self.now_bound() != self.bound
     }
@@ -433,7 +454,8 @@ impl Ring {
 
     /// What was counted until now.
     pub fn count(&mut self) -> RingCounts {
-        if let Some(handle) = &mut self.handle
+        if self.bequeathed.is_none()
+            && let Some(handle) = &mut self.handle
             && let Ok(stats) = handle.stats()
         {
             let now = [stats.received, stats.dropped, stats.if_dropped];
@@ -495,7 +517,7 @@ pub enum Waited {
 /// Waits until a ring has something to read, at most so long.
 pub fn wait<'r>(rings: impl Iterator<Item = &'r Ring>, at_most: Duration) -> Waited {
     let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::ZERO);
-    let handles = rings.filter_map(|ring| ring.handle.as_ref());
+    let handles = rings.filter(|ring| ring.bequeathed != Some(0)).filter_map(|ring| ring.handle.as_ref());
     let mut waiting: Vec<PollFd<'_>> = handles.map(|handle| PollFd::new(handle.as_fd(), PollFlags::POLLIN)).collect();
     match poll(&mut waiting, timeout) {
         Ok(_) | Err(Errno::EINTR) => {}

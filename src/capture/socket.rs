@@ -25,14 +25,28 @@ impl Identity {
     }
 }
 
-/// Joins a packet socket to a group (`PACKET_FANOUT`). Both directions of a flow, and all fragments of a datagram, go to
-/// one member.
+/// How a group shares frames: both directions of a flow, and all fragments of a datagram, go to one member.
+const SHARING: libc::c_uint = libc::PACKET_FANOUT_HASH | libc::PACKET_FANOUT_FLAG_DEFRAG;
+
+/// Begins a group of packet sockets that share frames (`PACKET_FANOUT`); its number. Numbers are of the whole network
+/// namespace, so that the kernel must choose one: what another program chose by itself would be shared with it.
 ///
 /// # Errors
-/// What the kernel says: the socket is of no interface, or the group has 256 members.
+/// What the kernel says: the socket is of no interface, or no number is free.
+pub(super) fn begin_group(socket: &impl AsFd) -> io::Result<u16> {
+    let how = SHARING | libc::PACKET_FANOUT_FLAG_UNIQUEID;
+    set(socket, libc::PACKET_FANOUT, &(how.cast_signed() << 16))?;
+    // The number is in the lower half.
+    let [low, high, ..] = get(socket, libc::PACKET_FANOUT)?.to_le_bytes();
+    Ok(u16::from_le_bytes([low, high]))
+}
+
+/// Joins a packet socket to a group.
+///
+/// # Errors
+/// What the kernel says: the socket is of another interface, or the group has 256 members.
 pub(super) fn join(socket: &impl AsFd, group: u16) -> io::Result<()> {
-    let how = libc::PACKET_FANOUT_HASH | libc::PACKET_FANOUT_FLAG_DEFRAG;
-    set(socket, libc::PACKET_FANOUT, &(libc::c_int::from(group) | how.cast_signed() << 16))
+    set(socket, libc::PACKET_FANOUT, &(libc::c_int::from(group) | SHARING.cast_signed() << 16))
 }
 
 /// Binds a packet socket to another interface. It keeps its ring, its filter and its counts, and needs none of the
@@ -131,4 +145,16 @@ fn set<T>(socket: &impl AsFd, option: libc::c_int, value: &T) -> io::Result<()> 
     let answer =
         unsafe { libc::setsockopt(descriptor, libc::SOL_PACKET, option, std::ptr::from_ref(value).cast(), len) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// What an option of packet sockets is set to.
+#[expect(unsafe_code, reason = "getsockopt of options that nix does not know")]
+fn get(socket: &impl AsFd, option: libc::c_int) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut len = libc::socklen_t::try_from(size_of_val(&value)).unwrap_or(0);
+    let descriptor = socket.as_fd().as_raw_fd();
+    // SAFETY: as above; the kernel writes no more than `len` bytes of `value`, and the length itself.
+    let answer =
+        unsafe { libc::getsockopt(descriptor, libc::SOL_PACKET, option, (&raw mut value).cast(), &raw mut len) };
+    if answer == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
 }

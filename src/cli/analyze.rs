@@ -35,10 +35,11 @@ use crate::cli::evidence;
 use crate::cli::evidence::Again;
 use crate::cli::exit;
 use crate::cli::exit::Stop;
+use crate::cli::output::Target;
 use crate::cli::output::check_apart;
 use crate::cli::output::check_place;
 use crate::cli::output::outcome_to_stdout;
-use crate::cli::output::to_file;
+use crate::cli::output::to_stderr;
 use crate::cli::output::unknown_extension;
 use crate::cli::progress::Bar;
 use crate::cli::vantage;
@@ -71,7 +72,7 @@ struct Plan {
     judge: JudgeOptions,
     settings: Settings,
     stdout: &'static Format,
-    files: Vec<(PathBuf, &'static Format)>,
+    files: Vec<(Target, &'static Format)>,
     /// Where the packets of findings go.
     records: Vec<PathBuf>,
     coloured: bool,
@@ -85,7 +86,7 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let plan = decide(args)?;
     let filter = plan.filter.as_deref().map(Filter::compile).transpose().map_err(Stop::usage)?;
     let mut source = Source::open(&plan.inputs, SourceOptions { filter, count: args.count }).map_err(Stop::io)?;
-    let written = plan.files.iter().map(|(path, _)| path).chain(&plan.records);
+    let written = plan.files.iter().map(|(file, _)| file.path()).chain(&plan.records);
     let beyond = if args.server_side.is_empty() { Vec::new() } else { inputs(&args.server_side).map_err(Stop::io)? };
     let aside = beyond.iter().chain(&args.judge.site).chain(&args.filter.filter_file);
     check_apart(written, source.paths().iter().chain(aside))?;
@@ -117,8 +118,8 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
         report.vantage = Some(beyond.compare(&here, &judge, report.findings.names()));
     }
     let pages = |color| Pages { report: &report, judge: &judge, catalogue: &plan.catalogue, style: Style { color } };
-    for (path, format) in &plan.files {
-        to_file(path, |out| (format.write)(&pages(false), out))?;
+    for (file, format) in &plan.files {
+        file.write(|out| (format.write)(&pages(false), out))?;
     }
     let again = Again { inputs: &plan.inputs, filter: plan.filter.as_deref(), count: args.count, facts };
     for path in &plan.records {
@@ -160,7 +161,7 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
     };
     let place = |path: &PathBuf| {
         check_place(path)?;
-        Ok((path.clone(), format_of_file(path)?))
+        Ok((Target::at(path), format_of_file(path)?))
     };
     // The extension says that packets are meant, as -w does.
     let (packets, reports): (Vec<_>, Vec<_>) = args.output.iter().partition(|path| is_of_packets(path));
@@ -379,34 +380,32 @@ pub(super) fn input_row(facts: &InputFacts) -> InputRow {
 }
 
 /// Damage is in the report; who reads only the exit code's neighbour, standard error, is told too.
-#[expect(clippy::print_stderr, reason = "the command speaks to the person")]
 fn complain(args: &AnalyzeArgs, facts: &[InputFacts]) {
     if args.run.quiet {
         return;
     }
     for input in facts {
         if let Some(damage) = &input.damage {
-            eprintln!(
+            to_stderr(format_args!(
                 "portolan: {}: damaged at frame {}, byte {}: {}",
                 Shown::text(&input.path).as_str(),
                 damage.frame,
                 damage.offset,
                 Shown::text(&damage.message).as_str()
-            );
+            ));
         }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the command speaks to the person")]
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
 fn say_speed(progress: &Progress, read_in: Duration, all_in: Duration) {
     let rate = progress.frames as f64 / read_in.as_secs_f64().max(1e-9) / 1e6;
-    eprintln!(
+    to_stderr(format_args!(
         "portolan: read {} frames in {:.3} s ({rate:.2} million a second), judged and written in {:.3} s",
         progress.frames,
         read_in.as_secs_f64(),
         all_in.saturating_sub(read_in).as_secs_f64()
-    );
+    ));
 }
 
 /// Whether the run cannot have seen every failure, so that finding none proves nothing.

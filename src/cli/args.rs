@@ -351,9 +351,11 @@ pub struct BenchArgs {
     workload: String,
     /// Frames to make
     #[arg(long, value_name = "N", default_value_t = 1_000_000, conflicts_with = "file")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub frames: u64,
     /// Conversations under way at the same time (scan: every frame is one)
     #[arg(long, value_name = "N", default_value_t = 50_000, conflicts_with = "file")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub flows: u32,
     /// Other traffic of the same kind for each number
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "file")]

@@ -41,6 +41,7 @@ use crate::cli::output::check_apart;
 use crate::cli::output::check_place;
 use crate::cli::output::outcome_to_stdout;
 use crate::cli::output::to_file;
+use crate::cli::output::to_stderr;
 use crate::cli::output::unknown_extension;
 use crate::learn::knowledge::Knowledge;
 use crate::pipeline::observe::Observer;
@@ -253,15 +254,14 @@ struct Round {
 }
 
 impl Round {
-    #[expect(clippy::print_stderr, reason = "the command speaks to the person")]
     fn say(&self, number: u16) {
         let Self { read, decode, flow, judge, tables, whole } = self;
         let [read, decode, flow, judge] = [read, decode, flow, judge].map(|spent| spent.wall.as_secs_f64());
         let [tables, whole] = [tables, whole].map(|took| took.wall.as_secs_f64());
-        eprintln!(
+        to_stderr(format_args!(
             "portolan: round {number}: one thread reads in {read:.3} s, decodes too in {decode:.3} s, fills tables in \
              {flow:.3} s, judges in {judge:.3} s; all fill tables in {tables:.3} s, to the report {whole:.3} s"
-        );
+        ));
     }
 }
 
@@ -399,17 +399,16 @@ fn differs() -> Stop {
     Stop::io("two passes over the same bytes gave different answers; this is a fault in portolan, please report it")
 }
 
-#[expect(clippy::print_stderr, reason = "the command speaks to the person")]
 fn complain(args: &BenchArgs, facts: &InputFacts) {
     if let Some(damage) = facts.damage.as_ref().filter(|_| !args.run.quiet) {
         let (path, message) = (Shown::text(&facts.path), Shown::text(&damage.message));
-        eprintln!(
+        to_stderr(format_args!(
             "portolan: {}: damaged at frame {}, byte {}: {}",
             path.as_str(),
             damage.frame,
             damage.offset,
             message.as_str()
-        );
+        ));
     }
 }
 

@@ -5,6 +5,7 @@ use crate::cli::args::ExportArgs;
 use crate::cli::diff;
 use crate::cli::exit;
 use crate::cli::exit::Stop;
+use crate::cli::output::to_stderr;
 use crate::cli::output::to_stdout;
 use crate::report::Tool;
 use crate::report::firewall::Rules;
@@ -16,7 +17,6 @@ use crate::report::sanitise::Shown;
 ///
 /// # Errors
 /// [`Stop`] when it could not start, read or write, or there is nothing to write.
-#[expect(clippy::print_stderr, reason = "the command speaks to the person")]
 pub fn export(args: &ExportArgs) -> Result<u8, Stop> {
     let target = by_name(&args.to).ok_or_else(|| Stop::usage(format!("no target {:?}", args.to)))?;
     let catalogue = load(&args.judge.load_options()).map_err(|faults| {
@@ -37,7 +37,7 @@ pub fn export(args: &ExportArgs) -> Result<u8, Stop> {
         return Err(Stop::usage(format!("there is nothing to let through{}", why.concat())));
     }
     for what in &permits.left_out {
-        eprintln!("portolan: left out: {}", Shown::text(what));
+        to_stderr(format_args!("portolan: left out: {}", Shown::text(what)));
     }
     let Tool { name, version } = Tool::this();
     let rules = Rules { permits: &permits, catalogue: &catalogue, maker: format!("{name} {version}") };

@@ -1,6 +1,7 @@
 //! Help where people look: what to type, manual pages, completions, schemas. All but the schemas come from the words of
 //! the command line itself.
 
+use std::ffi::OsString;
 use std::io;
 use std::io::Write;
 use std::path::Path;
@@ -8,6 +9,9 @@ use std::path::Path;
 use clap::Command;
 use clap::CommandFactory;
 use clap::builder::PossibleValuesParser;
+use clap::error::ContextKind;
+use clap::error::ContextValue;
+use clap::error::ErrorKind;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
@@ -16,15 +20,32 @@ use crate::cli::args::EXAMPLES;
 use crate::cli::exit;
 use crate::cli::exit::Stop;
 use crate::cli::output::to_file;
+use crate::cli::output::to_stderr;
 use crate::cli::output::to_stdout;
 use crate::report::sanitise::Shown;
 use crate::report::schema::SCHEMAS;
 
 /// Says what to type to somebody who typed nothing but the name.
-#[expect(clippy::print_stderr, reason = "the program speaks to the person here")]
 pub(super) fn say_what_to_type() {
-    eprintln!("portolan reads network captures and tells which Active Directory, Exchange and Windows flows");
-    eprintln!("are blocked or unexpected, per host pair, with evidence.\n\n{EXAMPLES}\n\nMore: portolan --help");
+    to_stderr(format_args!(
+        "portolan reads network captures and tells which Active Directory, Exchange and Windows flows\n\
+         are blocked or unexpected, per host pair, with evidence.\n\n{EXAMPLES}\n\nMore: portolan --help"
+    ));
+}
+
+/// What those meant whom tcpdump taught to name interfaces and filters otherwise.
+pub(super) fn hint(words: &[OsString], error: &clap::Error) -> Option<&'static str> {
+    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else { return None };
+    let command = words.get(1)?.to_str()?;
+    match (error.kind(), command, unknown.as_str()) {
+        (ErrorKind::UnknownArgument, "analyze", "-i" | "--interface") => {
+            Some("analyze reads files; what passes an interface is for: portolan watch -i IFACE")
+        }
+        (ErrorKind::UnknownArgument, "watch", word) if !word.starts_with('-') => {
+            Some("An interface is named after -i, and a filter stands after --: portolan watch -i eth0 -- udp port 53")
+        }
+        _ => None,
+    }
 }
 
 /// Prints the completions for a shell.

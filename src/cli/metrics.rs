@@ -209,7 +209,10 @@ fn page(tally: &Tally, status: &Status, health: &Health) -> String {
     for interface in &status.interfaces {
         page.line("interface_up", &[("interface", interface.name.as_str())], u64::from(interface.state == "up"));
     }
+    // It stands still where the judge does: the page is made by whoever judged.
+    let judged_until = status.judged_until.0.0 / 1_000_000_000;
     let plain = [
+        ("judged_until_seconds", "gauge", "Time until which all was judged, since 1970.", judged_until),
         ("flows_active", "gauge", "Flows kept with all their detail.", status.flows_active),
         ("flows_pending", "gauge", "Flows that are too early to judge.", status.flows_pending),
         ("flows_evicted_total", "counter", "Flows given up for lack of room.", status.flows_evicted),

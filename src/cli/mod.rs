@@ -37,6 +37,7 @@ use crate::cli::args::Command;
 use crate::cli::args::RulesArgs;
 use crate::cli::args::RulesCommand;
 use crate::cli::exit::Stop;
+use crate::cli::output::to_stderr;
 use crate::cli::output::to_stdout;
 use crate::cli::rules::ListFormat;
 use crate::cli::rules::RulesError;
@@ -70,20 +71,23 @@ fn rules(args: &RulesArgs) -> Result<u8, Stop> {
 }
 
 /// Runs the program with these words and gives its exit code.
-#[expect(clippy::print_stderr, reason = "the program speaks to the person here")]
 pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     let words: Vec<OsString> = words.into_iter().collect();
     if words.len() < 2 {
         help::say_what_to_type();
         return exit::USAGE;
     }
-    let cli = match Cli::try_parse_from(words) {
+    let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
         Err(error) => {
+            let printed = error.print();
+            if let Some(hint) = help::hint(&words, &error) {
+                to_stderr(format_args!("\n{hint}"));
+            }
             // Help and version are no errors; a closed pipe is none either.
-            return match error.print() {
-                Err(fault) if fault.kind() != io::ErrorKind::BrokenPipe => exit::IO,
+            return match printed {
                 _ if error.use_stderr() => exit::USAGE,
+                Err(fault) if fault.kind() != io::ErrorKind::BrokenPipe => exit::IO,
                 _ => exit::CLEAN,
             };
         }
@@ -103,7 +107,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(code) => code,
         Err(Stop { code, message }) => {
             if !message.is_empty() {
-                eprintln!("portolan: {}", Shown::lines(&message));
+                to_stderr(format_args!("portolan: {}", Shown::lines(&message)));
             }
             code
         }

@@ -1,6 +1,7 @@
-//! Where reports go: standard output, or a file that is there whole or not at all.
+//! Where reports go: standard output, or a file that is there whole or not at all. And words to the person: standard error.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::io::BufWriter;
@@ -28,6 +29,11 @@ pub fn outcome_to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
     to_stdout(write).or_else(|stop| if stop.is_quiet() { Ok(()) } else { Err(stop) })
 }
 
+/// Says a line to the person, on standard error. Nobody may listen there any more, or its disk be full: that ends nothing.
+pub fn to_stderr(line: impl fmt::Display) {
+    io::stderr().write_all(format!("{line}\n").as_bytes()).ok();
+}
+
 /// Says that a file's extension tells no format, and which would.
 pub fn unknown_extension<'k>(path: &Path, known: impl IntoIterator<Item = &'k str>) -> Stop {
     let known: Vec<String> = known.into_iter().map(|extension| format!(".{extension}")).collect();
@@ -35,13 +41,52 @@ pub fn unknown_extension<'k>(path: &Path, known: impl IntoIterator<Item = &'k st
     Stop::usage(format!("cannot tell from its extension how to write {path}; these are known: {known}"))
 }
 
-/// Writes beside `path`, syncs, and renames into place. Devices and pipes are written directly.
+/// Writes a file at once, as a [`Target`] does.
 ///
 /// # Errors
-/// [`Stop`] with exit code 4; `path` is then as it was.
+/// See [`Target::write`].
 pub fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Stop> {
-    let name = Shown::path(path);
-    write_whole(path, write).map_err(|error| Stop::io(format!("cannot write {name}: {error}")))
+    Target::at(path).write(write)
+}
+
+/// Where a file is written later. Devices and pipes are written as they are; whether one is meant is looked at here, and
+/// not when it is written: whatever somebody put there since is not what was meant, and may wait for ever.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Target {
+    path: PathBuf,
+    special: bool,
+}
+
+impl Target {
+    /// A path as the person gave it.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_path_buf(), special: is_special(path) }
+    }
+
+    /// A path that is no device or pipe.
+    pub fn plain(path: PathBuf) -> Self {
+        Self { path, special: false }
+    }
+
+    /// The path.
+    pub fn path(&self) -> &PathBuf {
+        &self.path
+    }
+
+    /// Writes beside the path, syncs, and renames into place; or into the device or pipe.
+    ///
+    /// # Errors
+    /// [`Stop`] with exit code 4; what was there is then as it was.
+    pub fn write(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Stop> {
+        let name = Shown::path(&self.path);
+        let written = if self.special { write_through(&self.path, write) } else { write_whole(&self.path, write) };
+        written.map_err(|error| Stop::io(format!("cannot write {name}: {error}")))
+    }
+}
+
+/// Whether it is there and no file: a device, a pipe, a folder.
+pub(super) fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| !meta.is_file())
 }
 
 /// Whether a file can be made there, as far as can be told before there is anything to write.
@@ -85,7 +130,7 @@ pub fn check_apart<'p>(
 
 /// Where a file is or will be, whatever leads to it. Devices and pipes can be written and read by many.
 fn place_of(path: &Path) -> Option<PathBuf> {
-    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+    if is_special(path) {
         return None;
     }
     let there = || Some(fs::canonicalize(folder_of(path)).ok()?.join(path.file_name()?));
@@ -96,11 +141,15 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+fn write_through(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut file = BufWriter::new(fs::OpenOptions::new().write(true).open(path)?);
+    write(&mut file)?;
+    file.flush()
+}
+
 fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
-        let mut file = BufWriter::new(fs::OpenOptions::new().write(true).open(path)?);
-        write(&mut file)?;
-        return file.flush();
+    if is_special(path) {
+        return Err(io::Error::other("something that is no file was put in its place"));
     }
     let folder = folder_of(path);
     let mut builder = tempfile::Builder::new();
@@ -121,6 +170,24 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop here")]
 
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_pipe_is_written_only_where_it_was_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        let target = Target::at(&path);
+        target.write(|out| out.write_all(b"old")).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        // Nobody will ever read from it: to open it would wait for ever.
+        let stop = target.write(|out| out.write_all(b"new")).unwrap_err();
+        assert!(stop.message.contains("no file"), "{}", stop.message);
+        // One that is meant is written as it is.
+        let reader = std::process::Command::new("cat").arg(&path).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        Target::at(&path).write(|out| out.write_all(b"new")).unwrap();
+        assert_eq!(reader.wait_with_output().unwrap().stdout, b"new");
+    }
 
     #[test]
     fn a_failed_report_leaves_the_old_one() {

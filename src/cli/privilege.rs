@@ -4,6 +4,7 @@
 //! Nothing of this can be taken back, and threads inherit it: it must come before the first thread and the first frame.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ use landlock::RulesetCreatedAttr;
 use landlock::RulesetError;
 use landlock::RulesetStatus;
 use landlock::path_beneath_rules;
+use nix::libc;
 use nix::sys::prctl::set_no_new_privs;
 use nix::unistd::Uid;
 use nix::unistd::User;
@@ -29,6 +31,7 @@ use nix::unistd::setresgid;
 use nix::unistd::setresuid;
 
 use crate::cli::exit::Stop;
+use crate::cli::output::is_special;
 use crate::report::sanitise::Shown;
 
 /// Who watches if nobody is named and root began it: the first of these that there is.
@@ -108,6 +111,7 @@ fn no_capabilities() -> Result<(), Stop> {
 /// Landlock (kernel 5.13 and later). What the kernel does not know is left out.
 fn keep_files_away(needs: &Needs) -> Result<&'static str, RulesetError> {
     let abi = ABI::V5;
+    // Devices and pipes are written themselves; other files are made anew in their folder.
     let (devices, files): (Vec<_>, Vec<_>) = needs.written.iter().partition(|path| is_special(path));
     let folders = files.into_iter().map(|path| folder_of(path));
     // Counters and states of interfaces, by the kernel's own files.
@@ -127,11 +131,6 @@ fn keep_files_away(needs: &Needs) -> Result<&'static str, RulesetError> {
     })
 }
 
-/// Devices and pipes are written themselves; other files are made anew in their folder.
-fn is_special(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| !meta.is_file())
-}
-
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -142,8 +141,24 @@ fn check_written(path: &Path, user: Option<&str>) -> Result<(), Stop> {
         return Ok(());
     }
     let folder = folder_of(path);
-    tempfile::Builder::new().prefix(".portolan-").tempfile_in(folder).map(drop).map_err(|error| {
+    let (name, place) = (Shown::path(path), Shown::path(folder));
+    tempfile::Builder::new().prefix(".portolan-").tempfile_in(folder).map_err(|error| {
         let who = user.map_or(String::new(), |user| format!(" as the user {user}; name another with -Z"));
-        Stop::io(format!("cannot write {} in {}: {error}{who}", Shown::path(path), Shown::path(folder)))
-    })
+        Stop::io(format!("cannot write {name} in {place}: {error}{who}"))
+    })?;
+    if may_replace(path) {
+        return Ok(());
+    }
+    let who = user.map_or(String::new(), |user| format!(", and that is not {user}"));
+    Err(Stop::io(format!(
+        "cannot write {name}: only its owner may replace it in {place}{who}; name another folder, or the owner with -Z"
+    )))
+}
+
+/// Whether another file may take the place of one. In a sticky folder, as /tmp is, that is for the owner of either.
+fn may_replace(path: &Path) -> bool {
+    let Ok(file) = fs::symlink_metadata(path) else { return true };
+    let own = |meta: &fs::Metadata| meta.uid() == Uid::effective().as_raw();
+    let sticky = |folder: &fs::Metadata| folder.mode() & libc::S_ISVTX != 0;
+    fs::metadata(folder_of(path)).is_ok_and(|folder| !sticky(&folder) || own(&folder) || own(&file))
 }

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use crate::capture::write;
 use crate::capture::write::Interface;
 use crate::cli::exit::Stop;
+use crate::cli::output::is_special;
 use crate::model::addr::Addr;
 use crate::model::addr::FlowKey;
 use crate::pipeline::live::Live;
@@ -52,7 +53,9 @@ impl Recorder {
     /// [`Stop`] if it cannot be made.
     pub fn begin(path: &Path, interfaces: &[Interface], size_max: u64, files_max: u32) -> Result<Self, Stop> {
         let head = write::section(interfaces);
-        let file = start(path, &head).map_err(|error| failed(path, &error))?;
+        // A device or a pipe is one file for ever.
+        let size_max = if is_special(path) { u64::MAX } else { size_max };
+        let file = first(path, &head, files_max).map_err(|error| failed(path, &error))?;
         let (path, size) = (path.to_path_buf(), head.len() as u64);
         Ok(Self { path, file, head, size, size_max, files_max, written: HashMap::new() })
     }
@@ -110,24 +113,52 @@ impl Recorder {
         Ok(())
     }
 
-    /// The newest file goes by the name itself, older ones by a number; the oldest goes.
     fn turn(&mut self) -> io::Result<()> {
         self.file.sync_all()?;
-        for number in (0..self.files_max.saturating_sub(1)).rev() {
-            let (from, to) = (numbered(&self.path, number), numbered(&self.path, number + 1));
-            match fs::rename(from, to) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
+        turn(&self.path, self.files_max)?;
         self.file = start(&self.path, &self.head)?;
         self.size = self.head.len() as u64;
         Ok(())
     }
 }
 
+/// Begins the first file of a run. One of an earlier run stays in the ring, if there is anything in it.
+fn first(path: &Path, head: &[u8], files_max: u32) -> io::Result<File> {
+    if is_special(path) {
+        let mut file = File::options().write(true).open(path)?;
+        file.write_all(head)?;
+        return Ok(file);
+    }
+    match fs::symlink_metadata(path) {
+        // A watch that begins again and again and finds nothing must not push out what was found.
+        Ok(meta) if meta.is_file() && meta.len() <= head.len() as u64 => fs::remove_file(path)?,
+        Ok(_) => turn(path, files_max)?,
+        Err(_) => {}
+    }
+    start(path, head)
+}
+
+/// Makes room for the newest file, which goes by the name itself: older ones go by a number, and the oldest goes. A link
+/// is nobody's evidence, and followed nowhere.
+fn turn(path: &Path, files_max: u32) -> io::Result<()> {
+    for number in (0..files_max.saturating_sub(1)).rev() {
+        let (from, to) = (numbered(path, number), numbered(path, number + 1));
+        match fs::symlink_metadata(&from) {
+            Ok(meta) if meta.is_file() => fs::rename(from, to)?,
+            Ok(_) => fs::remove_file(from)?,
+            Err(_) => {}
+        }
+    }
+    // A ring of one file.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A new file, where there is none: nothing that somebody put there meanwhile is written to.
 fn start(path: &Path, head: &[u8]) -> io::Result<File> {
-    let mut file = File::create(path)?;
+    let mut file = File::create_new(path)?;
     file.write_all(head)?;
     Ok(file)
 }
@@ -151,5 +182,58 @@ fn service(item: &Item) -> Option<Service> {
     match (finding.client, finding.server, finding.port) {
         (Party::One(client), Party::One(server), Some(port)) => Some((client, server, finding.transport, port)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+
+    use super::*;
+
+    /// What the files of a ring hold, the newest first.
+    fn held(path: &Path) -> Vec<String> {
+        (0..4).map_while(|number| fs::read_to_string(numbered(path, number)).ok()).collect()
+    }
+
+    #[test]
+    fn a_run_that_begins_again_keeps_what_was_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("found.pcapng");
+        let begin = |files_max| first(&path, b"head", files_max).unwrap();
+        begin(3).write_all(b" one").unwrap();
+        begin(3).write_all(b" two").unwrap();
+        assert_eq!(held(&path), ["head two", "head one"]);
+        // Of runs that found nothing there is nothing to keep.
+        (0..5).for_each(|_| drop(begin(3)));
+        assert_eq!(held(&path), ["head", "head two", "head one"]);
+        begin(3).write_all(b" three").unwrap();
+        begin(3).write_all(b" four").unwrap();
+        assert_eq!(held(&path), ["head four", "head three", "head two"]);
+        begin(1);
+        assert_eq!(held(&path), ["head", "head three", "head two"]);
+    }
+
+    #[test]
+    fn no_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("found.pcapng"), folder.path().join("other"));
+        fs::write(&other, "of another").unwrap();
+        let link = |number| std::os::unix::fs::symlink(&other, numbered(&path, number)).unwrap();
+        (0..3).for_each(link);
+        first(&path, b"head", 4).unwrap().write_all(b" one").unwrap();
+        assert_eq!(held(&path), ["head one"]);
+        link(1);
+        turn(&path, 4).unwrap();
+        assert_eq!(held(&path), [""; 0]);
+        start(&path, b"head").unwrap();
+        assert_eq!(held(&path), ["head", "head one"]);
+        assert!(start(&path, b"head").is_err(), "what is there is not written to");
+        assert_eq!(fs::read_to_string(&other).unwrap(), "of another");
+    }
+
+    #[test]
+    fn a_device_is_written_as_it_is() {
+        first(Path::new("/dev/null"), b"head", 4).unwrap().write_all(b" one").unwrap();
     }
 }

@@ -229,11 +229,22 @@ pub fn watch<T>(
             })
         };
         let handles: Vec<_> = readers.into_iter().enumerate().map(start).collect();
+        // Whatever ends the body, a panic too, ends the readers.
+        let ended = Ended(&live.stop);
         let done = body(live);
-        live.stop.store(true, Ordering::Relaxed);
+        drop(ended);
         let died = handles.into_iter().map(thread::ScopedJoinHandle::join).filter(Result::is_err).count();
         if died > 0 { Err(RunError::Worker) } else { Ok(done) }
     })
+}
+
+/// Asks the readers to end when it goes.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Counts a reader out when it ends.
@@ -639,11 +650,13 @@ impl Watched {
         }
     }
 
-    /// Looks how the interface is. If it is up again, from when to when it was not.
+    /// Looks how the interface is. If it is up again, from when to when it was not. One that was renamed sends frames as
+    /// before, and is not the one that is watched.
     fn look(&mut self) -> Option<(Timestamp, Timestamp)> {
         let (before, since) = (self.state, self.since);
         let mut state = self.ring.link_state();
-        if !self.ring.is_open() && state != LinkState::Gone {
+        let replaced = self.ring.is_gone();
+        if (replaced || !self.ring.is_open()) && state != LinkState::Gone {
             if now().since(since) < LAST_READ && self.ring.still_holds() {
                 self.looked = None;
                 return None;
@@ -658,6 +671,11 @@ impl Watched {
             }
         }
         self.change(state);
+        if replaced && before == LinkState::Up && state == LinkState::Up {
+            // Between two looks.
+            let at = now();
+            return Some((earlier(at, LOOK_FOR), at));
+        }
         (before != LinkState::Up && state == LinkState::Up).then_some((since, self.since))
     }
 }
@@ -666,5 +684,28 @@ impl RingReport {
     /// Whether the interface is there again and cannot be opened.
     pub fn is_lost(&self) -> bool {
         self.tries >= TRIES_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::panic, reason = "what is tested")]
+
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_body_that_dies_ends_the_readers() {
+        let (say, heard) = mpsc::channel();
+        thread::spawn(move || {
+            let settings = Settings { flows_max: 1, frames_max: None, kept_bytes: 0 };
+            let knowledge = Knowledge::new();
+            let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                watch(vec![Vec::new()], settings, &knowledge, |_| -> u8 { panic!("of a test") })
+            }));
+            say.send(died.is_err())
+        });
+        assert_eq!(heard.recv_timeout(Duration::from_secs(60)), Ok(true));
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::catalogue::Catalogue;
 use crate::classify::hosts::Hosts;
 use crate::classify::judge::Judge;
 use crate::classify::judged::Collapse;
@@ -13,7 +14,6 @@ use crate::model::addr::Addr;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 use crate::report::findings::Past as PastFindings;
-use crate::report::names::Names;
 use crate::report::names::ServiceKey;
 use crate::report::pairs::Past as PastRow;
 
@@ -71,12 +71,12 @@ impl Archive {
         self.collapses.drain(..surplus);
     }
 
-    /// Forgets what depends on rules that were replaced: rows of ports get their names anew, findings stay in the
-    /// [`Ledger`](crate::report::ledger::Ledger) only.
-    pub fn rename(&mut self, names: &Names<'_>) {
-        self.findings = PastFindings::default();
+    /// Speaks of other rules from now on: ports get their names anew, and findings stay but those of a service, or of
+    /// rows, that are there no more.
+    pub fn rename(&mut self, before: &Catalogue, now: &Catalogue) {
+        self.findings.rename(before, now);
         for (key, row) in std::mem::take(&mut self.rows) {
-            let service = ServiceKey::of(names.service_at(key.transport, key.port), key.transport, key.port);
+            let service = ServiceKey::of(now.service_at(key.transport, key.port), key.transport, key.port);
             self.rows.entry(PastKey { service, ..key }).or_default().join(row);
         }
     }

@@ -7,6 +7,7 @@ use foldhash::quality::RandomState;
 use serde::Serialize;
 use serde::Serializer;
 
+use crate::catalogue::Catalogue;
 use crate::catalogue::policy::RowId;
 use crate::classify::judged::Collapse;
 use crate::classify::judged::Judged;
@@ -214,6 +215,39 @@ impl Past {
         self.0.add(RowPlace::NONE, judged);
         if let Some((_, group)) = self.0.groups.get_mut(known) {
             group.service = service;
+        }
+    }
+
+    /// Speaks of other rules from now on. What is of a service, or of rows, that are there no more goes.
+    pub(crate) fn rename(&mut self, before: &Catalogue, now: &Catalogue) {
+        let numbers: HashMap<&str, RowId> =
+            (0..).zip(now.rows()).map(|(number, row)| (row.id.as_str(), RowId(number))).collect();
+        let again = |rows: &[RowId]| -> Rc<[RowId]> {
+            let known = rows.iter().filter_map(|row| numbers.get(before.row(*row).id.as_str()));
+            let mut rows: Vec<RowId> = known.copied().collect();
+            rows.sort_unstable();
+            rows.into()
+        };
+        for (story, group) in std::mem::take(&mut self.0).groups {
+            let stays = match group.service {
+                ServiceKey::Known(service) => now.service_by_id(&before.service(service).id).is_some(),
+                _ => true,
+            };
+            let rows = again(&group.rows);
+            if !stays || (rows.is_empty() && !group.rows.is_empty()) {
+                continue;
+            }
+            // As its row among the pairs is named.
+            let port = story.port.unwrap_or_default();
+            let service = ServiceKey::of(now.service_at(story.transport, port), story.transport, port);
+            let standing = match &group.standing {
+                Standing::Expected(rows) => Standing::Expected(again(rows)),
+                Standing::ExpectedRpc(rows) => Standing::ExpectedRpc(again(rows)),
+                Standing::ExpectedRange(rows) => Standing::ExpectedRange(again(rows)),
+                without => without.clone(),
+            };
+            self.0.places.insert(story, self.0.groups.len());
+            self.0.groups.push((story, Group { service, standing, rows, ..group }));
         }
     }
 }

@@ -158,6 +158,9 @@ struct Sight {
     pending: bool,
 }
 
+/// Whether a finding holds, and since when it is over.
+type Now = (State, Option<Moment>);
+
 /// All findings of a run.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -181,7 +184,7 @@ impl Ledger {
         open
     }
 
-    /// Findings for which there was no room.
+    /// Findings of the newest judgement for which there is no room.
     pub fn not_kept(&self) -> u64 {
         self.not_kept
     }
@@ -268,6 +271,7 @@ impl Ledger {
                 changes.push((Change::Closed, item.clone()));
             }
         }
+        let mut fresh = Vec::new();
         for (key, finding) in newest {
             let works = latest.worked_after(&finding);
             let state = match works {
@@ -276,69 +280,92 @@ impl Ledger {
                 None => State::Open,
             };
             let until = works.map(Moment).or((state == State::Quiet).then_some(finding.last));
-            changes.extend(self.take(key, finding, (state, until), at));
+            if self.items.contains_key(&key) {
+                changes.extend(self.take(&key, finding, (state, until), at));
+            } else {
+                fresh.push((key, finding, (state, until)));
+            }
         }
+        changes.extend(self.add(fresh, at));
         changes.sort_by_key(|(_, item)| item.id);
         changes
     }
 
-    fn take(
-        &mut self,
-        key: Key,
-        finding: Finding,
-        (state, until): (State, Option<Moment>),
-        at: Timestamp,
-    ) -> Option<(Change, Item)> {
+    /// Takes what is known already as it is now.
+    fn take(&mut self, key: &Key, finding: Finding, (state, until): Now, at: Timestamp) -> Option<(Change, Item)> {
         let shape = Shape::of(&finding);
-        if let Some(item) = self.items.get_mut(&key) {
-            let before = item.state;
-            let returns = before != State::Open && state == State::Open && finding.last > item.finding.last;
-            let stays_over = state != State::Open || (!returns && before != State::Withdrawn);
-            if before != State::Open && stays_over {
-                return None;
-            }
-            if returns {
-                item.returns += 1;
-                // The first packet since it was over is not known; the last one surely is later.
-                item.since = item.until.map_or(finding.last, |until| until.max(finding.first));
-            }
-            item.finding = finding;
-            item.state = state;
-            item.until = until;
-            let goes_on = shape.flows > item.told.flows && at.since(item.told_at) >= TELL_AGAIN;
-            let change = match (before, state) {
-                (State::Open, State::Open) if shape.differs(&item.told) || goes_on => Change::Updated,
-                (State::Open, State::Works | State::Quiet) => Change::Closed,
-                (State::Works | State::Quiet | State::Withdrawn, State::Open) => Change::Again,
-                _ => return None,
-            };
-            (item.told, item.told_at) = (shape, at);
-            return Some((change, item.clone()));
-        }
-        if self.items.len() >= ITEMS_MAX && !self.make_room() {
-            self.not_kept += 1;
+        let item = self.items.get_mut(key)?;
+        let before = item.state;
+        let returns = before != State::Open && state == State::Open && finding.last > item.finding.last;
+        let stays_over = state != State::Open || (!returns && before != State::Withdrawn);
+        if before != State::Open && stays_over {
             return None;
         }
-        self.last_id += 1;
-        let item = Item {
-            id: self.last_id,
-            state,
-            since: finding.first,
-            until,
-            returns: 0,
-            finding,
-            told_at: at,
-            told: shape,
+        if returns {
+            item.returns += 1;
+            // The first packet since it was over is not known; the last one surely is later.
+            item.since = item.until.map_or(finding.last, |until| until.max(finding.first));
+        }
+        item.finding = finding;
+        item.state = state;
+        item.until = until;
+        let goes_on = shape.flows > item.told.flows && at.since(item.told_at) >= TELL_AGAIN;
+        let change = match (before, state) {
+            (State::Open, State::Open) if shape.differs(&item.told) || goes_on => Change::Updated,
+            (State::Open, State::Works | State::Quiet) => Change::Closed,
+            (State::Works | State::Quiet | State::Withdrawn, State::Open) => Change::Again,
+            _ => return None,
         };
-        self.items.insert(key, item.clone());
-        Some((Change::New, item))
+        (item.told, item.told_at) = (shape, at);
+        Some((change, item.clone()))
     }
 
-    /// Forgets what was over first.
-    fn make_room(&mut self) -> bool {
+    /// Takes what is not known yet, as much as there is room for.
+    fn add(&mut self, fresh: Vec<(Key, Finding, Now)>, at: Timestamp) -> Vec<(Change, Item)> {
+        let open = fresh.iter().filter(|(.., (state, _))| *state == State::Open).count();
+        self.make_room(open);
+        let room = ITEMS_MAX.saturating_sub(self.items.len());
+        // What is over has what is left: it makes nothing go, or the two would change places at every judgement.
+        let (mut for_open, mut for_over) = (open.min(room), room.saturating_sub(open));
+        self.not_kept = 0;
+        let mut changes = Vec::new();
+        for (key, finding, (state, until)) in fresh {
+            let left = if state == State::Open { &mut for_open } else { &mut for_over };
+            if *left == 0 {
+                self.not_kept += 1;
+                continue;
+            }
+            *left -= 1;
+            self.last_id += 1;
+            let item = Item {
+                id: self.last_id,
+                state,
+                since: finding.first,
+                until,
+                returns: 0,
+                told_at: at,
+                told: Shape::of(&finding),
+                finding,
+            };
+            self.items.insert(key, item.clone());
+            changes.push((Change::New, item));
+        }
+        changes
+    }
+
+    /// Forgets what was over first, until so many more have room.
+    fn make_room(&mut self, wanted: usize) {
+        let surplus = (self.items.len() + wanted).saturating_sub(ITEMS_MAX);
+        if surplus == 0 {
+            return;
+        }
         let over = self.items.iter().filter(|(_, item)| item.state != State::Open);
-        let oldest = over.min_by_key(|(_, item)| (item.until, item.id)).map(|(key, _)| key.clone());
-        oldest.is_some_and(|key| self.items.remove(&key).is_some())
+        let mut over: Vec<_> = over.map(|(key, item)| (item.until, item.id, key)).collect();
+        over.sort_unstable();
+        let oldest: Vec<Key> = over.into_iter().take(surplus).map(|(.., key)| key.clone()).collect();
+        for key in oldest {
+            self.items.remove(&key);
+        }
     }
 }
 
@@ -474,6 +501,35 @@ mod tests {
         assert_eq!(told(&mut archived, vec![blocked(5)], &never, 200), [(Change::Closed, State::Quiet)]);
         assert_eq!(told(&mut archived, vec![blocked(5)], &never, 201), []);
         assert_eq!(archived.open(), BTreeMap::new());
+    }
+
+    #[test]
+    fn what_has_no_room_is_counted_as_it_is_now_and_comes_in_when_there_is_some() {
+        let (mut ledger, never) = (Ledger::default(), Latest::default());
+        let found = blocked(5);
+        let numbered = |number: usize| {
+            let port = u16::try_from(number % ITEMS_MAX).unwrap();
+            Finding { transport: if number < ITEMS_MAX { "tcp" } else { "udp" }, port: Some(port), ..found.clone() }
+        };
+        let all: Vec<Finding> = (0..ITEMS_MAX + 100).map(numbered).collect();
+        assert_eq!(told(&mut ledger, all.clone(), &never, 10).len(), ITEMS_MAX);
+        assert_eq!(ledger.not_kept(), 100);
+        assert_eq!(told(&mut ledger, all.clone(), &never, 11), []);
+        assert_eq!(ledger.not_kept(), 100, "it is what there is now, and no sum of all judgements");
+        // Thirty are over: they go, and others come.
+        let changes = told(&mut ledger, all[30..].to_vec(), &never, 12);
+        let count = |change: Change| changes.iter().filter(|(known, _)| *known == change).count();
+        assert_eq!([count(Change::Closed), count(Change::New), changes.len()], [30, 30, 60]);
+        assert_eq!((ledger.not_kept(), ledger.items().count()), (70, ITEMS_MAX));
+        assert!(ledger.items().all(|item| item.state == State::Open));
+        // What was over when it came has no room that something else would have to make.
+        assert_eq!(told(&mut ledger, all, &never, 200).len(), ITEMS_MAX);
+        assert_eq!((ledger.not_kept(), ledger.open()), (100, BTreeMap::new()));
+        assert_eq!(
+            told(&mut ledger, vec![Finding { transport: "sctp", ..blocked(190) }], &never, 201),
+            [(Change::New, State::Open)]
+        );
+        assert_eq!((ledger.not_kept(), ledger.items().count()), (0, ITEMS_MAX));
     }
 
     #[test]

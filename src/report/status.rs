@@ -96,7 +96,7 @@ pub struct Status {
     pub pairs: u64,
     /// Findings that are open now, by kind.
     pub findings: BTreeMap<&'static str, u64>,
-    /// Findings for which there was no room.
+    /// Findings of the newest judgement for which there is no room.
     pub findings_not_kept: u64,
     /// Milliseconds that the newest judgement took.
     pub judged_in_ms: u64,

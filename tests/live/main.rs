@@ -24,6 +24,7 @@ use common::Segment;
 use common::frame_of;
 use common::tcp;
 use net::Net;
+use net::SENDER;
 use net::WATCHED;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -151,6 +152,23 @@ fn readers_that_share_an_interface_lose_nothing_and_count_nothing_twice() {
 }
 
 #[test]
+fn two_watches_with_the_same_process_id_share_nothing() {
+    let Some(net) = Net::new() else { return };
+    // As in two containers that have the network in common, each is process 1 of its own.
+    let begin = || {
+        let mut command = net.command("unshare");
+        command.args(["--pid", "--fork", "--kill-child", PROGRAM]);
+        Watching::begin_as(command, &["--threads", "2", "-c", "3000"], Stdio::inherit())
+    };
+    let both = [begin(), begin()];
+    net.send(&flood(), 3);
+    for watching in both {
+        let ended = watching.end();
+        assert_eq!((ended.code, number(&ended.last()["frames"], "parsed")), (Some(0), 3000), "{:#?}", ended.events);
+    }
+}
+
+#[test]
 fn the_kernel_filters_and_what_it_filters_is_counted() {
     let Some(net) = Net::new() else { return };
     let watching = Watching::begin(&net, &["--", "tcp", "src", "port", "20007"]);
@@ -237,6 +255,40 @@ fn packets_of_findings_are_written_with_what_they_show() {
 }
 
 #[test]
+fn what_takes_the_place_of_a_report_holds_nothing_up() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let report = folder.path().join("report.json");
+    let watching = Watching::begin(&net, &["-o", report.to_str().unwrap()]);
+    // Nobody will ever read from it.
+    assert!(std::process::Command::new("mkfifo").arg(&report).status().unwrap().success());
+    watching.signal("USR1");
+    let told = watching.wait_for("the report", |event| event["event"] == "report");
+    assert!(told["ok"] == false && told["message"].as_str().unwrap().contains("no file"), "{told}");
+    let ended = watching.interrupt();
+    assert!(ended.code == Some(4) && ended.last()["event"] == "end", "{}", ended.stderr);
+}
+
+#[test]
+fn packets_that_were_found_survive_a_restart() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let (site, found) = (folder.path().join("site.toml"), folder.path().join("found.pcapng"));
+    fs::write(&site, SITE).unwrap();
+    let options = ["--site", site.to_str().unwrap(), "-w", found.to_str().unwrap()];
+    let watching = Watching::begin(&net, &options);
+    net.play(&connection(0, (50000, LDAP)));
+    net.play(&dropped_kerberos());
+    watching.wait_for("the finding", |event| event["event"] == "finding");
+    assert_eq!(watching.interrupt().code, Some(0));
+    let evidence = fs::read(&found).unwrap();
+    // The user that a watch becomes owns it, and root began it.
+    assert_eq!(Watching::begin(&net, &options).interrupt().code, Some(0));
+    assert_eq!(fs::read(folder.path().join("found.1.pcapng")).unwrap(), evidence);
+    assert!(fs::read(&found).unwrap().len() < evidence.len());
+}
+
+#[test]
 fn a_window_is_written_under_its_date() {
     let Some(net) = Net::new() else { return };
     let folder = open_folder();
@@ -254,6 +306,40 @@ fn a_window_is_written_under_its_date() {
         let text = fs::read(folder.path().join(name)).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&text).unwrap()["schema"], "portolan/report/1");
     }
+}
+
+#[test]
+fn a_window_whose_report_cannot_be_written_goes_on() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let site = folder.path().join("site.toml");
+    fs::write(&site, SITE).unwrap();
+    let out = open_folder();
+    let report = out.path().join("report.json");
+    let (site, report) = (site.to_str().unwrap(), report.to_str().unwrap());
+    let options = ["--site", site, "-o", report, "--rotate", "1s", "--keep", "1m"];
+    let watching = Watching::begin(&net, &options);
+    let told = |ok: bool| move |event: &Value| event["event"] == "rotate" && event["ok"] == ok;
+    watching.wait_for("a window", told(true));
+    let known = watching.count();
+    fs::set_permissions(out.path(), Permissions::from_mode(0o555)).unwrap();
+    watching.wait_after(known, "a window that cannot be written", told(false));
+    net.play(&connection(0, (50000, LDAP)));
+    net.play(&dropped_kerberos());
+    watching.wait_for("the finding", |event| event["event"] == "finding");
+    // Its flows leave the tables while nothing can be written.
+    let gone = |event: &Value| event["flows_expired"].as_u64().is_some_and(|flows| flows > 0);
+    watching.wait_after(known, "the flows' leave", gone);
+    let known = watching.count();
+    fs::set_permissions(out.path(), Permissions::from_mode(0o777)).unwrap();
+    watching.wait_after(known, "the window", told(true));
+    let ended = watching.interrupt();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the report does not begin anew"), "{}", ended.stderr);
+    let reports = fs::read_dir(out.path()).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
+    let reports: Vec<Value> = reports.map(|text| serde_json::from_slice(&text).unwrap()).collect();
+    let found = reports.iter().filter(|report| report["findings"].as_array().unwrap().len() == 1).count();
+    assert!(found > 0, "{reports:#?}");
 }
 
 #[test]
@@ -345,6 +431,9 @@ fn neither_memory_nor_descriptors_grow() {
 #[test]
 fn the_service_is_as_hardened_as_promised() {
     let unit = common::root().join("packaging/portolan-watch@.service");
+    // A watch that ended by itself is begun again, unless it never can be.
+    let text = fs::read_to_string(&unit).unwrap();
+    assert!(["Restart=always", "RestartPreventExitStatus=2"].iter().all(|line| text.lines().any(|own| own == *line)));
     let words = ["security", "--offline=true", "--threshold=20", "--no-pager", unit.to_str().unwrap()];
     let Ok(said) = std::process::Command::new("systemd-analyze").args(words).output() else {
         eprintln!("skipped: there is no systemd-analyze");
@@ -453,6 +542,32 @@ fn a_file_that_was_not_named_cannot_be_opened_not_even_by_root() {
 }
 
 #[test]
+fn what_cannot_be_read_again_is_said_at_the_start() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let site = folder.path().join("site.toml");
+    fs::write(&site, SITE).unwrap();
+    fs::set_permissions(&site, Permissions::from_mode(0o600)).unwrap();
+    let site = site.to_str().unwrap();
+    let ended = Watching::begin(&net, &["--site", site]).interrupt();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("HUP") && ended.stderr.contains("-Z"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("site.toml") && ended.stderr.contains("Permission denied"), "{}", ended.stderr);
+    // Its owner can, and so can whoever follows a link that was named.
+    let ended = Watching::begin(&net, &["--site", site, "-Z", "root"]).interrupt();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    fs::set_permissions(site, Permissions::from_mode(0o644)).unwrap();
+    let links = open_folder();
+    let link = links.path().join("site.toml");
+    std::os::unix::fs::symlink(site, &link).unwrap();
+    let watching = Watching::begin(&net, &["--site", link.to_str().unwrap()]);
+    watching.signal("HUP");
+    let told = watching.wait_for("the reload", |event| event["event"] == "reload");
+    assert_eq!(told["ok"], true, "{told}");
+    assert_eq!(watching.interrupt().stderr, "");
+}
+
+#[test]
 fn a_site_file_with_a_fault_changes_nothing() {
     let Some(net) = Net::new() else { return };
     let folder = open_folder();
@@ -477,6 +592,46 @@ fn a_site_file_with_a_fault_changes_nothing() {
     assert_eq!(told["finding"], "blocked", "{told}");
     let ended = watching.interrupt();
     assert!(ended.stderr.contains("the old rules stay"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_watch_that_nobody_listens_to_on_standard_error_goes_on() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let site = folder.path().join("site.toml");
+    fs::write(&site, SITE).unwrap();
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let options = ["--site", site.to_str().unwrap()];
+    let watching = Watching::begin_as(net.command(PROGRAM), &options, full.into());
+    fs::write(&site, "[hosts]\ndomain-controler = [\"10.0.0.10\"]\n").unwrap();
+    watching.signal("HUP");
+    watching.wait_for("the reload", |event| event["event"] == "reload" && event["ok"] == false);
+    net.send(&flood(), 1);
+    let ended = watching.interrupt();
+    assert_eq!((ended.code, number(&ended.last()["frames"], "parsed")), (Some(0), 1000));
+}
+
+#[test]
+fn what_was_found_before_the_rules_were_replaced_counts() {
+    let Some(net) = Net::new() else { return };
+    let folder = open_folder();
+    let site = folder.path().join("site.toml");
+    fs::write(&site, SITE).unwrap();
+    let report = folder.path().join("report.json");
+    let options = ["--site", site.to_str().unwrap(), "-o", report.to_str().unwrap(), "--fail-on", "blocked"];
+    let watching = Watching::begin(&net, &options);
+    net.play(&connection(0, (50000, LDAP)));
+    net.play(&dropped_kerberos());
+    watching.wait_for("the finding", |event| event["event"] == "finding");
+    // By these nobody has a role, so that nothing is expected.
+    fs::write(&site, "[judge]\ninfer = false\n").unwrap();
+    watching.signal("HUP");
+    watching.wait_for("the reload", |event| event["event"] == "reload" && event["ok"] == true);
+    watching.wait_for("its end", |event| event["change"] == "closed");
+    let ended = watching.interrupt();
+    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    assert!(report["findings"].as_array().unwrap().iter().all(|finding| finding["finding"] != "blocked"), "{report}");
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
 }
 
 #[test]
@@ -549,6 +704,42 @@ fn an_interface_that_is_shared_and_was_replaced_is_taken_again_too() {
     assert!(rings[1]["fault"].as_str().unwrap().contains("first reader"), "{last}");
 }
 
+/// Renames the watched interface, and lets another take its name; what the watch said at its end.
+fn renamed(options: &[&str]) -> Option<Value> {
+    let net = Net::new()?;
+    let watching = Watching::begin(&net, options);
+    net.send(&flood(), 1);
+    // Both in one go, so that nobody sees the name missing.
+    let (old, peer) = ("old0", "old1");
+    for (from, to) in [(WATCHED, old), (SENDER, peer)] {
+        net.exec(&["ip", "link", "set", from, "down"]);
+        net.exec(&["ip", "link", "set", from, "name", to]);
+    }
+    let known = watching.count();
+    net.plug();
+    for end in [old, peer] {
+        net.exec(&["ip", "link", "set", end, "up"]);
+    }
+    let first = |name: &Value| name == WATCHED || name == &format!("{WATCHED}#0");
+    let up = |event: &Value| event["event"] == "link" && event["state"] == "up" && first(&event["interface"]);
+    watching.wait_after(known, "the word that it is up", up);
+    net.send(&flood(), 2);
+    // Those of the one that has another name now are not wanted.
+    net.send_into(peer, &flood(), 5);
+    let ended = watching.interrupt();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    ended.frames().for_each(adds_up);
+    let last = ended.last().clone();
+    assert_eq!(number(&last["frames"], "parsed"), 3000, "{last}");
+    Some(last)
+}
+
+#[test]
+fn an_interface_whose_name_another_one_took_is_watched_no_more() {
+    renamed(&[]);
+    renamed(&["--threads", "2"]);
+}
+
 #[test]
 fn an_interface_that_came_back_as_another_kind_ends_the_watch_with_a_report() {
     let Some(net) = Net::new() else { return };
@@ -585,6 +776,7 @@ fn metrics_are_named_as_promised_and_hold_nothing_from_the_wire() {
         "portolan_flows_active",
         "portolan_flows_evicted_total",
         "portolan_flows_total",
+        "portolan_judged_until_seconds",
         "portolan_packets_dropped_total",
         "portolan_packets_received_total",
         "portolan_rtt_seconds",
@@ -593,6 +785,10 @@ fn metrics_are_named_as_promised_and_hold_nothing_from_the_wire() {
     }
     assert!(page.contains("portolan_packets_received_total{interface=\"rx0\"} 3\n"), "{page}");
     assert!(page.contains("portolan_rtt_seconds_count{service=\"ldap\"} 1\n"), "{page}");
+    let until = page.lines().find_map(|line| line.strip_prefix("portolan_judged_until_seconds ")).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    // The test may be slow, but not for an hour.
+    assert!((now - 3600..=now).contains(&until.parse().unwrap()), "{until} at {now}");
     assert!(!page.contains("10.0."), "{page}");
     assert!(ask(&net, "/else").contains("/metrics"));
     watching.interrupt();
@@ -636,6 +832,8 @@ fn what_cannot_be_watched_is_said_before_anything_begins() {
     assert!(code == Some(2) && said.contains("every interface"), "{said}");
     let (code, said) = run(&["-i", WATCHED, "-w", "found.pcapng", "-o", "second.pcapng"]);
     assert!(code == Some(2) && said.contains("second.pcapng"), "{said}");
+    let (code, said) = run(&["-i", WATCHED, "-o", "found.pcapng", "--rotate", "24h"]);
+    assert!(code == Some(2) && said.contains("--rotate writes reports"), "{said}");
     let (code, said) = run(&["-i", WATCHED, "--", "tcp", "prot", "1"]);
     assert!(code == Some(2) && said.contains("syntax error"), "{said}");
     let (code, said) = run(&["-i", WATCHED, "-Z", "no-such-user"]);
@@ -644,6 +842,15 @@ fn what_cannot_be_watched_is_said_before_anything_begins() {
     let report = folder.path().join("report.json");
     let (code, said) = run(&["-i", WATCHED, "-o", report.to_str().unwrap()]);
     assert!(code == Some(4) && said.contains("as the user nobody"), "{said}");
+    // Anybody may write to it, and nobody replace what is another's.
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o1777)).unwrap();
+    fs::write(&report, "of root").unwrap();
+    let own = ["-i", WATCHED, "--duration", "1s", "-o", report.to_str().unwrap()];
+    let (code, said) = run(&own);
+    assert!(code == Some(4) && said.contains("only its owner") && said.contains("-Z"), "{said}");
+    assert_eq!(fs::read(&report).unwrap(), b"of root");
+    let (code, said) = run(&[own.as_slice(), &["-Z", "root"]].concat());
+    assert!(code == Some(0) && fs::read(&report).unwrap() != b"of root", "{said}");
     let (code, said) = run(&[]);
     assert!(code == Some(2) && said.contains("--interface"), "{said}");
 }

@@ -93,6 +93,11 @@ impl Net {
     /// Sends frames, each so many milliseconds after the one before, all of it so many times, from a process of its own
     /// inside the namespace. Returns when all are sent.
     pub(crate) fn send(&self, frames: &[(u64, Vec<u8>)], times: u32) {
+        self.send_into(SENDER, frames, times);
+    }
+
+    /// The same into another interface.
+    pub(crate) fn send_into(&self, interface: &str, frames: &[(u64, Vec<u8>)], times: u32) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("frames");
         let mut text = Vec::new();
@@ -107,6 +112,7 @@ impl Net {
             .command(me.to_str().unwrap())
             .args(["--exact", "sender", "--ignored", "--test-threads=1"])
             .env("PORTOLAN_TEST_FRAMES", &path)
+            .env("PORTOLAN_TEST_SENDER", interface)
             .env("PORTOLAN_TEST_TIMES", times.to_string())
             .output()
             .unwrap();
@@ -145,7 +151,8 @@ pub(crate) fn send_from_environment() {
         frames.push((Duration::from_millis(u32::from_be_bytes(*head).into()), frame));
         rest = more;
     }
-    let mut device = pcap::Capture::from_device(SENDER).unwrap().open().unwrap();
+    let sender = std::env::var("PORTOLAN_TEST_SENDER").unwrap();
+    let mut device = pcap::Capture::from_device(sender.as_str()).unwrap().open().unwrap();
     for _ in 0..times {
         for (pause, frame) in &frames {
             if !pause.is_zero() {

@@ -39,13 +39,17 @@ pub(crate) struct Ended {
 impl Watching {
     /// Watches the end of a link that frames come to, with these options.
     pub(crate) fn begin(net: &Net, options: &[&str]) -> Self {
-        let mut child = net
-            .command(PROGRAM)
+        Self::begin_as(net.command(PROGRAM), options, Stdio::piped())
+    }
+
+    /// The same of a command that begins the program, with a standard error of its own.
+    pub(crate) fn begin_as(mut command: Command, options: &[&str], stderr: Stdio) -> Self {
+        let mut child = command
             .args(["watch", "-i", WATCHED, "--format", "ndjson", "--status-every", "1s"])
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         let events: Arc<Mutex<Vec<Value>>> = Arc::default();
@@ -119,7 +123,9 @@ impl Watching {
         };
         self.reading.take().unwrap().join().unwrap();
         let mut stderr = String::new();
-        std::io::Read::read_to_string(&mut self.child.stderr.take().unwrap(), &mut stderr).unwrap();
+        if let Some(said) = &mut self.child.stderr {
+            std::io::Read::read_to_string(said, &mut stderr).unwrap();
+        }
         let events = std::mem::take(&mut *self.events.lock().unwrap());
         Ended { code: status.code(), events, stderr }
     }

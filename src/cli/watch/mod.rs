@@ -8,7 +8,10 @@ mod clock;
 mod plan;
 mod signals;
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,8 +44,9 @@ use crate::cli::face::wants_screen;
 use crate::cli::metrics::Bound;
 use crate::cli::metrics::Metrics;
 use crate::cli::notify::Manager;
+use crate::cli::output::Target;
 use crate::cli::output::outcome_to_stdout;
-use crate::cli::output::to_file;
+use crate::cli::output::to_stderr;
 use crate::cli::privilege::Given;
 use crate::cli::privilege::give_up;
 use crate::cli::record::Recorder;
@@ -75,7 +79,6 @@ use crate::report::ledger::Item;
 use crate::report::ledger::Ledger;
 use crate::report::ledger::State;
 use crate::report::moment::Moment;
-use crate::report::names::Names;
 use crate::report::sanitise::Shown;
 use crate::report::status::Interface;
 use crate::report::status::Snapshot;
@@ -98,6 +101,9 @@ const KEPT_BYTES: usize = 64 << 20;
 /// and down.
 const EXPIRE_EVERY: Duration = Duration::from_secs(10);
 
+/// How long a window of `--rotate` goes on whose report could not be written, until that is tried again.
+const ROTATE_AGAIN: Duration = Duration::from_secs(60);
+
 /// Flows that were silent so long do not reach into the next window of `--rotate`.
 const ROTATE_KEEP: Duration = Duration::from_secs(60);
 
@@ -119,6 +125,9 @@ pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
     if args.run.verbose {
         say_given(&given);
     }
+    if !args.run.quiet {
+        warn_of_reload(&args.judge, &given);
+    }
     // Threads from here on.
     let metrics = metrics.map(Metrics::serve).transpose()?;
     let knowledge = Knowledge::new();
@@ -136,10 +145,21 @@ pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
     done.map_err(Stop::io)?
 }
 
-#[expect(clippy::print_stderr, reason = "the command speaks to the person")]
 fn say_given(given: &Given) {
     let user = given.user.as_deref().map_or(String::new(), |user| format!(" as {user}"));
-    eprintln!("portolan: watching{user} without capabilities; files are kept away by the kernel: {}", given.files);
+    let files = given.files;
+    to_stderr(format_args!(
+        "portolan: watching{user} without capabilities; files are kept away by the kernel: {files}"
+    ));
+}
+
+/// Says what HUP could not read as the user that is left, which is better known now than when somebody needs it.
+fn warn_of_reload(judge: &JudgeArgs, given: &Given) {
+    if let (None, Err(stop)) = (endless(judge), catalogue(judge)) {
+        let who = given.user.as_deref().map_or(String::new(), |user| format!(" as the user {user} (-Z names another)"));
+        let why = Shown::lines(&stop.message);
+        to_stderr(format_args!("portolan: HUP will not be able to read rules and site file again{who}: {why}"));
+    }
 }
 
 /// A watch under way, as its judging thread sees it.
@@ -157,6 +177,10 @@ struct Watch<'w, 'l> {
     /// When silent flows were last let go, and when the report last began anew.
     expired: Timestamp,
     rotated: Timestamp,
+    /// When the report of this window could not be written.
+    kept: Option<Instant>,
+    /// Whether any judgement found what `--fail-on` names: rules may be replaced since, and reports begun anew.
+    found: bool,
     started: Timestamp,
     losses: Losses,
     /// What the status before counted: when, frames, bytes.
@@ -201,6 +225,8 @@ impl<'w, 'l> Watch<'w, 'l> {
             archive: Archive::default(),
             expired: started,
             rotated: started,
+            kept: None,
+            found: false,
             started,
             losses: Losses::new(started, args.keep),
             rated: (Instant::now(), 0, 0),
@@ -247,7 +273,7 @@ impl<'w, 'l> Watch<'w, 'l> {
                 return Ok(());
             }
             let write = wish == Wish::Report || self.signals.report.swap(false, Ordering::Relaxed);
-            let rotate = self.plan.args.rotate.is_some_and(|every| now().since(self.rotated) >= every);
+            let rotate = self.must_rotate();
             if write || rotate || judged.elapsed() >= JUDGE_EVERY.max(self.judging_took * JUDGE_SHARE) {
                 self.judge(write, rotate)?;
                 judged = Instant::now();
@@ -259,6 +285,12 @@ impl<'w, 'l> Watch<'w, 'l> {
                 told = Instant::now();
             }
         }
+    }
+
+    /// Whether the report is to begin anew.
+    fn must_rotate(&self) -> bool {
+        let over = self.plan.args.rotate.is_some_and(|every| now().since(self.rotated) >= every);
+        over && self.kept.is_none_or(|kept| kept.elapsed() >= ROTATE_AGAIN)
     }
 
     /// Judges what is known by now and tells what changed; writes the report files if wanted, under dated names if the
@@ -285,12 +317,10 @@ impl<'w, 'l> Watch<'w, 'l> {
             let message = written.as_ref().unwrap_or_else(|stop| &stop.message);
             self.face.note(at, "report", written.is_ok(), message)?;
         }
-        if rotate {
+        let anew = rotate && {
             let pages = Pages { report: &report, judge: &judge, catalogue: &catalogue, style: Style::default() };
-            let written = self.write(&pages, Some(Moment(self.rotated)));
-            let message = written.as_ref().err().map_or("the report begins anew", |stop| stop.message.as_str());
-            self.face.note(at, "rotate", written.is_ok(), message)?;
-        }
+            self.rotate(at, &pages)?
+        };
         self.face.tell(at, &changes)?;
         self.record(&changes)?;
         let status = self.status_of(&captured, &rings, &judge, &report);
@@ -304,7 +334,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             // The judge had its own copy of what was learned.
             past.ids.iter().for_each(|(id, last)| self.knowledge.forget(id, *last));
         }
-        if rotate {
+        if anew {
             self.archive = Archive::default();
             self.rotated = at.0;
         }
@@ -380,27 +410,41 @@ impl<'w, 'l> Watch<'w, 'l> {
             let why = Shown::text(ring.fault.as_deref().unwrap_or_default());
             return Err(Stop::io(format!("{} is there again and cannot be opened: {}", ring.name, why.as_str())));
         }
-        let fail_on = &self.plan.args.run.fail_on;
-        if fail_on.iter().any(|kind| report.has(*kind)) {
+        if self.found {
             return Ok(exit::FINDINGS);
         }
         let blind = is_blind(&judge, lost_share, &captured);
-        Ok(if blind && !fail_on.is_empty() { exit::DAMAGED } else { exit::CLEAN })
+        Ok(if blind && !self.plan.args.run.fail_on.is_empty() { exit::DAMAGED } else { exit::CLEAN })
     }
 
     /// Writes the report files, under the names of a window that began then, if it is one of several.
     fn write(&self, pages: &Pages<'_>, window: Option<Moment>) -> Result<(), Stop> {
         let mut done = Ok(());
-        for (path, format) in &self.plan.files {
-            let path = window.map_or_else(|| path.clone(), |began| dated(path, began));
-            done = done.and(to_file(&path, |out| (format.write)(pages, out)));
+        for (file, format) in &self.plan.files {
+            let write = |out: &mut dyn io::Write| (format.write)(pages, out);
+            done = done.and(match window {
+                None => file.write(write),
+                Some(began) => Target::plain(dated(file.path(), format.extension, began)).write(write),
+            });
         }
         done
     }
 
+    /// Writes the report of a window that ends. Whether it could: else the window goes on, and nothing of it is lost.
+    fn rotate(&mut self, at: Moment, pages: &Pages<'_>) -> Result<bool, Stop> {
+        let written = self.write(pages, Some(Moment(self.rotated)));
+        self.kept = written.is_err().then(Instant::now);
+        let message = written.as_ref().err().map(|stop| format!("the report does not begin anew: {}", stop.message));
+        if let Some(message) = &message {
+            self.complain(message);
+        }
+        self.face.note(at, "rotate", written.is_ok(), message.as_deref().unwrap_or("the report begins anew"))?;
+        Ok(written.is_ok())
+    }
+
     /// Where the report was saved to, in words.
     fn saved(&self) -> Result<String, Stop> {
-        let paths: Vec<Shown> = self.plan.files.iter().map(|(path, _)| Shown::path(path)).collect();
+        let paths: Vec<Shown> = self.plan.files.iter().map(|(file, _)| Shown::path(file.path())).collect();
         if paths.is_empty() {
             return Err(Stop::io("no file was named for the report (-o)"));
         }
@@ -409,6 +453,7 @@ impl<'w, 'l> Watch<'w, 'l> {
 
     /// What happened to the findings.
     fn compare(&mut self, judge: &Judge<'_>, report: &Report<'_>) -> Vec<(Change, Item)> {
+        self.found |= self.plan.args.run.fail_on.iter().any(|kind| report.has(*kind));
         let findings: Vec<_> = report.findings.iter().collect();
         let latest = self.ledger.latest(judge, findings.iter());
         let at = now();
@@ -538,7 +583,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         match read {
             Ok(fresh) => {
                 self.options = judge_options(&self.plan.args.judge, &fresh);
-                self.archive.rename(&Names::new(&fresh, Vec::new(), &[], &RunFacts::default()));
+                self.archive.rename(&self.catalogue, &fresh);
                 self.catalogue = Arc::new(fresh);
                 self.face.note(at, "reload", true, "rules and site file read again")
             }
@@ -550,29 +595,66 @@ impl<'w, 'l> Watch<'w, 'l> {
         }
     }
 
-    #[expect(clippy::print_stderr, reason = "the command speaks to the person")]
     fn complain(&self, message: &str) {
         if !self.plan.args.run.quiet && !self.face.is_screen() {
-            eprintln!("portolan: {}", Shown::lines(message));
+            to_stderr(format_args!("portolan: {}", Shown::lines(message)));
         }
     }
+}
+
+/// What of rules and site file is a pipe or the like, which can be read once only.
+fn endless(args: &JudgeArgs) -> Option<&PathBuf> {
+    let endless = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
+    args.site.iter().chain(&args.rules).find(endless)
 }
 
 /// The rules as the options say by now. What is no file any more, a pipe that somebody would have to write to, must not hold
 /// up what watches.
 fn catalogue_again(args: &JudgeArgs) -> Result<Catalogue, Stop> {
-    let endless = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
-    match args.site.iter().chain(&args.rules).find(endless) {
+    match endless(args) {
         Some(path) => Err(Stop::io(format!("{} is no file, so that it can be read once only", Shown::path(path)))),
         None => catalogue(args),
     }
 }
 
-/// `report.json` as `report-20261128T100000Z.json`.
-fn dated(path: &Path, began: Moment) -> PathBuf {
+/// `report.json` as `report-20261128T100000Z.json`: the date before all that tells the format, as `.ecs.ndjson` and
+/// `-pairs.parquet` do.
+fn dated(path: &Path, extension: &str, began: Moment) -> PathBuf {
     let text = began.to_string();
     let second = text.get(..19).unwrap_or_default().replace(['-', ':'], "");
-    let stem = path.file_stem().map(OsStr::to_string_lossy).unwrap_or_default();
-    let extension = path.extension().map(OsStr::to_string_lossy).unwrap_or_default();
-    path.with_file_name(format!("{stem}-{second}Z.{extension}"))
+    let name = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
+    let (stem, end) = name.split_at(name.len().saturating_sub(extension.len()));
+    // A name may be an extension of two words alone.
+    let (stem, between) = stem.split_at(stem.len().saturating_sub(1));
+    let (dash, between) = if between.is_empty() { ("", b"-".as_slice()) } else { ("-", between) };
+    let name = [stem, dash.as_bytes(), second.as_bytes(), b"Z", between, end].concat();
+    path.with_file_name(OsString::from_vec(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::format::by_file_name;
+
+    #[test]
+    fn a_dated_name_tells_the_same_format() {
+        let began = Moment(Timestamp(1_772_359_331_000_000_000));
+        let name = |name: &str| {
+            let format = by_file_name(name)?;
+            let dated = dated(&Path::new("/srv").join(name), format.extension, began);
+            let dated = dated.strip_prefix("/srv").ok()?.to_str()?.to_owned();
+            (by_file_name(&dated)?.name == format.name).then_some(dated)
+        };
+        assert_eq!(name("report.json").as_deref(), Some("report-20260301T100211Z.json"));
+        assert_eq!(name("a.b.CSV").as_deref(), Some("a.b-20260301T100211Z.CSV"));
+        assert_eq!(name("x.ecs.ndjson").as_deref(), Some("x-20260301T100211Z.ecs.ndjson"));
+        assert_eq!(name("x.zeek.ndjson").as_deref(), Some("x-20260301T100211Z.zeek.ndjson"));
+        assert_eq!(name("ecs.ndjson").as_deref(), Some("20260301T100211Z-ecs.ndjson"));
+        #[cfg(feature = "parquet")]
+        {
+            assert_eq!(name("x.parquet").as_deref(), Some("x-20260301T100211Z.parquet"));
+            assert_eq!(name("dc1-pairs.parquet").as_deref(), Some("dc1-20260301T100211Z-pairs.parquet"));
+            assert_eq!(name("pairs.parquet").as_deref(), Some("20260301T100211Z-pairs.parquet"));
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What a watch decides before the first frame: interfaces, rules, filter, files.
 
+use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::cli::analyze::is_of_packets;
 use crate::cli::args::WatchArgs;
 use crate::cli::exit;
 use crate::cli::exit::Stop;
+use crate::cli::output::Target;
 use crate::cli::output::check_apart;
 use crate::cli::output::check_place;
 use crate::cli::output::to_stdout;
@@ -32,7 +34,7 @@ pub(super) struct Plan<'a> {
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) filter: Option<String>,
     pub(super) stdout: Option<&'static Format>,
-    pub(super) files: Vec<(PathBuf, &'static Format)>,
+    pub(super) files: Vec<(Target, &'static Format)>,
     /// Where the packets of findings go.
     pub(super) record: Option<PathBuf>,
 }
@@ -51,10 +53,11 @@ pub(super) fn needs(plan: &Plan<'_>) -> Needs {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         folder.unwrap_or(Path::new(".")).to_path_buf()
     };
-    let judge = &plan.args.judge;
-    // An editor replaces the site file by another one in its folder.
-    let read = judge.rules.iter().cloned().chain(judge.site.as_deref().map(folder)).collect();
-    let written = plan.files.iter().map(|(path, _)| path).chain(&plan.record).cloned().collect();
+    let named = plan.args.judge.rules.iter().chain(&plan.args.judge.site);
+    // A link is followed to its end. An editor replaces a file by another one in its folder.
+    let ends = named.flat_map(|path| [Some(path.clone()), fs::canonicalize(path).ok()]).flatten();
+    let read = ends.map(|path| if path.is_dir() { path } else { folder(&path) }).collect();
+    let written = plan.files.iter().map(|(file, _)| file.path()).chain(&plan.record).cloned().collect();
     Needs { written, read }
 }
 
@@ -85,7 +88,7 @@ pub(super) fn list() -> Result<u8, Stop> {
 pub(super) fn decide(args: &WatchArgs) -> Result<Plan<'_>, Stop> {
     let place = |path: &PathBuf| {
         check_place(path)?;
-        Ok((path.clone(), format_of_file(path)?))
+        Ok((Target::at(path), format_of_file(path)?))
     };
     // The extension says that packets are meant, as -w does.
     let (packets, reports): (Vec<_>, Vec<_>) = args.output.iter().partition(|path| is_of_packets(path));
@@ -96,8 +99,11 @@ pub(super) fn decide(args: &WatchArgs) -> Result<Plan<'_>, Stop> {
         return Err(Stop::usage(format!("packets of findings go to one file only: {second} is a second (-w, -o)")));
     }
     let files = reports.into_iter().map(place).collect::<Result<Vec<_>, Stop>>()?;
+    if args.rotate.is_some() && files.is_empty() {
+        return Err(Stop::usage("--rotate writes reports: name a file for one, such as -o report.json"));
+    }
     record.iter().try_for_each(|path| check_place(path))?;
-    let written = files.iter().map(|(path, _)| path).chain(&record);
+    let written = files.iter().map(|(file, _)| file.path()).chain(&record);
     check_apart(written, args.judge.site.iter().chain(&args.filter.filter_file))?;
     Ok(Plan {
         args,
@@ -139,18 +145,18 @@ pub(super) fn open(plan: &Plan<'_>) -> Result<Vec<Vec<Ring>>, Stop> {
     };
     let mut readers: Vec<Vec<Ring>> = (0..args.threads).map(|_| Vec::new()).collect();
     for (place, name) in (0..).zip(&plan.interfaces) {
-        // Groups are numbered in the whole network namespace.
-        let own = std::process::id().to_le_bytes();
-        let group = u16::from_le_bytes([own[0], own[1]]).wrapping_add(place);
+        let mut group = None;
         for (member, reader) in (0..).zip(&mut readers) {
             let input = place * args.threads + member;
-            let share = device::Share { group, heir: member == 0 };
+            let share = group.map_or(device::Share::First, device::Share::Joins);
             let ring = Ring::open(name, input, (args.threads > 1).then_some(share), &options);
-            reader.push(ring.map_err(|error| match error {
+            let ring = ring.map_err(|error| match error {
                 CaptureError::Filter { .. } => Stop::usage(error),
                 error if may_open() => Stop::io(error),
                 error => Stop::io(format!("{error}; run it as root, or give it the right: setcap cap_net_raw+ep")),
-            })?);
+            })?;
+            group = ring.group();
+            reader.push(ring);
         }
     }
     Ok(readers)
