@@ -276,8 +276,9 @@ impl Case<'_> {
         if self.context.watched_flow(flow, flow.last_seen()) < limit::SYN_WAIT_MIN {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
         }
+        let repeated = flow.marks.has(Mark::SynAfterSynAck) || flow.marks.has(Mark::SynAckRepeated);
         // An answer that took longer than the client's timer looks the same where nothing else is captured.
-        if self.context.answers_alone() && flow.syns[self.orig.index()] < limit::SYN_TRIES_SURE {
+        if repeated && self.context.answers_alone() && flow.syns[self.orig.index()] < limit::SYN_TRIES_SURE {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
         if flow.marks.has(Mark::SynAfterSynAck) {

@@ -673,8 +673,8 @@ impl Watched {
         self.change(state);
         if replaced && before == LinkState::Up && state == LinkState::Up {
             // Between two looks.
-            let at = now();
-            return Some((earlier(at, LOOK_FOR), at));
+            self.since = now();
+            return Some((earlier(self.since, LOOK_FOR), self.since));
         }
         (before != LinkState::Up && state == LinkState::Up).then_some((since, self.since))
     }

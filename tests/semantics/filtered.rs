@@ -74,6 +74,9 @@ fn where_nothing_goes_on_after_the_answers_a_late_one_is_not_lost() {
     let c = conn(C, 50_000, S, 389);
     slow(3).judge().of(c).is("unknown", "reverse_invisible").finding("-");
     slow(2).judge().of(c).is("reply_lost", "synack_unheard");
+    // An answer that is not repeated is none of this.
+    let once = conn(C, 51_000, S, 445);
+    slow(3).syn(-50.0, once).syn_ack(-49.9, once).judge().of(once).is("open", "half_open");
     slow(3).talks(-9.0, C2, S, 445).judge().of(c).is("reply_lost", "synack_unheard");
     let again = slow(3).syn(-97.0, c).syn_ack(-96.999, c);
     again.judge().of(c).is("reply_lost", "synack_unheard");

@@ -187,7 +187,7 @@ struct Watch<'w, 'l> {
     rated: (Instant, u64, u64),
     clock: Clock,
     /// How each interface was when last told.
-    links: Vec<(String, LinkState)>,
+    links: Vec<(String, LinkState, Timestamp)>,
     judged_in: Duration,
     /// The same in processor time.
     judging_took: Duration,
@@ -546,14 +546,15 @@ impl<'w, 'l> Watch<'w, 'l> {
     /// Tells which interfaces went away and came back.
     fn tell_links(&mut self) -> Result<(), Stop> {
         for ring in self.live.rings() {
-            let known = self.links.iter_mut().find(|(name, _)| *name == ring.name);
-            let before = if let Some((_, state)) = known {
-                std::mem::replace(state, ring.state)
+            let known = self.links.iter_mut().find(|(name, ..)| *name == ring.name);
+            // One that was replaced between two looks is up since then.
+            let before = if let Some((_, state, since)) = known {
+                (std::mem::replace(state, ring.state), std::mem::replace(since, ring.since))
             } else {
-                self.links.push((ring.name.clone(), ring.state));
-                LinkState::Up
+                self.links.push((ring.name.clone(), ring.state, ring.since));
+                (LinkState::Up, ring.since)
             };
-            if before != ring.state {
+            if before != (ring.state, ring.since) {
                 self.face.link(Moment(ring.since), &ring.name, ring.state.name(), ring.fault.as_deref())?;
             }
         }
