@@ -34,7 +34,7 @@ pub const ANSWERS_ALONE: u64 = 3;
 /// So many pairs or more of a client that asked over UDP and a server, and no answer of anybody: none was captured.
 pub const REQUESTS_ALONE: usize = 3;
 
-/// How long after an attempt in clear the same hosts may begin to speak in IPsec: IKE repeats for as long.
+/// How long after an attempt in clear the same hosts may begin to speak in `IPsec`: IKE repeats for as long.
 pub const IPSEC_FOLLOWS: Duration = Duration::from_secs(30);
 
 /// Routers that lie between two points whose mirrors show the same packets: so much may times to live differ by that.

@@ -189,7 +189,7 @@ pub enum Reason {
     ReverseInvisible,
     /// One-way gate: but the client's own repeats prove that it heard nothing.
     SynRepeatedOneWay,
-    /// The two hosts protect what they say by IPsec: what stayed without answer in clear may go on there.
+    /// The two hosts protect what they say by `IPsec`: what stayed without answer in clear may go on there.
     InsideIpsec,
     /// A reply whose numbers do not fit.
     BadReply,

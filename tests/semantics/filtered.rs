@@ -1,4 +1,4 @@
-//! Captures that left something out: filters, mirrors of one way, several ways, protection by IPsec. What they do not show
+//! Captures that left something out: filters, mirrors of one way, several ways, protection by `IPsec`. What they do not show
 //! was not blocked.
 
 use portolan::model::transport::Transport;
