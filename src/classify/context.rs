@@ -16,22 +16,25 @@ use crate::classify::hosts::HostId;
 use crate::classify::hosts::Hosts;
 use crate::classify::judge::ahead;
 use crate::classify::judged::CaptureFacts;
+use crate::classify::judged::LeftOut;
 use crate::classify::ports::Meaning;
 use crate::classify::ports::PortClass;
 use crate::classify::ports::PortClasses;
-use crate::classify::thresholds::ALONE_PER_SECOND;
 use crate::classify::thresholds::ANSWERED_JUST_BEFORE;
 use crate::classify::thresholds::ANSWERS_ALONE;
 use crate::classify::thresholds::ASYMMETRIC_SHARE;
 use crate::classify::thresholds::BASELINE_FLOWS;
 use crate::classify::thresholds::BASELINE_PACKETS;
 use crate::classify::thresholds::CLIENTS_OF_A_SERVER;
+use crate::classify::thresholds::CROWDED_FOR;
+use crate::classify::thresholds::CROWDED_PER_SECOND;
 use crate::classify::thresholds::FALLBACK_WAIT;
 use crate::classify::thresholds::ICMP_INHERIT;
 use crate::classify::thresholds::IPSEC_FOLLOWS;
 use crate::classify::thresholds::ONE_WAY_LASTS;
 use crate::classify::thresholds::PROBE_TTL_MAX;
 use crate::classify::thresholds::REQUESTS_ALONE;
+use crate::classify::thresholds::SYN_HASTY_MS;
 use crate::classify::thresholds::SYNS_ALONE;
 use crate::classify::thresholds::SYNS_ALONE_OF;
 use crate::classify::verdict::DirBasis;
@@ -182,7 +185,9 @@ struct HostSeen {
 /// What tells whether the way back of a pair is captured.
 #[derive(Clone, Copy, Debug, Default)]
 struct OneWay {
-    /// The last packet of the flows that show that it is not.
+    /// The first packet of the flows that show that it is not.
+    from: Timestamp,
+    /// The last one.
     until: Timestamp,
     /// The last packet that came back all the same, if any did.
     seen: Timestamp,
@@ -224,14 +229,12 @@ pub(crate) struct Context {
     elsewhere: Map<Request, bool>,
     /// Pairs with unanswered echo requests: whether other traffic works.
     echo_pairs: Map<(HostId, HostId), bool>,
-    /// Two hosts, lower number first, that speak in `IPsec` both ways: from when until when.
-    ipsec: Map<(HostId, HostId), (Timestamp, Timestamp)>,
-    /// All TCP that was captured are SYNs, and clients act as if they were answered.
-    syns_alone: bool,
-    /// Datagrams of clients to servers that owe an answer were captured, and of no server any.
-    requests_alone: bool,
-    /// The pairs of such clients and servers, as many as matter.
-    asked: Vec<(HostId, HostId)>,
+    /// Two hosts, lower number first, that speak in `IPsec` both ways: when they began to, each time.
+    ipsec: Map<(HostId, HostId), Vec<Timestamp>>,
+    /// What a filter left out.
+    pub(crate) left_out: Option<LeftOut>,
+    /// Clients that asked over UDP and got no answer, as many as matter.
+    asked: Vec<HostId>,
     /// Who reached a server on ports that have a name: as many as make it one.
     clients: Map<HostId, Vec<HostId>>,
     companions: Companions,
@@ -309,8 +312,15 @@ impl Context {
     pub(crate) fn answer(&mut self, flows: &[Seen<'_>], answers: Vec<(Listener, Answered)>) {
         self.one_way_share = self.shares.one_way();
         self.asymmetric = self.one_way_share > ASYMMETRIC_SHARE;
-        self.syns_alone = self.shares.only_syns() && act_as_answered(flows);
-        self.requests_alone = self.shares.only_requests() && self.asked.len() >= REQUESTS_ALONE;
+        // What a watch does not keep any more was answered too.
+        let tcp_answered = answers.iter().any(|(listener, _)| listener.transport == Transport::Tcp);
+        self.left_out = if self.shares.only_syns() && !tcp_answered && act_as_answered(flows) {
+            Some(LeftOut::AllButSyns)
+        } else if self.shares.only_requests() && answers.is_empty() && self.asked.len() >= REQUESTS_ALONE {
+            Some(LeftOut::Answers)
+        } else {
+            None
+        };
         if self.has_questions() {
             ahead(flows).for_each(|seen| self.reply(seen));
         }
@@ -376,8 +386,7 @@ impl Context {
             self.pair_baselines.entry((server, client)).or_default();
         }
         if matches!(flow.key.transport, Transport::Esp | Transport::Ah) && both_ways(flow) {
-            let span = self.ipsec.entry((client.min(server), client.max(server))).or_insert((flow.first, flow.first));
-            *span = (span.0.min(flow.first), span.1.max(flow.last_seen()));
+            self.ipsec.entry((client.min(server), client.max(server))).or_default().push(flow.first);
         }
         let Some(meaning) = meaning else { return };
         if both_ways(flow) {
@@ -398,7 +407,9 @@ impl Context {
         let Seen { client, server, orig, port, .. } = *seen;
         match flow.key.transport {
             Transport::Tcp if proves_reply(flow, orig) => {
-                let pair = self.one_way_pairs.entry((client, server)).or_default();
+                let new = OneWay { from: flow.first, ..OneWay::default() };
+                let pair = self.one_way_pairs.entry((client, server)).or_insert(new);
+                pair.from = pair.from.min(flow.first);
                 pair.until = pair.until.max(flow.last_seen());
                 self.one_way_until = self.one_way_until.max(pair.until);
                 if let Some(host) = self.host(server) {
@@ -410,9 +421,9 @@ impl Context {
                 let service = catalogue.service(service);
                 self.answers_me.insert((client, server, port), Timestamp::default());
                 if matches!(service.udp, Some(UdpHabit::RequestReply { .. })) {
-                    self.shares.requests.add(flow.first);
-                    if self.asked.len() < REQUESTS_ALONE && !self.asked.contains(&(client, server)) {
-                        self.asked.push((client, server));
+                    self.shares.requests.add(flow.first, flow.last_seen());
+                    if self.asked.len() < REQUESTS_ALONE && !self.asked.contains(&client) {
+                        self.asked.push(client);
                     }
                 }
                 if service.tcp_twin {
@@ -540,11 +551,14 @@ impl Context {
     /// Whether that way may be invisible to an attempt of that time: it is, or flows showed just before, or later, that the
     /// pair has such a way among several, or of nobody anything but SYNs was captured.
     pub(crate) fn way_doubted(&self, client: HostId, server: HostId, at: Timestamp) -> bool {
-        self.syns_alone || self.has_other_way(client, server, at) || self.reverse_invisible(client, server, at)
+        self.left_out == Some(LeftOut::AllButSyns)
+            || self.has_other_way(client, server, at)
+            || self.reverse_invisible(client, server, at)
     }
 
     fn has_other_way(&self, client: HostId, server: HostId, at: Timestamp) -> bool {
-        self.one_way_pairs.get(&(client, server)).is_some_and(|pair| at <= pair.until.plus(ONE_WAY_LASTS))
+        let near = |pair: &OneWay| at.plus(ONE_WAY_LASTS) >= pair.from && at <= pair.until.plus(ONE_WAY_LASTS);
+        self.one_way_pairs.get(&(client, server)).is_some_and(near)
     }
 
     /// Whether of connections that were answered nothing was captured beyond the answer.
@@ -552,11 +566,12 @@ impl Context {
         !self.shares.beyond && self.shares.answered >= ANSWERS_ALONE
     }
 
-    /// Whether two hosts spoke to each other in `IPsec` between these times, or soon after: who is to protect what it says, and
-    /// does not yet, gets no answer until it does ([MS-IKEE] section 4.1).
+    /// Whether two hosts began to speak to each other in `IPsec` between these times, or soon after: who is to protect what it
+    /// says, and does not yet, gets no answer until it does ([MS-IKEE] section 4.1).
     pub(crate) fn goes_on_in_ipsec(&self, one: HostId, other: HostId, first: Timestamp, last: Timestamp) -> bool {
-        let span = if self.ipsec.is_empty() { None } else { self.ipsec.get(&(one.min(other), one.max(other))) };
-        span.is_some_and(|(from, until)| *from <= last.plus(IPSEC_FOLLOWS) && *until >= first)
+        let begun = if self.ipsec.is_empty() { None } else { self.ipsec.get(&(one.min(other), one.max(other))) };
+        let soon = first..=last.plus(IPSEC_FOLLOWS);
+        begun.is_some_and(|begun| begun.iter().any(|at| soon.contains(at)))
     }
 
     /// Whether datagrams may have come back unseen at that time: the capture is one-sided, or some flow of the pair showed
@@ -564,8 +579,7 @@ impl Context {
     pub(crate) fn datagrams_invisible(&self, client: HostId, server: HostId, at: Timestamp) -> bool {
         let of_pair = self.one_way_pairs.get(&(client, server));
         let unseen = !self.datagram_ways.contains(&(server, client));
-        self.requests_alone
-            || (unseen && (self.asymmetric || of_pair.is_some()))
+        (unseen && (self.asymmetric || of_pair.is_some()))
             || self.has_other_way(client, server, at)
             || self.reverse_invisible(client, server, at)
     }
@@ -708,6 +722,8 @@ struct Shares {
     answered: u64,
     /// There is TCP beyond SYN, SYN-ACK and RST.
     beyond: bool,
+    /// A router or host answered a SYN by ICMP.
+    told: bool,
     /// There is an answer of something else than TCP.
     replied: bool,
     /// Flows over UDP without the answer that is due.
@@ -723,14 +739,15 @@ struct Pace {
 }
 
 impl Pace {
-    fn add(&mut self, at: Timestamp) {
-        self.first = if self.count == 0 { at } else { self.first.min(at) };
-        self.last = self.last.max(at);
+    fn add(&mut self, from: Timestamp, until: Timestamp) {
+        self.first = if self.count == 0 { from } else { self.first.min(from) };
+        self.last = self.last.max(until);
         self.count += 1;
     }
 
-    fn per_second(self) -> u64 {
-        self.count / (self.last.since(self.first).as_secs() + 1)
+    /// Whether there were so many a second, for so long, that it is a scan or a flood.
+    fn is_crowded(self) -> bool {
+        self.count > self.last.since(self.first).max(CROWDED_FOR).as_secs() * CROWDED_PER_SECOND
     }
 }
 
@@ -741,6 +758,7 @@ impl Shares {
             return;
         }
         self.tcp += 1;
+        self.told |= flow.icmp > 0;
         self.answered += u64::from(flow.synacks != [0; 2]);
         self.beyond |= [Mark::SaidAckLow, Mark::SaidAckHigh].into_iter().any(|mark| flow.marks.has(mark));
         let both = both_ways(flow);
@@ -756,12 +774,12 @@ impl Shares {
 
     /// Whether all TCP there is are SYNs without answer.
     fn only_syns(&self) -> bool {
-        self.tcp > 0 && !self.beyond && self.answered == 0
+        self.tcp > 0 && !self.beyond && !self.told && self.answered == 0
     }
 
     /// Whether there is no TCP, no answer of anything else, and no flood.
     fn only_requests(&self) -> bool {
-        self.tcp == 0 && !self.replied && self.requests.per_second() <= ALONE_PER_SECOND
+        self.tcp == 0 && !self.replied && !self.requests.is_crowded()
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
@@ -770,22 +788,33 @@ impl Shares {
     }
 }
 
-/// Whether clients act as if their SYNs were answered: hardly any repeats one, and nobody scans or floods.
+/// Whether clients act as if their SYNs were answered: at hardly any port one is repeated. What scans and floods send counts
+/// for nothing.
 fn act_as_answered(flows: &[Seen<'_>]) -> bool {
     let (mut clients, mut services) = (Map::<HostId, Pace>::default(), Map::<(HostId, u16), Pace>::default());
-    let (mut singles, mut all) = (0u64, 0u64);
-    for seen in flows.iter().filter(|seen| seen.class.transport() == Transport::Tcp).take(SYNS_ALONE_OF) {
+    let tcp = || flows.iter().filter(|seen| seen.class.transport() == Transport::Tcp).take(SYNS_ALONE_OF);
+    for seen in tcp() {
         let at = seen.stored.first();
-        clients.entry(seen.client).or_default().add(at);
-        services.entry((seen.server, seen.port)).or_default().add(at);
-        let single = seen.stored.syns(seen.orig) == 1 && !seen.stored.flow().marks.has(Mark::Refused);
-        singles += u64::from(single);
-        all += 1;
+        clients.entry(seen.client).or_default().add(at, at);
+        services.entry((seen.server, seen.port)).or_default().add(at, at);
     }
-    let crowded = |pace: Pace| pace.count >= SYNS_ALONE && pace.per_second() > ALONE_PER_SECOND;
-    singles >= SYNS_ALONE
-        && singles * 10 >= all * 9
-        && !clients.into_values().chain(services.into_values()).any(crowded)
+    let mut repeated: Map<Request, bool> = Map::default();
+    for seen in tcp() {
+        let crowds = [clients.get(&seen.client), services.get(&(seen.server, seen.port))];
+        if !crowds.into_iter().flatten().any(|pace| pace.is_crowded()) {
+            let flow = seen.stored.flow();
+            let again = flow.syns[seen.orig.index()] > 1 && !is_hasty(&flow, seen.orig);
+            *repeated.entry((seen.client, seen.server, seen.port)).or_default() |= again;
+        }
+    }
+    let alone = repeated.values().filter(|repeated| !**repeated).count();
+    alone >= SYNS_ALONE && alone * 10 >= repeated.len() * 9
+}
+
+/// Whether the client repeats its SYN as if it were refused each time: soon, and no later the next time.
+pub(crate) fn is_hasty(flow: &Flow, orig: Side) -> bool {
+    let [first, last] = [flow.syn_first_gap_ms, flow.syn_gap_ms];
+    flow.syns[orig.index()] > 1 && first.max(last) < SYN_HASTY_MS && last < first * 3 / 2
 }
 
 /// Whether what one end sent proves that it hears the other: it acknowledges after its SYN, its SYN-ACK was followed

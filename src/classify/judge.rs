@@ -24,6 +24,7 @@ use crate::classify::judged::CaptureFacts;
 use crate::classify::judged::Collapse;
 use crate::classify::judged::Host;
 use crate::classify::judged::Judged;
+use crate::classify::judged::LeftOut;
 use crate::classify::judged::Options;
 use crate::classify::judged::Placed;
 use crate::classify::judged::Ruled;
@@ -246,6 +247,11 @@ impl<'a> Judge<'a> {
     /// Whether that share is so high that the capture as a whole sees one direction only.
     pub fn asymmetric(&self) -> bool {
         self.context.asymmetric
+    }
+
+    /// What seems to have been left out of the capture.
+    pub fn left_out(&self) -> Option<LeftOut> {
+        self.context.left_out
     }
 
     /// Everything that is to be said of a flow of this judge.

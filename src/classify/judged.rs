@@ -30,6 +30,15 @@ use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 
+/// What a filter, as it seems, left out of a capture, so that silence in it proves nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LeftOut {
+    /// All TCP but SYNs.
+    AllButSyns,
+    /// Every answer to a datagram, and TCP.
+    Answers,
+}
+
 /// What the capture as a whole says of itself.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct CaptureFacts {

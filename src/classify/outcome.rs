@@ -6,8 +6,10 @@ use crate::classify::context::Context;
 use crate::classify::context::Seen;
 use crate::classify::context::both_ways;
 use crate::classify::context::expired_on_purpose;
+use crate::classify::context::is_hasty;
 use crate::classify::context::listener_of;
 use crate::classify::context::proves_reply;
+use crate::classify::judged::LeftOut;
 use crate::classify::pending::Clock;
 use crate::classify::pending::is_pending;
 use crate::classify::pending::told_no;
@@ -160,7 +162,7 @@ impl Case<'_> {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::InsideIpsec, &frames);
         }
         if self.context.way_doubted(client, server, flow.syn_last) {
-            return if tries >= limit::SYN_TRIES_SURE && !self.is_hasty() {
+            return if tries >= limit::SYN_TRIES_SURE && !is_hasty(flow, self.orig) {
                 let reason = Reason::SynRepeatedOneWay;
                 failed(Outcome::Dropped, Confidence::Probable, reason, By::Unknown, &frames)
             } else {
@@ -181,16 +183,10 @@ impl Case<'_> {
         if early {
             confidence = confidence.lower();
         }
-        if self.is_hasty() {
+        if is_hasty(flow, self.orig) {
             confidence = Confidence::Possible;
         }
         failed(Outcome::Dropped, confidence, reason, By::Unknown, &frames)
-    }
-
-    /// Whether the client repeats its SYN as if it were refused each time: soon, and no later the next time.
-    fn is_hasty(&self) -> bool {
-        let [first, last] = [self.flow.syn_first_gap_ms, self.flow.syn_gap_ms];
-        self.flow.syns[self.orig.index()] > 1 && first.max(last) < limit::SYN_HASTY_MS && last < first * 3 / 2
     }
 
     /// A fitting RST answered the SYN: T6 to T8.
@@ -277,8 +273,10 @@ impl Case<'_> {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
         }
         let repeated = flow.marks.has(Mark::SynAfterSynAck) || flow.marks.has(Mark::SynAckRepeated);
-        // An answer that took longer than the client's timer looks the same where nothing else is captured.
-        if repeated && self.context.answers_alone() && flow.syns[self.orig.index()] < limit::SYN_TRIES_SURE {
+        let (syns, synacks) = (flow.syns[self.orig.index()], flow.synacks[self.resp.index()]);
+        // An answer that took longer than the client's timer looks the same where nothing else is captured. Each SYN has one.
+        let slow = syns < limit::SYN_TRIES_SURE && synacks <= syns;
+        if repeated && slow && self.context.answers_alone() {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
         if flow.marks.has(Mark::SynAfterSynAck) {
@@ -427,6 +425,11 @@ impl Case<'_> {
         }
         // Datagrams that are sent again need not mean that none came back, as SYNs do.
         if self.context.datagrams_invisible(client, server, flow.last_seen()) {
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
+        }
+        // Who gets no answer asks again sooner than that.
+        let pace = flow.last_seen().since(flow.first) / u32::try_from(self.requests().max(2) - 1).unwrap_or(u32::MAX);
+        if self.context.left_out == Some(LeftOut::Answers) && pace >= timeout {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
         if self.context.goes_on_in_ipsec(client, server, flow.first, flow.last_seen()) {

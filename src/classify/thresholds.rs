@@ -19,19 +19,23 @@ pub const SYN_SERIES_GAP_MS: u32 = 3_000;
 /// Windows does after a refusal, each half second.
 pub const SYN_HASTY_MS: u32 = 900;
 
-/// A capture whose TCP is nothing but so many SYNs or more, nine of ten of which nobody repeats, left out what answered them.
-pub const SYNS_ALONE: u64 = 6;
-
-/// A client or service with more of them in a second, all the time, scans or is flooded; more requests, the same.
-pub const ALONE_PER_SECOND: u64 = 10;
+/// A capture whose TCP is nothing but SYNs left out what answered them, if at so many ports of servers or more, and at nine of
+/// ten, no client repeats one.
+pub const SYNS_ALONE: usize = 6;
 
 /// Attempts that are looked at for that, the first of the capture.
 pub const SYNS_ALONE_OF: usize = 4_096;
 
+/// A client or service with more attempts than this a second scans or is flooded; more requests in all, the same.
+pub const CROWDED_PER_SECOND: u64 = 10;
+
+/// As long as this at least.
+pub const CROWDED_FOR: Duration = Duration::from_secs(10);
+
 /// A capture in which so many flows were answered, and none went on after that, left out what came then.
 pub const ANSWERS_ALONE: u64 = 3;
 
-/// So many pairs or more of a client that asked over UDP and a server, and no answer of anybody: none was captured.
+/// So many clients or more asked over UDP, and no answer of anybody: none was captured.
 pub const REQUESTS_ALONE: usize = 3;
 
 /// How long after an attempt in clear the same hosts may begin to speak in `IPsec`: IKE repeats for as long.

@@ -412,7 +412,8 @@ fn say_speed(progress: &Progress, read_in: Duration, all_in: Duration) {
 pub(super) fn is_blind(judge: &Judge<'_>, lost_share: f64, captured: &Captured) -> bool {
     let given_up = captured.counters().given_up_share() > GIVEN_UP_SHARE;
     let unread = captured.decode.unread_share() > UNREAD_SHARE;
-    judge.asymmetric() || lost_share > LOSS_PROBABLE_SHARE || given_up || unread
+    let one_sided = judge.asymmetric() || judge.left_out().is_some();
+    one_sided || lost_share > LOSS_PROBABLE_SHARE || given_up || unread
 }
 
 /// `blind`: as [`is_blind`] says.

@@ -34,6 +34,7 @@ use crate::flow::speech::Speech;
 use crate::flow::tcp::acknowledges;
 use crate::flow::tcp::after;
 use crate::flow::tcp::handshake_us;
+use crate::flow::tcp::is_heard;
 use crate::flow::vast::Vast;
 use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
@@ -826,8 +827,10 @@ impl Entry {
         let acked = u32::from(self.marks & ACKED[me] != 0).wrapping_neg();
         let advance = packet.ack().wrapping_sub(self.max_ack[me]).cast_signed().max(0).cast_unsigned() & acked;
         let advances = u32::from(advance != 0).wrapping_neg();
-        // Who hears no acknowledgement sends nothing new.
-        let fresh = forward != 0 && packet.payload_len() > 0 && !after(self.next_seq[me], packet.seq());
+        let fresh = forward != 0
+            && packet.payload_len() > 0
+            && !after(self.next_seq[me], packet.seq())
+            && is_heard(end, self.max_ack[other]);
         self.next_seq[me] = self.next_seq[me].wrapping_add(forward);
         self.max_ack[me] = self.max_ack[me].wrapping_add(advance);
         let unheard = self.unheard[me] & !(u8::from(advance != 0) | u8::from(fresh)).wrapping_neg();

@@ -23,6 +23,9 @@ const RETRY_AFTER_REFUSAL: Duration = Duration::from_secs(3);
 /// A SYN or SYN-ACK that comes again sooner is a copy, whatever its IP-ID: the fastest systems repeat after 200 ms.
 const TRY_GAP_MIN: Duration = Duration::from_millis(100);
 
+/// What may be sent without an acknowledgement at first: ten segments.
+const FIRST_WINDOW: u32 = 14_600;
+
 /// Two taps, or two queues of one, may show an answer so long before its question.
 const ANSWER_EARLY: Duration = Duration::from_millis(50);
 
@@ -37,6 +40,13 @@ pub(crate) fn after(a: u32, b: u32) -> bool {
 #[inline]
 pub(crate) fn acknowledges(ack: u32, isn: u32) -> bool {
     ack.wrapping_sub(isn).wrapping_sub(1) < (1 << 30)
+}
+
+/// Whether an end that sends new data up to this number hears acknowledgements, though the last one that was seen is this:
+/// without, it sends a first window at most once its timer ran out (RFC 6928, RFC 5681 section 3.1).
+#[inline]
+pub(crate) fn is_heard(end: u32, acknowledged: u32) -> bool {
+    end.wrapping_sub(acknowledged) > FIRST_WINDOW
 }
 
 /// How long the handshake took that was completed at a time, from the SYN that was answered; never 0.
@@ -135,8 +145,7 @@ pub(crate) fn update(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut
     let sequence_len = packet.payload_len.wrapping_add(bits);
     let end = tcp.seq.wrapping_add(sequence_len);
     if first_of_side || after(end, flow.next_seq[me]) {
-        // Who hears no acknowledgement sends nothing new.
-        if packet.payload_len > 0 && !after(flow.next_seq[me], tcp.seq) {
+        if packet.payload_len > 0 && !after(flow.next_seq[me], tcp.seq) && is_heard(end, flow.max_ack[other]) {
             flow.unheard[me] = 0;
         }
         flow.next_seq[me] = end;

@@ -8,6 +8,7 @@ use crate::script::C2;
 use crate::script::C6;
 use crate::script::Conn;
 use crate::script::From;
+use crate::script::ROUTER;
 use crate::script::S;
 use crate::script::S6;
 use crate::script::Script;
@@ -18,7 +19,10 @@ fn single_syns(count: u16) -> Script {
     (0..count).fold(Script::new(), |script, n| {
         let client = [C, C2, "10.0.3.9"][usize::from(n % 3)];
         let server = [S, "10.0.0.11"][usize::from(n % 2)];
-        script.syn(f64::from(n) * 5.0 - 100.0, conn(client, 50_000 + n, server, [88, 389, 445][usize::from(n % 3)]))
+        script.syn(
+            f64::from(n) * 5.0 - 100.0,
+            conn(client, 50_000 + n, server, [88, 389, 445, 3268, 5985][usize::from(n / 6)]),
+        )
     })
 }
 
@@ -30,7 +34,7 @@ fn where_nothing_but_syns_was_captured_one_syn_is_no_block() {
 
 #[test]
 fn twins_a_few_a_scan_an_answer_or_repeats() {
-    let last = conn("10.0.3.9", 50_002, S, 445);
+    let last = conn("10.0.3.9", 50_002, S, 88);
     single_syns(5).judge().of(last).is("dropped", "syn_single");
     // One answer shows that answers are captured.
     let answered = single_syns(9).talks(-99.0, C, S, 445).judge();
@@ -47,10 +51,26 @@ fn twins_a_few_a_scan_an_answer_or_repeats() {
     // Three tries were heard by nobody, whatever else is missing.
     let alone = |script: Script| script.syn(-70.0, c).syn(-69.0, c).syn(-67.0, c).judge();
     alone(single_syns(30)).of(c).verdict("dropped", "probable", "syn_repeated_oneway", "unknown").finding("blocked");
-    // A client that asks many within a second scans.
-    let scan = (0..12u16)
-        .fold(Script::new(), |script, n| script.syn(-50.0 + f64::from(n) / 100.0, conn(C, 50_000 + n, S, 1_000 + n)));
-    scan.judge().of(conn(C, 50_003, S, 1_003)).is("dropped", "syn_single");
+    // A client that asks hundreds within seconds scans.
+    let scan = |script: Script| {
+        let ask = |script: Script, n: u16| script.syn(-50.0 + f64::from(n) / 100.0, conn(C, 52_000 + n, S, 1_000 + n));
+        (0..120).fold(script, ask)
+    };
+    scan(Script::new()).judge().of(conn(C, 52_003, S, 1_003)).is("dropped", "syn_single");
+    // It changes nothing for the others, and neither does one host that is dead or refuses unseen.
+    scan(single_syns(12)).judge().of(last).is("unknown", "reverse_invisible");
+    let dead = |gap: f64| {
+        let ask = |script: Script, n: u16| {
+            let (c, at) = (conn(C, 51_000 + n, S, 636), f64::from(n) * 5.0 - 99.0);
+            script.syn(at, c).syn(at + gap, c).syn(at + 2.0 * gap, c)
+        };
+        (0..8).fold(single_syns(12), ask).judge()
+    };
+    dead(1.0).of(last).is("unknown", "reverse_invisible");
+    dead(0.5).of(last).is("unknown", "reverse_invisible");
+    // A router that speaks of one of them is seen.
+    let told = single_syns(12).icmp(-99.9, ROUTER, conn(C, 50_000, S, 88), Transport::Tcp, 3, 13).judge();
+    told.of(last).is("dropped", "syn_single");
 }
 
 #[test]
@@ -80,6 +100,10 @@ fn where_nothing_goes_on_after_the_answers_a_late_one_is_not_lost() {
     slow(3).talks(-9.0, C2, S, 445).judge().of(c).is("reply_lost", "synack_unheard");
     let again = slow(3).syn(-97.0, c).syn_ack(-96.999, c);
     again.judge().of(c).is("reply_lost", "synack_unheard");
+    // A server that repeats it by itself heard nothing.
+    slow(3).syn_ack(-98.0, c).judge().of(c).is("reply_lost", "synack_unheard");
+    let unheard = slow(3).syn(-50.0, once).syn_ack(-49.9, once).syn_ack(-48.9, once).judge();
+    unheard.of(once).is("reply_lost", "synack_unacked");
 }
 
 #[test]
@@ -92,6 +116,14 @@ fn where_only_questions_were_captured_silence_over_udp_is_unknown() {
     };
     let c = conn(C, 40_000, S, 53);
     polls(3).judge().of(c).is("unknown", "reverse_invisible").finding("-");
+    // Who asks again a second later got no answer, and three servers of one client may be blocked.
+    let again = conn(C, 42_000, S, 53);
+    polls(3).ask(-30.0, again, 40).ask(-29.0, again, 40).judge().of(again).is("unanswered", "udp_unanswered");
+    let servers = ["10.0.0.11", "10.0.0.12"].into_iter().fold(polls(1), |script, server| {
+        let c = conn(C, 40_000, server, 53);
+        script.ask(-30.0, c, 40).ask(-20.0, c, 40)
+    });
+    servers.judge().of(c).is("unanswered", "udp_unanswered");
     polls(2).judge().of(c).is("unanswered", "udp_unanswered");
     // A datagram, or TCP, that came back shows that such things are captured.
     let other = conn(C2, 41_000, "10.0.0.11", 123);
@@ -110,9 +142,10 @@ fn syns_in_clear_to_a_host_that_speaks_ipsec_are_not_blocked() {
         };
         tries(protect(clear(), 3.4)).judge().of(c).verdict("unknown", "possible", "inside_ipsec", "-").finding("-");
         protect(clear(), 0.4).syn(0.0, c).judge().of(c).is("unknown", "inside_ipsec");
-        // Long over, begun much later, one way only.
+        // Long over, begun much later, all the time, one way only.
         tries(protect(clear(), -40.0)).judge().of(c).is("dropped", "syn_unanswered");
         tries(protect(clear(), 40.0)).judge().of(c).is("dropped", "syn_unanswered");
+        tries(protect(protect(clear(), -9.0), 2.0)).judge().of(c).is("dropped", "syn_unanswered");
         tries(clear().other(1.0, esp, From::Client, Transport::Esp)).judge().of(c).is("dropped", "syn_unanswered");
     }
 }
@@ -151,8 +184,9 @@ fn where_a_pair_has_several_ways_one_that_is_seen_shows_nothing_of_another() {
     ways(-9.0).syn(0.0, c).judge().of(c).is("unknown", "reverse_invisible");
     let three = ways(-9.0).syn(0.0, c).syn(1.0, c).syn(3.0, c).judge();
     three.of(c).verdict("dropped", "probable", "syn_repeated_oneway", "unknown");
-    // A minute after, what comes back may be believed.
+    // A minute after, or before, what comes back may be believed.
     ways(-70.0).syn(0.0, c).judge().of(c).is("dropped", "syn_single");
+    ways(70.0).talks(71.0, C, S, 445).syn(0.0, c).judge().of(c).is("dropped", "syn_single");
 }
 
 #[test]

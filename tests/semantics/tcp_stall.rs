@@ -142,14 +142,20 @@ fn t21_twin_new_data_shows_that_the_client_is_heard() {
     let c = smb();
     let upload = |script: Script| {
         (0..4u32).fold(script, |script, n| {
-            let (at, data) = (0.1 + f64::from(n), n * 2_800);
-            let sent = script.send(at, c, data, 1_400, 100).send(at + 0.01, c, data + 1_400, 1_400, 100);
-            sent.send(at + 0.5, c, data, 1_400, 100)
+            let (at, data) = (0.1 + f64::from(n), n * 40_000);
+            let sent = script.send(at, c, data, 20_000, 100).send(at + 0.01, c, data + 20_000, 20_000, 100);
+            sent.send(at + 0.5, c, data, 20_000, 100)
         })
     };
     let begin = || Script::new().handshake(0.0, c).reply(0.01, c, 0, 100, 0);
     upload(begin()).judge().of(c).is("open", "handshake").finding("-");
     // What was sent last is what nobody acknowledges.
-    let repeats = (0..3u8).fold(upload(begin()), |script, n| script.send(5.0 + f64::from(n), c, 9_800, 1_400, 100));
+    let repeats = (0..3u8).fold(upload(begin()), |script, n| script.send(5.0 + f64::from(n), c, 140_000, 20_000, 100));
     repeats.judge().of(c).is("stalled", "no_ack_after_setup");
+    // Little may be sent without.
+    let little = (0..4u32).fold(begin(), |script, n| {
+        let at = 0.1 + f64::from(n);
+        script.send(at, c, n * 100, 100, 100).send(at + 0.5, c, 0, 100, 100)
+    });
+    little.judge().of(c).is("stalled", "no_ack_after_setup");
 }

@@ -1,5 +1,6 @@
 //! What pages for people say of a capture as a whole, in sentences without layout.
 
+use crate::classify::judged::LeftOut;
 use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Outcome;
 use crate::report::Report;
@@ -93,6 +94,20 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
         );
     }
     all
+}
+
+/// What a filter seems to have left out, and what that means.
+pub(crate) fn left_out(left_out: LeftOut) -> &'static str {
+    match left_out {
+        LeftOut::AllButSyns => {
+            "Nothing but SYNs was captured of TCP, and hardly any is repeated, as if they were answered. A filter seems \
+             to have left the answers out: a single SYN proves nothing here."
+        }
+        LeftOut::Answers => {
+            "Nothing but questions was captured: no answer of anybody, and no TCP. A filter or a mirror of one way seems \
+             to have left the answers out: silence proves nothing here."
+        }
+    }
 }
 
 /// Attempts that failed and that no row could judge, by pair and service: no findings, and not nothing either. The
