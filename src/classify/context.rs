@@ -34,6 +34,8 @@ use crate::classify::thresholds::IPSEC_FOLLOWS;
 use crate::classify::thresholds::ONE_WAY_LASTS;
 use crate::classify::thresholds::PROBE_TTL_MAX;
 use crate::classify::thresholds::REQUESTS_ALONE;
+use crate::classify::thresholds::SCAN_DISTINCT;
+use crate::classify::thresholds::SCAN_WINDOW;
 use crate::classify::thresholds::SYN_HASTY_MS;
 use crate::classify::thresholds::SYNS_ALONE;
 use crate::classify::thresholds::SYNS_ALONE_OF;
@@ -747,7 +749,16 @@ impl Pace {
 
     /// Whether there were so many a second, for so long, that it is a scan or a flood.
     fn is_crowded(self) -> bool {
-        self.count > self.last.since(self.first).max(CROWDED_FOR).as_secs() * CROWDED_PER_SECOND
+        self.count > self.span().max(CROWDED_FOR).as_secs() * CROWDED_PER_SECOND
+    }
+
+    /// Whether that many attempts of one client may be a scan.
+    fn may_scan(self) -> bool {
+        self.is_crowded() || (self.count >= SCAN_DISTINCT as u64 && self.span() <= SCAN_WINDOW)
+    }
+
+    fn span(self) -> Duration {
+        self.last.since(self.first)
     }
 }
 
@@ -800,8 +811,8 @@ fn act_as_answered(flows: &[Seen<'_>]) -> bool {
     }
     let mut repeated: Map<Request, bool> = Map::default();
     for seen in tcp() {
-        let crowds = [clients.get(&seen.client), services.get(&(seen.server, seen.port))];
-        if !crowds.into_iter().flatten().any(|pace| pace.is_crowded()) {
+        let scans = clients.get(&seen.client).is_some_and(|pace| pace.may_scan());
+        if !scans && !services.get(&(seen.server, seen.port)).is_some_and(|pace| pace.is_crowded()) {
             let flow = seen.stored.flow();
             let again = flow.syns[seen.orig.index()] > 1 && !is_hasty(&flow, seen.orig);
             *repeated.entry((seen.client, seen.server, seen.port)).or_default() |= again;

@@ -488,7 +488,7 @@ impl Case<'_> {
             && !self.is_group()
             && !self.may_be_broadcast()
             && self.context.pair_works(client, server)
-            && !self.context.datagrams_invisible(client, server, flow.last_seen())
+            && !self.context.way_doubted(client, server, flow.last_seen())
             && !self.context.goes_on_in_ipsec(client, server, flow.first, flow.last_seen())
         {
             let (sure, by) = (Confidence::Possible, By::Unknown);
