@@ -425,6 +425,22 @@ fn a_filter_file_may_have_comments_and_an_empty_filter_is_none() {
 }
 
 #[test]
+fn a_capture_that_lacks_the_answers_proves_nothing() {
+    let desk = Desk::new();
+    let ran = |count: u16| {
+        let syns: Vec<Segment<'static>> =
+            (0..count).map(|n| segment(n.into(), true, (50_000, 1_000 + n), tcp::SYN, (1, 0))).collect();
+        desk.put("syns.pcap", capture_of(&syns));
+        let ran = desk.run(&["analyze", "syns.pcap", "--fail-on", "blocked"]);
+        (ran.code, String::from_utf8(ran.stdout).unwrap())
+    };
+    let (many, few) = (ran(7), ran(5));
+    assert_eq!((many.0, few.0), (Some(3), Some(0)));
+    assert!(many.1.contains("Nothing but SYNs was captured") && many.1.contains("NOTHING COULD BE JUDGED"));
+    assert!(!few.1.contains("Nothing but SYNs"), "{}", few.1);
+}
+
+#[test]
 fn a_run_that_gave_flows_up_and_found_nothing_proves_nothing() {
     let desk = Desk::new();
     let few: Vec<Segment<'static>> =

@@ -427,9 +427,11 @@ impl Case<'_> {
         if self.context.datagrams_invisible(client, server, flow.last_seen()) {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
-        // Who gets no answer asks again sooner than that.
-        let pace = flow.last_seen().since(flow.first) / u32::try_from(self.requests().max(2) - 1).unwrap_or(u32::MAX);
-        if self.context.left_out == Some(LeftOut::Answers) && pace >= timeout {
+        // Who gets no answer asks again sooner than one is waited for, and not for long.
+        let asked_for = flow.last_seen().since(flow.first);
+        let pace = asked_for / u32::try_from(self.requests().max(2) - 1).unwrap_or(u32::MAX);
+        let asks_again = pace < timeout && asked_for <= limit::ASKS_AGAIN;
+        if self.context.left_out == Some(LeftOut::Answers) && !asks_again {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
         if self.context.goes_on_in_ipsec(client, server, flow.first, flow.last_seen()) {

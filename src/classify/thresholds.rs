@@ -38,6 +38,9 @@ pub const ANSWERS_ALONE: u64 = 3;
 /// So many clients or more asked over UDP, and no answer of anybody: none was captured.
 pub const REQUESTS_ALONE: usize = 3;
 
+/// How long a client asks the same again: resolvers and Kerberos give up sooner. What goes on for longer are new questions.
+pub const ASKS_AGAIN: Duration = Duration::from_secs(20);
+
 /// How long after an attempt in clear the same hosts may begin to speak in `IPsec`: IKE repeats for as long.
 pub const IPSEC_FOLLOWS: Duration = Duration::from_secs(30);
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::classify::judged::LeftOut;
 use crate::report::moment::Moment;
 use crate::report::sanitise::Shown;
 
@@ -85,6 +86,9 @@ pub struct Health {
     pub one_way_share: f64,
     /// Whether the capture as a whole sees one direction only. Set by the report.
     pub asymmetric: bool,
+    /// What a filter seems to have left out; a note says so. Set by the report.
+    #[serde(skip)]
+    pub left_out: Option<LeftOut>,
     /// What else should be known, a sentence each.
     pub notes: Vec<Shown>,
     /// Packets for which the interface itself had no room; of live captures.

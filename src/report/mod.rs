@@ -250,7 +250,7 @@ impl<'a> Report<'a> {
         // Four digits are all that such a share is worth.
         health.one_way_share = (judge.one_way_share() * 1e4).round() / 1e4;
         health.asymmetric = judge.asymmetric();
-        health.notes.extend(judge.left_out().map(|left_out| Shown::text(summary::left_out(left_out))));
+        health.left_out = judge.left_out();
         let names = Names::new(catalogue, judge.hosts(), judge.names(), &run);
         let beside = Beside {
             numbered: judge.numbered(),

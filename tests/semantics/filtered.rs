@@ -119,6 +119,9 @@ fn where_only_questions_were_captured_silence_over_udp_is_unknown() {
     // Who asks again a second later got no answer, and three servers of one client may be blocked.
     let again = conn(C, 42_000, S, 53);
     polls(3).ask(-30.0, again, 40).ask(-29.0, again, 40).judge().of(again).is("unanswered", "udp_unanswered");
+    // Who goes on asking from one port, as forwarders do, asks something new.
+    let forwarder = |script: Script| (0..30).fold(script, |script, n| script.ask(f64::from(n) - 40.0, again, 40));
+    forwarder(polls(3)).judge().of(again).is("unknown", "reverse_invisible");
     let servers = ["10.0.0.11", "10.0.0.12"].into_iter().fold(polls(1), |script, server| {
         let c = conn(C, 40_000, server, 53);
         script.ask(-30.0, c, 40).ask(-20.0, c, 40)

@@ -38,6 +38,7 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
     } else if health.one_way_share > 0.0 {
         all.push(format!("{percent:.1} % of the flows with data were captured in one direction only."));
     }
+    all.extend(health.left_out.map(|left_out| lacks(left_out).to_owned()));
     for input in &run.inputs {
         if let Some(error) = &input.error {
             all.push(format!(
@@ -97,7 +98,7 @@ pub(crate) fn warnings(run: &RunFacts, health: &Health) -> Vec<String> {
 }
 
 /// What a filter seems to have left out, and what that means.
-pub(crate) fn left_out(left_out: LeftOut) -> &'static str {
+fn lacks(left_out: LeftOut) -> &'static str {
     match left_out {
         LeftOut::AllButSyns => {
             "Nothing but SYNs was captured of TCP, and hardly any is repeated, as if they were answered. A filter seems \
@@ -245,12 +246,21 @@ pub(crate) const UNJUDGED_HINT: &str = "No row could judge these, because the ro
 
 /// The heading over [`silence`].
 pub(crate) fn silence_heading(report: &Report<'_>) -> &'static str {
-    if report.pairs.judged().1 == 0 { "Nothing could be judged" } else { "Nothing blocked, nothing unexpected" }
+    if report.pairs.judged().1 == 0 || report.health.left_out.is_some() {
+        "Nothing could be judged"
+    } else {
+        "Nothing blocked, nothing unexpected"
+    }
 }
 
 /// What it means that nothing was found.
 pub(crate) fn silence(report: &Report<'_>) -> String {
     let (flows, judged) = report.pairs.judged();
+    if report.health.left_out.is_some() {
+        return "Nothing blocked and nothing unexpected was found, and answers seem not to have been captured: this says \
+                nothing of what is blocked. Capture without a filter on flags or directions."
+            .to_owned();
+    }
     if judged == 0 {
         return format!(
             "0 of {} could be judged by the documents, so this says nothing of what is blocked. Name the hosts in a \
