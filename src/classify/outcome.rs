@@ -129,7 +129,10 @@ impl Case<'_> {
             // It speaks, but answers another connection than this (RFC 5961 challenge, a restart).
             return fine(Outcome::Unknown, Confidence::Possible, Reason::BadReply, &self.story());
         }
-        // A RST whose numbers do not fit is none: anybody can send it.
+        if flow.packets[self.resp.index()] > 0 && flow.syns[self.orig.index()] == 1 {
+            // A RST whose numbers do not fit may end a connection of which nothing else was captured.
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::BadReply, &self.story());
+        }
         self.silence()
     }
 
@@ -183,7 +186,8 @@ impl Case<'_> {
         if early {
             confidence = confidence.lower();
         }
-        if is_hasty(flow, self.orig) {
+        // Anybody can send a RST whose numbers do not fit. The client does not heed it; whose it is, nobody knows.
+        if is_hasty(flow, self.orig) || flow.packets[self.resp.index()] > 0 {
             confidence = Confidence::Possible;
         }
         failed(Outcome::Dropped, confidence, reason, By::Unknown, &frames)

@@ -26,7 +26,8 @@ Exit codes:
   0  ran; no finding of a kind that --fail-on names
   1  findings of a kind that --fail-on names
   2  could not start: a bad argument, filter, rule or site file
-  3  report made, but it cannot be judged (one direction, much loss, many flows given up; with --fail-on)
+  3  report made, but it cannot be judged (one direction or no answers, much lost,
+     cut or given up; with --fail-on)
   4  cannot read or write: no such interface, no permission, disk full; or an interface came back as another
      kind of link (one that is gone is waited for)";
 
