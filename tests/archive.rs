@@ -17,7 +17,6 @@ use portolan::catalogue::load_texts;
 use portolan::classify::judge::Judge;
 use portolan::classify::judged::CaptureFacts;
 use portolan::classify::judged::Options as JudgeOptions;
-use portolan::flow::fold::Folds;
 use portolan::learn::knowledge::Knowledge;
 use portolan::model::time::Timestamp;
 use portolan::pipeline::run::Settings;
@@ -81,7 +80,7 @@ fn stays_the_same(capture: &str) {
     let options = JudgeOptions { infer: true, strict: false };
     let whole = {
         let judge = Judge::new(&captured.tables, facts.clone(), &knowledge, &catalogue, options);
-        let report = Report::build(RunFacts::default(), Health::default(), &judge, &catalogue, &Folds::default());
+        let report = Report::build(RunFacts::default(), Health::default(), &judge, &catalogue);
         (sums(&report), findings(&report))
     };
     // Half of the time has passed: what was silent since then leaves, judged with all others for the last time.
@@ -102,8 +101,7 @@ fn stays_the_same(capture: &str) {
     captured.tables.truncate(16);
     let mut judge = Judge::new(&captured.tables, again, &knowledge, &catalogue, options);
     judge.know(archive.hosts());
-    let report =
-        Report::build_after(RunFacts::default(), Health::default(), &judge, &catalogue, &Folds::default(), &archive);
+    let report = Report::build_after(RunFacts::default(), Health::default(), &judge, &catalogue, &archive);
     let flows = |sums: &Sums| sums.values().map(|row| row.0).sum::<u64>();
     let volume = |sums: &Sums| sums.values().fold([0; 4], |all, row| [0, 1, 2, 3].map(|at: usize| all[at] + row.2[at]));
     assert_eq!((flows(&sums(&report)), volume(&sums(&report))), (flows(&whole.0), volume(&whole.0)));
@@ -111,7 +109,7 @@ fn stays_the_same(capture: &str) {
     // They are few, and so exact, also where flows left.
     let shook = |sums: &Sums| sums.values().filter_map(|row| row.3).map(|told| told.count).sum::<u64>();
     assert_eq!(shook(&sums(&report)), shook(&whole.0));
-    let without = Report::build(RunFacts::default(), Health::default(), &judge, &catalogue, &Folds::default());
+    let without = Report::build(RunFacts::default(), Health::default(), &judge, &catalogue);
     let (after, without) = (sums(&report), sums(&without));
     let alike = whole.0.iter().filter(|(key, row)| after.get(*key).is_some_and(|after| after.0 == row.0));
     let (mut compared, mut left) = (0, 0);
@@ -159,7 +157,7 @@ fn findings_of_flows_that_left_stay_when_the_rules_are_replaced() {
         let mut judge = Judge::new(&[], facts(), &knowledge, catalogue, options);
         judge.know(archive.hosts());
         let (run, health) = (RunFacts::default(), Health::default());
-        let report = Report::build_after(run, health, &judge, catalogue, &Folds::default(), archive);
+        let report = Report::build_after(run, health, &judge, catalogue, archive);
         let known: BTreeSet<String> = report
             .pairs
             .rows()

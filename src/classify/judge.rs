@@ -45,7 +45,9 @@ use crate::classify::verdict::Outcome;
 use crate::classify::verdict::Reason;
 use crate::classify::verdict::Standing;
 use crate::classify::verdict::Verdict;
+use crate::flow::fold::Folds;
 use crate::flow::icmp::IcmpSeen;
+use crate::flow::limits::Limits;
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
 use crate::flow::table::Stored;
@@ -77,6 +79,7 @@ pub struct Judge<'a> {
     names: Vec<(Addr, Vec<Name>)>,
     errors: AppErrors,
     collapsed: Collapsed,
+    folds: Folds,
 }
 
 impl<'a> Judge<'a> {
@@ -113,9 +116,9 @@ impl<'a> Judge<'a> {
         let rulings: Vec<Ruling> = ahead(&flows).map(rule).collect();
         let may_scan = |addr: Addr| catalogue.is_scanner(addr.ip());
         let mut collapsed = Collapsed::find(Attempts { flows: &flows, rulings: &rulings, hosts: &hosts }, &may_scan);
-        let folds = || tables.iter().flat_map(|table| table.folds().iter());
-        collapsed.take_folds(folds());
-        for (key, _) in folds() {
+        let folds = Folds::of(tables.iter().map(Table::folds), Limits::default().folds_max);
+        collapsed.take_folds(folds.iter());
+        for (key, _) in folds.iter() {
             for addr in key.client.into_iter().chain(key.server.map(|(addr, _)| addr)) {
                 hosts.number(addr);
             }
@@ -134,6 +137,7 @@ impl<'a> Judge<'a> {
             names: knowledge.names().all(),
             errors: knowledge.names().errors(),
             collapsed,
+            folds,
         }
     }
 
@@ -205,6 +209,11 @@ impl<'a> Judge<'a> {
     /// Every flow with everything that is to be said of it, in the order they began.
     pub fn flows(&self) -> impl Iterator<Item = Judged<'_>> {
         self.rulings().filter_map(|ruled| self.judged(&ruled))
+    }
+
+    /// The totals of flows that were given up.
+    pub fn folds(&self) -> &Folds {
+        &self.folds
     }
 
     /// The scans and floods.

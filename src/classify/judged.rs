@@ -48,7 +48,7 @@ pub struct CaptureFacts {
     pub last: Timestamp,
     /// Time of the last frame, where `last` is later.
     pub heard: Option<Timestamp>,
-    /// The first frame of each capture (input) that is a SYN makes its series doubtful.
+    /// The first frame of the run: a flow that begins with it may have begun before the capture did (T5).
     pub first_frame: FrameId,
     /// Share of packets that the capture is known to have lost, 0.0 to 1.0.
     pub lost_share: f64,

@@ -15,7 +15,7 @@ use crate::model::time::Timestamp;
 
 /// What is known of a flow's time.
 pub(crate) struct Clock {
-    /// How long the flow's end was watched after its newest SYN, without a gap.
+    /// How long the capture went on after the flow's newest SYN, without a gap.
     pub(crate) after_syn: Duration,
     /// The same after its last packet.
     pub(crate) after_last: Duration,

@@ -32,8 +32,6 @@ pub struct Counters {
     pub flows: u64,
     /// Flows given up for lack of room; their packets and bytes are in the folded totals.
     pub flows_evicted: u64,
-    /// Evicted flows whose pair had no row left, so that only the server or nothing names them.
-    pub folds_collapsed: u64,
     /// ICMP errors, copies apart. They belong to the flows they quote and are no packets of theirs.
     pub icmp_errors: u64,
     /// ICMP errors that quote no flow seen, or a TCP sequence number that does not fit.
@@ -57,7 +55,6 @@ impl Counters {
         self.duplicates += other.duplicates;
         self.flows += other.flows;
         self.flows_evicted += other.flows_evicted;
-        self.folds_collapsed += other.folds_collapsed;
         self.icmp_errors += other.icmp_errors;
         self.icmp_unmatched += other.icmp_unmatched;
         self.bad_replies += other.bad_replies;

@@ -405,9 +405,7 @@ impl Table {
         let index = best.2;
         if let Some(flow) = self.let_go(index) {
             self.counters.flows_evicted += 1;
-            if self.folds.take(&flow, self.limits.folds_max) {
-                self.counters.folds_collapsed += 1;
-            }
+            self.folds.take(&flow, self.limits.folds_max);
         }
         index
     }
@@ -651,12 +649,13 @@ fn tells_no_more_than_that(copy: &impl Headers) -> bool {
     }
 }
 
-/// Whether a packet has captured payload of a flow that is still listened to.
+/// The mark that says that an end is listened to no more.
 #[inline]
 fn heard(side: Side) -> Mark {
     if side == Side::Low { Mark::HeardLow } else { Mark::HeardHigh }
 }
 
+/// Whether a packet has captured payload of an end that is still listened to.
 #[inline]
 fn speaks(packet: &Packet, heard: bool) -> bool {
     packet.payload_captured > 0 && !heard && packet.layer != Layer::Fragment

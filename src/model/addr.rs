@@ -239,15 +239,6 @@ pub struct FiveTuple {
     pub transport: Transport,
 }
 
-/// A client host and a server host, in that order.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub struct HostPair {
-    /// The originator's address.
-    pub client: Addr,
-    /// The responder's address.
-    pub server: Addr,
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop here")]

@@ -22,7 +22,6 @@ use crate::decode::decoder::Decoder;
 use crate::decode::packet::Decoded;
 use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
-use crate::flow::fold::Folds;
 use crate::flow::limits::Counters;
 use crate::flow::limits::Limits;
 use crate::flow::table::Table;
@@ -50,11 +49,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// How many flows fit into `bytes`, so that reading, judging and reporting them stays below.
+    /// How many flows fit into `bytes`, so that reading, judging and reporting them stays below. `copies`: how many tables
+    /// hold a flow at one time, 2 where a copy of them is judged while they go on.
     ///
     /// Measured on the dearest flows there are: each between hosts of its own, so that each is a pair in the report.
     /// Other flows need half of it or less.
-    pub fn flows_within(bytes: u64) -> usize {
+    pub fn flows_within(bytes: u64, copies: u64) -> usize {
         /// What does not grow with flows: the program, batches, and the totals of flows that were given up.
         const FIXED: u64 = 96 << 20;
         /// Slots of the table, twice as many as flows at least, the old ones while it grows included, and what leads to its
@@ -62,7 +62,7 @@ impl Settings {
         const INDEX: u64 = 40;
         /// What judge and report hold of a flow, its row among the pairs included.
         const JUDGING: u64 = 480;
-        let each = Table::FLOW_BYTES_MAX as u64 + INDEX + JUDGING;
+        let each = copies * Table::FLOW_BYTES_MAX as u64 + INDEX + JUDGING;
         usize::try_from(bytes.saturating_sub(FIXED) / each).unwrap_or(usize::MAX).max(SHARDS)
     }
 }
@@ -94,15 +94,6 @@ impl Captured {
             sum.add(&table.counters);
         }
         sum
-    }
-
-    /// The totals of all evicted flows.
-    pub fn folds(&self) -> Folds {
-        let mut folds = Folds::default();
-        for table in &self.tables {
-            folds.merge(table.folds(), Limits::default().folds_max);
-        }
-        folds
     }
 
     /// Frames that became no packet, by the name of the reason.

@@ -10,6 +10,7 @@ use crate::classify::hosts::Hosts;
 use crate::classify::judge::Judge;
 use crate::classify::judged::Collapse;
 use crate::classify::judged::Ruled;
+use crate::flow::fold::place_for;
 use crate::model::addr::Addr;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
@@ -17,17 +18,17 @@ use crate::report::findings::Past as PastFindings;
 use crate::report::names::ServiceKey;
 use crate::report::pairs::Past as PastRow;
 
-/// Rows that are kept apart. Beyond, a row has many clients.
+/// Rows that are kept apart, half of them for pairs. Beyond, a row has many clients, and then many servers and ports.
 const ROWS_MAX: usize = 1 << 16;
 
 /// Scans and floods that are remembered; the oldest are forgotten.
 const COLLAPSES_MAX: usize = 1 << 10;
 
-/// Whose flows were added up.
+/// Whose flows were added up. `None` = many.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct PastKey {
     pub(crate) client: Option<Addr>,
-    pub(crate) server: Addr,
+    pub(crate) server: Option<Addr>,
     pub(crate) transport: Transport,
     pub(crate) port: u16,
     /// What its port meant when it was judged; read anew when the rules are.
@@ -51,7 +52,7 @@ impl Archive {
 
     /// Every host that it names.
     pub fn hosts(&self) -> impl Iterator<Item = Addr> + '_ {
-        self.rows.keys().flat_map(|key| key.client.into_iter().chain([key.server]))
+        self.rows.keys().flat_map(|key| key.client.into_iter().chain(key.server))
     }
 
     /// Takes the flows in that were last seen before a time.
@@ -76,7 +77,10 @@ impl Archive {
     pub fn rename(&mut self, before: &Catalogue, now: &Catalogue) {
         self.findings.rename(before, now);
         for (key, row) in std::mem::take(&mut self.rows) {
-            let service = ServiceKey::of(now.service_at(key.transport, key.port), key.transport, key.port);
+            let service = match key.server {
+                Some(_) => ServiceKey::of(now.service_at(key.transport, key.port), key.transport, key.port),
+                None => key.service,
+            };
             self.rows.entry(PastKey { service, ..key }).or_default().join(row);
         }
     }
@@ -99,9 +103,10 @@ impl Archive {
     fn key(&self, ruled: &Ruled<'_>, hosts: &Hosts) -> PastKey {
         let (transport, port) = (ruled.sums.transport, ruled.sums.port);
         let service = ServiceKey::of(ruled.service, transport, port);
-        let (client, server) = (Some(hosts.addr(ruled.client)), hosts.addr(ruled.server));
+        let (client, server) = (Some(hosts.addr(ruled.client)), Some(hosts.addr(ruled.server)));
         let key = PastKey { client, server, transport, port, service };
-        let room = self.rows.len() < ROWS_MAX || self.rows.contains_key(&key);
-        if room { key } else { PastKey { client: None, ..key } }
+        let many = PastKey { client: None, server: None, transport, port: 0, service: ServiceKey::of_many(transport) };
+        let keys = [key, PastKey { client: None, ..key }, many];
+        place_for(keys, self.rows.len(), ROWS_MAX, |key| self.rows.contains_key(key))
     }
 }

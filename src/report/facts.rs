@@ -110,7 +110,7 @@ pub struct Health {
     pub bad_replies: u64,
     /// Acknowledgements of data that was not captured: what the capture itself missed.
     pub acked_unseen: u64,
-    /// Evicted flows of which not even the host pair is known.
+    /// Evicted flows of which not even the host pair is known; known once a report is built.
     pub folds_collapsed: u64,
     /// Flows whose payload was not followed to its end, for lack of room or because it came in crumbs.
     pub payloads_given_up: u64,

@@ -1,6 +1,7 @@
 //! What a person should look at: flows with the same story told as one finding.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::rc::Rc;
 
 use foldhash::quality::RandomState;
@@ -208,11 +209,8 @@ pub(crate) struct Past(Gathered);
 impl Past {
     /// Adds a flow.
     pub(crate) fn add(&mut self, service: ServiceKey, judged: &Judged<'_>) {
-        if self.0.groups.len() >= PAST_MAX {
-            return;
-        }
         let known = self.0.groups.len();
-        self.0.add(RowPlace::NONE, judged);
+        self.0.add_within(PAST_MAX, RowPlace::NONE, judged);
         if let Some((_, group)) = self.0.groups.get_mut(known) {
             group.service = service;
         }
@@ -283,6 +281,11 @@ impl Gathered {
 
     /// Adds a flow, if there is something to say of it; `row` is where its pair counts it.
     pub(crate) fn add(&mut self, row: RowPlace, judged: &Judged<'_>) {
+        self.add_within(usize::MAX, row, judged);
+    }
+
+    /// The same, unless it tells a new story and there are so many already.
+    fn add_within(&mut self, stories_max: usize, row: RowPlace, judged: &Judged<'_>) {
         let Some(kind) = judged.finding.filter(|_| judged.collapse.is_none()) else { return };
         let ends = judged.ends();
         let verdict = &judged.verdict;
@@ -300,8 +303,13 @@ impl Gathered {
             interface: interface(kind, judged),
         };
         let flow = &judged.flow;
-        let known = if self.before.is_empty() { None } else { self.before.get(&story).copied() };
-        let place = known.unwrap_or_else(|| *self.places.entry(story).or_insert(self.groups.len()));
+        let before = if self.before.is_empty() { None } else { self.before.get(&story).copied() };
+        let place = match (before, self.places.entry(story)) {
+            (Some(place), _) => place,
+            (None, Entry::Occupied(known)) => *known.get(),
+            (None, Entry::Vacant(new)) if self.groups.len() < stories_max => *new.insert(self.groups.len()),
+            (None, Entry::Vacant(_)) => return,
+        };
         if place == self.groups.len() {
             let group = Group {
                 row,

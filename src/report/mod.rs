@@ -234,8 +234,8 @@ impl Tool {
 
 impl<'a> Report<'a> {
     /// Goes once over all flows. Memory grows with pairs and findings, not with flows.
-    pub fn build(run: RunFacts, health: Health, judge: &Judge<'_>, catalogue: &'a Catalogue, folds: &Folds) -> Self {
-        Self::build_after(run, health, judge, catalogue, folds, &Archive::default())
+    pub fn build(run: RunFacts, health: Health, judge: &Judge<'_>, catalogue: &'a Catalogue) -> Self {
+        Self::build_after(run, health, judge, catalogue, &Archive::default())
     }
 
     /// The same with what flows came to that are kept no more. The judge knows their hosts.
@@ -244,19 +244,19 @@ impl<'a> Report<'a> {
         mut health: Health,
         judge: &Judge<'_>,
         catalogue: &'a Catalogue,
-        folds: &Folds,
         archive: &Archive,
     ) -> Self {
         // Four digits are all that such a share is worth.
         health.one_way_share = (judge.one_way_share() * 1e4).round() / 1e4;
         health.asymmetric = judge.asymmetric();
         health.left_out = judge.left_out();
+        health.folds_collapsed = judge.folds().collapsed();
         let names = Names::new(catalogue, judge.hosts(), judge.names(), &run);
         let beside = Beside {
             numbered: judge.numbered(),
             collapses: judge.collapses(),
             endpoints: judge.endpoints(),
-            folds,
+            folds: judge.folds(),
             archive,
         };
         Self::of(run, health, judge, &beside, names)

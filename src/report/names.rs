@@ -81,6 +81,11 @@ impl ServiceKey {
             None => Self::Bare,
         }
     }
+
+    /// What flows to many ports are told as.
+    pub fn of_many(transport: Transport) -> Self {
+        if transport.has_ports() { Self::Many } else { Self::Bare }
+    }
 }
 
 /// A frame by its number, or by file and number where there are several files.
@@ -274,7 +279,9 @@ fn shown(names: &[Name]) -> Vec<Shown> {
 
 /// The paths without their folders, or whole where that would give two of them one name.
 fn short_names(paths: &[&str]) -> Vec<String> {
-    let base = |path: &str| path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+    // Elsewhere a backslash is part of a name, or spells out what is not UTF-8 in it.
+    let ends_folder = |letter: char| letter == '/' || (cfg!(windows) && letter == '\\');
+    let base = |path: &str| path.rsplit(ends_folder).next().unwrap_or_default().to_owned();
     let mut uses: BTreeMap<String, usize> = BTreeMap::new();
     for path in paths {
         *uses.entry(base(path)).or_default() += 1;

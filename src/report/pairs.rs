@@ -376,8 +376,8 @@ impl Row {
     }
 
     /// Adds what flows came to that are kept no more.
-    fn add_past(&mut self, key: &PastKey, past: &Past) {
-        if key.transport.has_ports() {
+    fn add_past(&mut self, key: &PastKey, past: &Past, has_port: bool) {
+        if has_port {
             self.used(key.port);
         }
         for (&(outcome, standing), &flows) in &past.counts {
@@ -619,7 +619,7 @@ impl Pairs {
                     }
                     Source::Past(past) => {
                         let Some((key, past)) = gathered.pasts.get(past) else { continue };
-                        row.add_past(key, past);
+                        row.add_past(key, past, has_port);
                     }
                     Source::Part(_) => {}
                 }
@@ -841,8 +841,7 @@ impl<'b> Gathered<'b> {
         for ((key, fold), what) in folds.iter().zip(flows.len()..) {
             let service = match key.server {
                 Some((_, port)) => ServiceKey::of(names.service_at(key.transport, port), key.transport, port),
-                None if key.transport.has_ports() => ServiceKey::Many,
-                None => ServiceKey::Bare,
+                None => ServiceKey::of_many(key.transport),
             };
             let whole = beside.collapses.iter().position(|whole| whole.takes(key, fold));
             let (client, server) = (host(key.client), host(key.server.map(|(addr, _)| addr)));
@@ -851,7 +850,7 @@ impl<'b> Gathered<'b> {
         }
         for ((key, _), what) in pasts.iter().zip(flows.len() + folds.len()..) {
             let PastKey { client, server, transport, service, .. } = **key;
-            gathered.push(RowKey { client: host(client), server: host(Some(server)), transport, service }, what);
+            gathered.push(RowKey { client: host(client), server: host(server), transport, service }, what);
         }
         for (key, place) in std::mem::take(&mut gathered.part_of) {
             gathered.push(key, flows.len() + folds.len() + pasts.len() + place);

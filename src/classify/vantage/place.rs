@@ -61,18 +61,6 @@ impl Place {
             Self::Unknown => "unknown",
         }
     }
-
-    /// Whether it names a place between the two points.
-    pub fn is_between(self) -> bool {
-        matches!(
-            self,
-            Self::RequestLost
-                | Self::AnswerLost
-                | Self::RequestLostLater
-                | Self::AnswerLostLater
-                | Self::RejectedBetween
-        )
-    }
 }
 
 /// What became of one conversation between the points.
