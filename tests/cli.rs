@@ -355,6 +355,34 @@ fn a_file_that_cannot_be_written_is_4_and_leaves_nothing() {
     assert_eq!(desk.names(), ["mixed.pcap", "site.toml"]);
 }
 
+/// A device that is always full, and one more file that works.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_fails_keeps_nobody_from_the_others() {
+    let desk = Desk::new();
+    std::os::unix::fs::symlink("/dev/full", desk.path("full.json")).unwrap();
+    let alone = desk.run(&["analyze", "mixed.pcap"]);
+    let ran = desk.run(&["analyze", "mixed.pcap", "-o", "a.csv", "-o", "full.json", "-o", "b.csv"]);
+    assert_eq!((ran.code, ran.stdout), (Some(4), alone.stdout));
+    assert!(ran.stderr.contains("full.json"), "{}", ran.stderr);
+    assert_eq!(fs::read(desk.path("a.csv")).unwrap(), fs::read(desk.path("b.csv")).unwrap());
+}
+
+/// Who may read a report is for its owner to say, and a link to the latest one stays a link.
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_replaced_keeps_its_permissions_and_the_links_to_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    desk.put("mine.json", "old");
+    fs::set_permissions(desk.path("mine.json"), fs::Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::symlink("mine.json", desk.path("latest.json")).unwrap();
+    let ran = desk.run(&["analyze", "mixed.pcap", "-q", "-o", "latest.json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(desk.path("latest.json").is_symlink() && fs::read(desk.path("mine.json")).unwrap().len() > 1000);
+    assert_eq!(fs::metadata(desk.path("mine.json")).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
 #[test]
 fn what_is_read_is_never_written_over() {
     let desk = Desk::new();
@@ -477,9 +505,16 @@ fn a_folder_is_all_its_captures() {
     desk.put("in/one.pcap", capture_of(&open_ldap(0, 50000)));
     desk.put("in/deeper/two.pcap", capture_of(&dropped_kerberos(100)));
     desk.put("in/notes.txt", "no capture");
-    let mut seen = records(&desk.run(&["analyze", "in", "--format", "ndjson"]));
+    // What this program was not allowed to finish is no capture of the network.
+    desk.put("in/.portolan-x1y2z3", capture_of(&open_ldap(0, 50001)));
+    let ran = desk.run(&["analyze", "in", "--format", "ndjson"]);
+    let mut seen = records(&ran);
     seen.sort();
-    assert_eq!(seen, [(88, "dropped".to_owned()), (389, "open".to_owned())]);
+    assert_eq!((ran.code, seen), (Some(0), vec![(88, "dropped".to_owned()), (389, "open".to_owned())]));
+    // What is called a capture and is none is not passed over in silence.
+    desk.put("in/empty.pcapng.gz", "");
+    let ran = desk.run(&["analyze", "in", "--format", "ndjson"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("empty.pcapng.gz"), "{:?} {}", ran.code, ran.stderr);
 }
 
 #[test]

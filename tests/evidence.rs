@@ -11,12 +11,15 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
 
+use common::Segment;
+use common::capture_of;
 use common::command;
 use common::finish;
 use common::list;
 use common::number;
 use common::report;
 use common::root;
+use common::tcp;
 use common::word;
 
 /// Writes the evidence of these captures.
@@ -115,6 +118,49 @@ fn standard_input_is_refused() {
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("second time"), "{}", ran.stderr);
     assert_eq!(fs::read(&path).unwrap(), b"old");
+}
+
+/// Ctrl-C while the capture is read: what was found until then is told, and its packets are written. So many frames take
+/// longer to read than to be told so, but for a machine that stands still.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupt_ends_the_capture_and_not_the_evidence() {
+    const CLIENT: ([u8; 4], u16) = ([10, 0, 1, 20], 50_000);
+    const SERVER: [u8; 4] = [10, 0, 0, 10];
+    let segment = |at_ms: u64, back: bool, port: u16, flags: u8, (seq, ack): (u32, u32)| {
+        let (from, to) = if back { ((SERVER, port), CLIENT) } else { (CLIENT, (SERVER, port)) };
+        Segment { at_ms, from, to, flags, seq, ack, payload: &[] }
+    };
+    let mut all: Vec<_> = [0, 1000, 3000].map(|at| segment(at, false, 88, tcp::SYN, (500, 0))).into();
+    all.push(segment(4000, false, 389, tcp::SYN, (100, 0)));
+    all.push(segment(4001, true, 389, tcp::SYN | tcp::ACK, (900, 101)));
+    all.extend((0..400_000).map(|nth| {
+        segment(4100 + nth * 100, nth % 2 == 1, 389, tcp::ACK, if nth % 2 == 1 { (901, 101) } else { (101, 901) })
+    }));
+    let folder = tempfile::tempdir().unwrap();
+    let (capture, site) = (folder.path().join("long.pcap"), folder.path().join("site.toml"));
+    fs::write(&capture, capture_of(&all)).unwrap();
+    fs::write(&site, "[hosts]\ndomain-controller = [\"10.0.0.10\"]\nclient = [\"10.0.1.20\"]\n").unwrap();
+    let found = folder.path().join("found.pcapng");
+    let interrupted = (0..10).find_map(|_| {
+        let mut command = command();
+        command.arg("analyze").arg(&capture).arg("-s").arg(&site).arg("-w").arg(&found);
+        command.args(["--fail-on", "unexpected"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let id = child.id();
+        let reads = |descriptor: fs::DirEntry| fs::read_link(descriptor.path()).is_ok_and(|path| path == capture);
+        while !fs::read_dir(format!("/proc/{id}/fd")).unwrap().flatten().any(reads) {
+            std::thread::yield_now();
+        }
+        assert!(Command::new("kill").arg("-INT").arg(id.to_string()).status().unwrap().success());
+        let ran = child.wait_with_output().unwrap();
+        let text = String::from_utf8(ran.stdout).unwrap();
+        text.contains("stopped by an interrupt").then_some((text, ran.status.code()))
+    });
+    let Some((text, code)) = interrupted else { panic!("it was never interrupted") };
+    assert!(text.contains("BLOCKED") && text.contains("88"), "{text}");
+    assert_eq!(code, Some(3), "that nothing was found proves nothing");
+    assert_eq!(number(&report(&found, &[])["health"], "frames"), 3);
 }
 
 /// The evidence of a capture shows the same failures when it is analysed itself.

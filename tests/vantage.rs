@@ -492,6 +492,7 @@ fn two_captures_are_asked_for_together_and_as_files() {
     for args in [
         &["analyze", "--client-side", "a.pcap"][..],
         &["analyze", "--server-side", "a.pcap"],
+        &["analyze", "c.pcap", "--server-side", "b.pcap"],
         &["analyze", "--client-side", "-", "--server-side", "b.pcap"],
         &["analyze", "--client-side", "a.pcap", "--server-side", "b.pcap", "c.pcap"],
     ] {

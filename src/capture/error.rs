@@ -44,7 +44,9 @@ pub enum CaptureError {
     #[error("standard input (-) is named twice: it can be read only once")]
     StdinTwice,
     /// libpcap does not understand the filter expression.
-    #[error("the filter \"{expression}\" does not compile: {message}")]
+    #[error(
+        "the filter \"{expression}\" does not compile: {message}; it is tcpdump's language, as in `tcp port 445 or icmp` (pcap-filter(7))"
+    )]
     Filter {
         /// The expression as typed.
         expression: String,

@@ -15,6 +15,13 @@ use crate::capture::stream::Stream;
 /// A frame's name has sixteen bits for its input.
 const INPUTS_MAX: usize = 1 << 16;
 
+/// How the names of captures end, before what tells of compression.
+const CAPTURES: [&str; 3] = [".pcap", ".pcapng", ".cap"];
+const COMPRESSED: [&str; 4] = [".gz", ".zst", ".lz4", ".xz"];
+
+/// What the names of files begin with that this program has not finished writing.
+pub(crate) const UNFINISHED: &str = ".portolan-";
+
 /// The inputs in the order of the command line; within a folder by name, folders where their name puts them.
 ///
 /// # Errors
@@ -64,18 +71,27 @@ fn folder(path: &Path, inputs: &mut Vec<PathBuf>, files: &mut usize) -> Result<(
         names.push((entry.file_name(), entry.file_type().map_err(failed)?.is_dir()));
     }
     names.sort();
-    for (name, is_folder) in names {
+    for (name, is_folder) in
+        names.into_iter().filter(|(name, _)| !name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()))
+    {
         let path = path.join(name);
         if is_folder {
             folder(&path, inputs, files)?;
         } else if path.is_file() {
             *files += 1;
-            if looks_like_capture(&path) {
+            if looks_like_capture(&path) || is_named_as_one(&path) {
                 inputs.push(path);
             }
         }
     }
     Ok(())
+}
+
+/// Whether a file is called a capture. If it is none, empty or damaged, leaving it out silently would hide that.
+fn is_named_as_one(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let plain = COMPRESSED.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
+    CAPTURES.iter().any(|end| plain.ends_with(end))
 }
 
 /// A file that cannot be read counts as one: leaving it out silently would hide it, opening it tells why.

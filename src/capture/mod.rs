@@ -22,7 +22,7 @@ pub mod write;
 mod ahead;
 #[cfg(test)]
 mod craft;
-mod expand;
+pub(crate) mod expand;
 mod input;
 mod link_types;
 mod pcap;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -38,6 +39,7 @@ use crate::cli::exit::Stop;
 use crate::cli::output::Target;
 use crate::cli::output::check_apart;
 use crate::cli::output::check_place;
+use crate::cli::output::each_of;
 use crate::cli::output::outcome_to_stdout;
 use crate::cli::output::to_stderr;
 use crate::cli::output::unknown_extension;
@@ -88,7 +90,7 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let mut source = Source::open(&plan.inputs, SourceOptions { filter, count: args.count }).map_err(Stop::io)?;
     let written = plan.files.iter().map(|(file, _)| file.path()).chain(&plan.records);
     let beyond = if args.server_side.is_empty() { Vec::new() } else { inputs(&args.server_side).map_err(Stop::io)? };
-    let aside = beyond.iter().chain(&args.judge.site).chain(&args.filter.filter_file);
+    let aside = beyond.iter().chain(&args.judge.by.site).chain(&args.filter.filter_file);
     check_apart(written, source.paths().iter().chain(aside))?;
     let knowledge = Knowledge::new();
     let stop = interrupt_flag()?;
@@ -110,27 +112,31 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let lost_share = whole.lost_share;
     let judge = Judge::new(&captured.tables, whole, &knowledge, &plan.catalogue, plan.judge);
     let health = health(&captured, &source, &knowledge);
-    let mut report = Report::build(run_facts(args, &plan, facts), health, &judge, &plan.catalogue, &captured.folds());
+    let mut report = Report::build(run_facts(args, &plan, facts), health, &judge, &plan.catalogue);
     let beyond = vantage::beyond(args, plan.filter.as_deref(), plan.settings, &stop)?;
     if let Some(beyond) = &beyond {
         let here = capture_facts(&captured, facts);
         let here = vantage::point(&plan.inputs, plan.filter.as_deref(), here, args.run.max_memory, &stop)?;
-        report.vantage = Some(beyond.compare(&here, &judge, report.findings.names()));
+        if stop.load(Ordering::Relaxed) {
+            report.health.notes.push(Shown::text("stopped by an interrupt: the two captures were not compared"));
+        } else {
+            report.vantage = Some(beyond.compare(&here, &judge, report.findings.names()));
+        }
     }
     let pages = |color| Pages { report: &report, judge: &judge, catalogue: &plan.catalogue, style: Style { color } };
-    for (file, format) in &plan.files {
-        file.write(|out| (format.write)(&pages(false), out))?;
-    }
+    let files = plan.files.iter().map(|(file, format)| file.write(|out| (format.write)(&pages(false), out)));
     let again = Again { inputs: &plan.inputs, filter: plan.filter.as_deref(), count: args.count, facts };
-    for path in &plan.records {
-        evidence::write(path, again, &report, &judge, &stop)?;
-    }
-    outcome_to_stdout(|out| (plan.stdout.write)(&pages(plan.coloured), out))?;
+    // What ended the capture does not end what is said of it.
+    let stop = if captured.interrupted { Arc::default() } else { stop };
+    let records = plan.records.iter().map(|path| evidence::write(path, again, &report, &judge, &stop));
+    let printed = std::iter::once_with(|| outcome_to_stdout(|out| (plan.stdout.write)(&pages(plan.coloured), out)));
+    let written = each_of(files.chain(records).chain(printed));
     complain(args, facts);
     if args.run.verbose {
         say_speed(&newest, read_in, began.elapsed());
     }
-    let blind = is_blind(&judge, lost_share, &captured);
+    written?;
+    let blind = captured.interrupted || is_blind(&judge, lost_share, &captured);
     let damaged = beyond.as_ref().is_some_and(Beyond::is_damaged);
     let code = match exit_code(args, &report, facts, blind) {
         exit::CLEAN if damaged => exit::DAMAGED,
@@ -145,7 +151,12 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
 
 fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
     let inputs: Vec<PathBuf> = args.read.iter().chain(&args.files).chain(&args.client_side).cloned().collect();
-    vantage::check(args)?;
+    if !args.server_side.is_empty() && args.client_side.is_empty() {
+        return Err(Stop::usage(
+            "--server-side compares with the captures that --client-side names, and it names none",
+        ));
+    }
+    evidence::check_lasting(args.client_side.iter().chain(&args.server_side), "--server-side")?;
     if inputs.is_empty() {
         return Err(Stop::usage("no capture given: name a file, a folder, or - for standard input"));
     }
@@ -155,9 +166,9 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
     let threads = args.threads.map_or_else(default_threads, usize::from);
     let flows_max = match args.run.max_flows {
         Some(flows) => usize::try_from(flows).unwrap_or(usize::MAX),
-        None if args.server_side.is_empty() => Settings::flows_within(args.run.max_memory),
+        None if args.server_side.is_empty() => Settings::flows_within(args.run.max_memory, 1),
         // The packets of both captures have the other half.
-        None => Settings::flows_within(args.run.max_memory) / 2,
+        None => Settings::flows_within(args.run.max_memory, 1) / 2,
     };
     let place = |path: &PathBuf| {
         check_place(path)?;
@@ -167,7 +178,7 @@ fn decide(args: &AnalyzeArgs) -> Result<Plan, Stop> {
     let (packets, reports): (Vec<_>, Vec<_>) = args.output.iter().partition(|path| is_of_packets(path));
     let records: Vec<PathBuf> = args.record.iter().chain(packets).cloned().collect();
     if !records.is_empty() {
-        evidence::check(&inputs)?;
+        evidence::check_lasting(&inputs, "-w")?;
         records.iter().try_for_each(|path| check_place(path))?;
     }
     let files: Result<Vec<_>, Stop> = reports.into_iter().map(place).collect();
@@ -200,7 +211,7 @@ pub(super) fn judge_options(args: &JudgeArgs, catalogue: &Catalogue) -> JudgeOpt
 
 /// The rules as the options say, or every fault at once.
 pub(super) fn catalogue(args: &JudgeArgs) -> Result<Catalogue, Stop> {
-    load(&args.load_options()).map_err(|faults| {
+    load(&args.by.load_options()).map_err(|faults| {
         let code = if faults.is_unreadable() { exit::IO } else { exit::USAGE };
         Stop { code, message: faults.to_string() }
     })
@@ -226,7 +237,9 @@ pub(super) fn filter_text(args: &FilterArgs) -> Result<Option<String>, Stop> {
             .map_err(|error| Stop::io(format!("cannot read the filter file {}: {error}", Shown::path(path))))?;
         // As tcpdump reads it.
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
-        return Ok(expression(&lines.collect::<Vec<_>>().join(" ")));
+        let Some(text) = expression(&lines.collect::<Vec<_>>().join(" ")) else { return Ok(None) };
+        Filter::compile(&text).map_err(|error| Stop::usage(format!("{}: {error}", Shown::path(path))))?;
+        return Ok(Some(text));
     }
     let typed = if args.expression.is_empty() { args.filter.clone() } else { Some(args.expression.join(" ")) };
     Ok(typed.as_deref().and_then(expression))
@@ -266,13 +279,14 @@ pub(super) fn format_of_file(path: &Path) -> Result<&'static Format, Stop> {
     by_file_name(&name).ok_or_else(|| unknown_extension(path, known))
 }
 
-/// Ctrl-C ends the capture and prints the report; a second one quits at once.
+/// Ctrl-C, or TERM, ends the capture and prints the report; a second one quits at once.
 pub(super) fn interrupt_flag() -> Result<Arc<AtomicBool>, Stop> {
     let stop = Arc::new(AtomicBool::new(false));
-    let signal = signal_hook::consts::SIGINT;
-    signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
-        .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
-        .map_err(|error| Stop::io(format!("cannot listen for Ctrl-C: {error}")))?;
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .map_err(|error| Stop::io(format!("cannot listen for Ctrl-C: {error}")))?;
+    }
     Ok(stop)
 }
 
@@ -336,7 +350,6 @@ pub(super) fn health_of(captured: &Captured, facts: &[InputFacts], knowledge: &K
         icmp_unmatched: counters.icmp_unmatched,
         bad_replies: counters.bad_replies,
         acked_unseen: counters.acked_unseen,
-        folds_collapsed: counters.folds_collapsed,
         payloads_given_up: captured.ears.given_up,
         payload_holes: captured.ears.holes,
         rpc_sealed: knowledge.rpc().sealed(),
@@ -351,7 +364,7 @@ fn run_facts(args: &AnalyzeArgs, plan: &Plan, facts: &[InputFacts]) -> RunFacts 
     RunFacts {
         inputs: facts.iter().map(input_row).collect(),
         filter: plan.filter.as_deref().map(Shown::text),
-        site: args.judge.site.as_deref().map(Shown::path),
+        site: args.judge.by.site.as_deref().map(Shown::path),
         profiles: plan.catalogue.profiles().map(|profile| profile.id.clone()).collect(),
         readiness: args.readiness.clone(),
     }

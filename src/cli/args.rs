@@ -244,7 +244,7 @@ pub struct WatchArgs {
     /// What to judge by
     #[command(flatten)]
     pub judge: JudgeArgs,
-    /// Write the report to a file at the end; its extension says how: .json .ndjson .csv .md .txt (repeatable); .pcapng is
+    /// Write the report to a file at the end; its extension says how: .html .json .csv .md … (repeatable); .pcapng is
     /// as -w
     #[arg(short, long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
@@ -315,7 +315,7 @@ pub struct RunArgs {
 
 /// What flows are judged by.
 #[derive(Debug, Args)]
-pub struct JudgeArgs {
+pub struct ByArgs {
     /// Site file: which hosts hold which roles, extra rows, exceptions, which profiles apply
     #[arg(short, long, value_name = "FILE")]
     pub site: Option<PathBuf>,
@@ -325,6 +325,14 @@ pub struct JudgeArgs {
     /// A folder of more rule files, laid over the built-in ones; same ids replace (repeatable)
     #[arg(long, value_name = "DIR")]
     pub rules: Vec<PathBuf>,
+}
+
+/// How to judge by it.
+#[derive(Debug, Args)]
+pub struct JudgeArgs {
+    /// What to judge by
+    #[command(flatten)]
+    pub by: ByArgs,
     /// A flow that no row names is unexpected even where no end has a role
     #[arg(long)]
     pub strict: bool,
@@ -333,7 +341,7 @@ pub struct JudgeArgs {
     pub no_infer: bool,
 }
 
-impl JudgeArgs {
+impl ByArgs {
     /// What the catalogue is to be made of.
     pub fn load_options(&self) -> LoadOptions<'_> {
         LoadOptions { overlays: &self.rules, site: self.site.as_deref(), profiles: &self.profile }
@@ -433,7 +441,7 @@ pub enum RulesCommand {
         format: String,
         /// Which rules
         #[command(flatten)]
-        judge: JudgeArgs,
+        by: ByArgs,
     },
     /// Check a rule file, or a folder of them, and show every fault at once
     Check {
@@ -457,7 +465,7 @@ pub enum RulesCommand {
         port: String,
         /// Which rules
         #[command(flatten)]
-        judge: JudgeArgs,
+        by: ByArgs,
     },
     /// Write firewall rules that let through what the rows ask for, or what a report saw used
     Export(ExportArgs),
@@ -474,7 +482,7 @@ pub struct ExportArgs {
     pub from: Option<PathBuf>,
     /// Which rules
     #[command(flatten)]
-    pub judge: JudgeArgs,
+    pub by: ByArgs,
 }
 
 /// When to colour.
@@ -543,10 +551,11 @@ fn bytes(text: &str) -> Result<u64, String> {
 
 const MEMORY_MIN: u64 = 16 << 20;
 
-/// A size of a kernel buffer: 64 KiB to 2 GiB.
+/// A size of a kernel buffer: 64 KiB to 2 GiB. A number alone means KiB, as with tcpdump.
 #[cfg(all(target_os = "linux", feature = "live"))]
 fn buffer(text: &str) -> Result<u32, String> {
-    let bytes = bytes(text)?;
+    let alone = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let bytes = if alone { bytes(&format!("{text}K"))? } else { bytes(text)? };
     let fits = u32::try_from(bytes).ok().filter(|bytes| (BUFFER_MIN..1 << 31).contains(bytes));
     fits.ok_or_else(|| format!("\"{text}\" is no size of a buffer; it may be 64K to 2047M"))
 }
@@ -603,6 +612,7 @@ mod tests {
         #[cfg(all(target_os = "linux", feature = "live"))]
         {
             assert_eq!(buffer("64M"), Ok(64 << 20));
+            assert_eq!(buffer("65536"), Ok(64 << 20), "as with tcpdump");
             assert!(buffer("1K").is_err() && buffer("2G").is_err());
             assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
             assert_eq!(duration("8h"), Ok(Duration::from_secs(28_800)));

@@ -39,6 +39,7 @@ use crate::cli::exit;
 use crate::cli::exit::Stop;
 use crate::cli::output::check_apart;
 use crate::cli::output::check_place;
+use crate::cli::output::each_of;
 use crate::cli::output::outcome_to_stdout;
 use crate::cli::output::to_file;
 use crate::cli::output::to_stderr;
@@ -71,14 +72,13 @@ pub fn bench(args: &BenchArgs) -> Result<u8, Stop> {
     };
     let files: Result<Vec<_>, Stop> = args.output.iter().map(place).collect();
     let files = files?;
-    check_apart(&args.output, args.file.iter().chain(&args.judge.site).chain(&args.filter.filter_file))?;
+    check_apart(&args.output, args.file.iter().chain(&args.judge.by.site).chain(&args.filter.filter_file))?;
     let bench = prepare(args)?;
     let result = bench.measure(args)?;
-    for (path, form) in files {
-        to_file(&path, |out| result.write(form, out))?;
-    }
+    let written = files.into_iter().map(|(path, form)| to_file(&path, |out| result.write(form, out)));
     let form = Form::by_name(&args.format).unwrap_or(Form::Text);
-    outcome_to_stdout(|out| result.write(form, out))?;
+    let printed = std::iter::once_with(|| outcome_to_stdout(|out| result.write(form, out)));
+    each_of(written.chain(printed))?;
     let Verdict { found, blind } = result.verdict;
     let damaged = result.damaged || (blind && !args.run.fail_on.is_empty());
     Ok(if found {
@@ -156,7 +156,7 @@ fn prepare(args: &BenchArgs) -> Result<Bench, Stop> {
     let left = args.run.max_memory.saturating_sub(image.len() as u64);
     let flows_max = match args.run.max_flows {
         Some(flows) => usize::try_from(flows).unwrap_or(usize::MAX),
-        None => Settings::flows_within(left),
+        None => Settings::flows_within(left, 1),
     };
     let threads = args.threads.map_or_else(default_threads, usize::from);
     Ok(Bench {
@@ -378,7 +378,7 @@ impl Bench {
         let lost_share = whole.lost_share;
         let judge = Judge::new(&captured.tables, whole, knowledge, &self.catalogue, self.judge);
         let health = health(captured, source, knowledge);
-        let report = Report::build(RunFacts::default(), health, &judge, &self.catalogue, &captured.folds());
+        let report = Report::build(RunFacts::default(), health, &judge, &self.catalogue);
         let pages = Pages { report: &report, judge: &judge, catalogue: &self.catalogue, style: Style { color: false } };
         let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::sink());
         (self.json.write)(&pages, &mut out).map_err(Stop::io)?;

@@ -10,6 +10,7 @@ use crate::cli::exit;
 use crate::cli::exit::Stop;
 use crate::cli::output::check_apart;
 use crate::cli::output::check_place;
+use crate::cli::output::each_of;
 use crate::cli::output::outcome_to_stdout;
 use crate::cli::output::to_file;
 use crate::cli::output::unknown_extension;
@@ -38,10 +39,9 @@ pub fn diff(args: &DiffArgs) -> Result<u8, Stop> {
     check_apart(files.iter().map(|(path, _)| path), [&args.before, &args.after])?;
     let (before, after) = (read(&args.before)?, read(&args.after)?);
     let diff = Diff::of(&before, &after, Tool::this());
-    for (path, format) in files {
-        to_file(&path, |out| (format.write)(&diff, out))?;
-    }
-    outcome_to_stdout(|out| (format.write)(&diff, out))?;
+    let written = files.into_iter().map(|(path, format)| to_file(&path, |out| (format.write)(&diff, out)));
+    let printed = std::iter::once_with(|| outcome_to_stdout(|out| (format.write)(&diff, out)));
+    each_of(written.chain(printed))?;
     if args.fail_on.iter().any(|kind| diff.has(*kind)) {
         return Ok(exit::FINDINGS);
     }

@@ -10,6 +10,7 @@ use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use foldhash::quality::RandomState;
 
@@ -49,17 +50,17 @@ pub(super) struct Again<'a> {
     pub(super) facts: &'a [InputFacts],
 }
 
-/// Whether the captures can be read a second time.
+/// Whether captures can be read a second time, as `who` does.
 ///
 /// # Errors
 /// [`Stop`] if one is a pipe or standard input.
-pub(super) fn check(inputs: &[PathBuf]) -> Result<(), Stop> {
-    for path in inputs {
+pub(super) fn check_lasting<'p>(paths: impl IntoIterator<Item = &'p PathBuf>, who: &str) -> Result<(), Stop> {
+    for path in paths {
         let passing =
             path == Path::new("-") || std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
         if passing {
             return Err(Stop::usage(format!(
-                "-w reads its captures a second time, which {} does not allow; write it to a file first",
+                "{who} reads its captures a second time, which {} does not allow; write it to a file first",
                 Shown::path(path)
             )));
         }
@@ -89,7 +90,11 @@ pub(super) fn write(
             let Some(place) = wanted.place(&passing) else { return Ok(()) };
             writer.packet(place, passing, report)
         })
-        .map_err(io::Error::other)
+        .map_err(io::Error::other)?;
+        if stop.load(Ordering::Relaxed) {
+            return Err(io::Error::other("stopped by an interrupt"));
+        }
+        Ok(())
     })
 }
 

@@ -19,13 +19,13 @@ use crate::report::sanitise::Shown;
 /// [`Stop`] when it could not start, read or write, or there is nothing to write.
 pub fn export(args: &ExportArgs) -> Result<u8, Stop> {
     let target = by_name(&args.to).ok_or_else(|| Stop::usage(format!("no target {:?}", args.to)))?;
-    let catalogue = load(&args.judge.load_options()).map_err(|faults| {
+    let catalogue = load(&args.by.load_options()).map_err(|faults| {
         let code = if faults.is_unreadable() { exit::IO } else { exit::USAGE };
         Stop { code, message: faults.to_string() }
     })?;
     let permits = match &args.from {
         Some(path) => Permits::of_report(&diff::read(path)?, &catalogue),
-        None if args.judge.site.is_none() => {
+        None if args.by.site.is_none() => {
             return Err(Stop::usage(
                 "rows speak of roles, and a firewall of addresses: name a site file with --site, or a report with --from",
             ));

@@ -35,6 +35,14 @@ pub(super) fn say_what_to_type() {
 
 /// What those meant whom tcpdump taught to name interfaces and filters otherwise.
 pub(super) fn hint(words: &[OsString], error: &clap::Error) -> Option<&'static str> {
+    if let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidSubcommand)
+        && unknown == "fleet"
+    {
+        return Some(
+            "The flows of many sensors make one matrix where their Parquet files lie together: portolan analyze -o \
+             flows.parquet, and the queries of FLEET.md",
+        );
+    }
     let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else { return None };
     let command = words.get(1)?.to_str()?;
     match (error.kind(), command, unknown.as_str()) {

@@ -29,6 +29,9 @@ use crate::report::status::Status;
 /// Who asks has so long for all of the question, and the answer may wait so long for each piece to be taken.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long nobody is listened to after one who asked could not be heard.
+const REST: Duration = Duration::from_millis(100);
+
 /// The most that a question may say.
 const REQUEST_MAX: usize = 4096;
 
@@ -121,7 +124,12 @@ impl Metrics {
         let listener = bound.0;
         let own = Arc::clone(&page);
         let answer = move || {
-            for stream in listener.incoming().flatten() {
+            for stream in listener.incoming() {
+                let Ok(stream) = stream else {
+                    // No descriptor is free, or whoever asked is gone already.
+                    thread::sleep(REST);
+                    continue;
+                };
                 let page = own.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 // Who does not listen gets no answer.
                 reply(stream, &page).ok();

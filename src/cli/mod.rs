@@ -55,13 +55,11 @@ fn rules(args: &RulesArgs) -> Result<u8, Stop> {
     let mut done = Ok(());
     let written = to_stdout(|out| {
         done = match &args.command {
-            RulesCommand::List { format, judge } => {
-                rules::list(&judge.load_options(), ListFormat::by_name(format).unwrap_or_default(), out)
+            RulesCommand::List { format, by } => {
+                rules::list(&by.load_options(), ListFormat::by_name(format).unwrap_or_default(), out)
             }
             RulesCommand::Check { dir, site } => rules::check(dir.as_deref(), site.as_deref(), out),
-            RulesCommand::Explain { from, to, port, judge } => {
-                rules::explain(&judge.load_options(), from, to, port, out)
-            }
+            RulesCommand::Explain { from, to, port, by } => rules::explain(&by.load_options(), from, to, port, out),
             RulesCommand::Export(_) => Ok(()),
         };
         Ok(())

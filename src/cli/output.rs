@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::capture::expand::UNFINISHED;
 use crate::cli::exit::Stop;
 use crate::report::sanitise::Shown;
 
@@ -84,6 +85,22 @@ impl Target {
     }
 }
 
+/// Writes several outputs: one that fails keeps nobody from the others.
+///
+/// # Errors
+/// The first that failed; others are told here.
+pub fn each_of(outputs: impl IntoIterator<Item = Result<(), Stop>>) -> Result<(), Stop> {
+    let mut failed = None;
+    for stop in outputs.into_iter().filter_map(Result::err) {
+        if failed.is_some() {
+            to_stderr(format_args!("portolan: {}", stop.message));
+        } else {
+            failed = Some(stop);
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
 /// Whether it is there and no file: a device, a pipe, a folder.
 pub(super) fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| !meta.is_file())
@@ -147,16 +164,22 @@ fn write_through(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<(
     file.flush()
 }
 
+/// A link leads to the file that is replaced, which keeps its permissions.
 fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     if is_special(path) {
         return Err(io::Error::other("something that is no file was put in its place"));
     }
+    let there = fs::canonicalize(path).ok();
+    let path = there.as_deref().unwrap_or(path);
     let folder = folder_of(path);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".portolan-");
+    builder.prefix(UNFINISHED);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let file = builder.tempfile_in(folder)?;
+    if let Some(before) = there.as_ref().and_then(|there| fs::metadata(there).ok()) {
+        file.as_file().set_permissions(before.permissions())?;
+    }
     let mut out = BufWriter::with_capacity(1 << 16, file);
     write(&mut out)?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;

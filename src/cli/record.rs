@@ -4,7 +4,6 @@
 //! blocks, one write for each judgement.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fs;
 use std::fs::File;
 use std::io;
@@ -172,9 +171,13 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     if number == 0 {
         return path.to_path_buf();
     }
-    let stem = path.file_stem().map(OsStr::to_string_lossy).unwrap_or_default();
-    let extension = path.extension().map(OsStr::to_string_lossy).unwrap_or_default();
-    path.with_file_name(format!("{stem}.{number}.{extension}"))
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!(".{number}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
 }
 
 fn service(item: &Item) -> Option<Service> {

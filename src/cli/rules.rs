@@ -277,7 +277,15 @@ pub fn explain(
     let title = Shown::text(title);
     let shown = if transport.has_ports() { format!("{transport}/{port}") } else { transport.to_string() };
     writeln!(out, "{} to {}, {shown}: {title}", describe(&catalogue, &from), describe(&catalogue, &to))?;
-    writeln!(out, "{}", in_a_word(&catalogue, &judgement, &from, &to, wanted))?;
+    let covers = |row: &&Row| row.ports.iter().any(|ports| ports.cover(transport, port));
+    let of_interfaces = catalogue.rows().iter().filter(|row| row.judges() && !row.interfaces.is_empty());
+    let fit = |row: &&Row| {
+        let fits = |one: &End<'_>, other: &End<'_>| fits(&row.from, one) && fits(&row.to, other);
+        fits(&from, &to) || (row.bidirectional && fits(&to, &from))
+    };
+    let (interfaces, others): (Vec<&Row>, Vec<&Row>) = of_interfaces.filter(covers).partition(fit);
+    let word = in_a_word(&catalogue, &judgement, !interfaces.is_empty(), &from, &to, wanted);
+    writeln!(out, "{word}")?;
     if let (Some(from_ip), Some(to_ip)) = (from.ip, to.ip) {
         let found = catalogue.exception(from_ip, to_ip, from.roles, to.roles, transport, port, Timestamp::default());
         if let Some(exception) = found {
@@ -298,7 +306,11 @@ pub fn explain(
     section("Rows that name the port for other hosts", &judgement.other_roles, &|row| {
         misfit(&catalogue, row, &from, &to)
     })?;
-    let covers = |row: &&Row| row.ports.iter().any(|ports| ports.cover(transport, port));
+    let named = |row: &Row| format!("for {}", interface_names(&catalogue, row));
+    write_rows(&catalogue, "Rows that allow RPC interfaces there", &interfaces, &named, out)?;
+    let named_elsewhere =
+        |row: &Row| format!("for {}: {}", interface_names(&catalogue, row), misfit(&catalogue, row, &from, &to));
+    write_rows(&catalogue, "Rows that allow RPC interfaces there to other hosts", &others, &named_elsewhere, out)?;
     let idle: Vec<&Row> = catalogue.rows().iter().filter(|row| !row.judges()).filter(covers).collect();
     write_rows(&catalogue, "Rows that cover the port and judge nothing", &idle, &idleness, out)?;
     Ok(())
@@ -344,7 +356,14 @@ fn describe(catalogue: &Catalogue, end: &End<'_>) -> String {
     }
 }
 
-fn in_a_word(catalogue: &Catalogue, judgement: &Judgement, from: &End<'_>, to: &End<'_>, wanted: Ports) -> String {
+fn in_a_word(
+    catalogue: &Catalogue,
+    judgement: &Judgement,
+    for_interfaces: bool,
+    from: &End<'_>,
+    to: &End<'_>,
+    wanted: Ports,
+) -> String {
     let unknown = roles_to_learn(catalogue, judgement, from, to, wanted);
     if !judgement.exact.is_empty() || !judgement.between.is_empty() {
         "The documents allow it.".to_owned()
@@ -360,6 +379,8 @@ fn in_a_word(catalogue: &Catalogue, judgement: &Judgement, from: &End<'_>, to: &
         "The documents name the port, and not for these two.".to_owned()
     } else if !judgement.range.is_empty() {
         "Only a wide range covers it.".to_owned()
+    } else if for_interfaces {
+        "Only for certain RPC interfaces.".to_owned()
     } else {
         "No document speaks of it.".to_owned()
     }
@@ -422,6 +443,11 @@ fn idleness(row: &Row) -> String {
         "its profile is not active"
     };
     why.to_owned()
+}
+
+fn interface_names(catalogue: &Catalogue, row: &Row) -> String {
+    let name = |uuid| catalogue.interface(uuid).map_or_else(|| format!("{uuid}"), |known| known.name.clone());
+    row.interfaces.iter().map(|&uuid| name(uuid)).collect::<Vec<_>>().join(", ")
 }
 
 fn beside(catalogue: &Catalogue, row: &Row) -> String {

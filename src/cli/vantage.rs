@@ -2,7 +2,6 @@
 //!
 //! Each is read twice, once for its flows and once for its packets; standard input cannot be.
 
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
@@ -31,20 +30,6 @@ pub(super) struct Beyond {
     point: Point,
     inputs: Vec<InputRow>,
     notes: Vec<String>,
-}
-
-/// Both captures must be files.
-///
-/// # Errors
-/// [`Stop`] if one is standard input.
-pub(super) fn check(args: &AnalyzeArgs) -> Result<(), Stop> {
-    let mut all = args.client_side.iter().chain(&args.server_side);
-    if all.any(|path| path == Path::new("-")) {
-        return Err(Stop::usage(
-            "--client-side and --server-side are read twice, so that neither can be standard input",
-        ));
-    }
-    Ok(())
 }
 
 /// Reads the capture of the server's side, if one is named.

@@ -93,7 +93,7 @@ const LATE_MAX: usize = 4096;
 /// A silence longer than this may be a pause of the mirror itself.
 const GAP: Duration = Duration::from_secs(30);
 
-/// Silences that are remembered; the oldest are forgotten, with the flows that they were about.
+/// Silences that are remembered; the oldest are forgotten, and flows of that time judged as if somebody had watched.
 const GAPS_MAX: usize = 1 << 12;
 
 /// How to watch.
@@ -188,8 +188,11 @@ pub struct Live<'a> {
     kept_bytes: usize,
     stop: AtomicBool,
     reading: AtomicUsize,
-    /// Frames that may still be read.
+    /// Frames that may still be read, those apart for which a reader looks now.
     budget: AtomicU64,
+    /// Frames that were read, and when they are enough.
+    read: AtomicU64,
+    frames_max: u64,
     newest: AtomicU64,
     first: OnceLock<FrameId>,
     gaps: Mutex<Vec<(Timestamp, Timestamp)>>,
@@ -215,6 +218,8 @@ pub fn watch<T>(
         stop: AtomicBool::new(false),
         reading: AtomicUsize::new(readers.len()),
         budget: AtomicU64::new(settings.frames_max.unwrap_or(u64::MAX)),
+        read: AtomicU64::new(0),
+        frames_max: settings.frames_max.unwrap_or(u64::MAX),
         newest: AtomicU64::new(0),
         first: OnceLock::new(),
         gaps: Mutex::default(),
@@ -275,9 +280,11 @@ impl Live<'_> {
         }
     }
 
-    /// What every ring said last.
+    /// What every ring said last, by the number of its input.
     pub fn rings(&self) -> Vec<RingReport> {
-        self.told.iter().flat_map(|told| lock(told).rings.clone()).collect()
+        let mut all: Vec<_> = self.told.iter().flat_map(|told| lock(told).rings.clone()).collect();
+        all.sort_unstable_by_key(|ring| ring.input);
+        all
     }
 
     /// Every frame before this time has been counted.
@@ -453,7 +460,7 @@ impl<'l, 'a> Reader<'l, 'a> {
                     break;
                 }
             }
-            if self.live.budget.load(Ordering::Relaxed) == 0 {
+            if self.live.read.load(Ordering::Relaxed) >= self.live.frames_max {
                 break;
             }
             let erred = read == 0 && !self.wait();
@@ -479,6 +486,7 @@ impl<'l, 'a> Reader<'l, 'a> {
             let frames = watched.ring.read(&mut self.batch, usize::try_from(most).unwrap_or(0));
             let fresh = self.batch.frames.get(before..).unwrap_or_default();
             self.live.give_back(most.saturating_sub(fresh.len() as u64));
+            self.live.read.fetch_add(fresh.len() as u64, Ordering::Relaxed);
             read += fresh.len();
             if let (Some(first), Some(last)) = (fresh.first(), fresh.last()) {
                 watched.first.get_or_insert(first.ts);
@@ -694,6 +702,35 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+
+    /// Of two interfaces with two readers each, a reader has one ring of each, and the first interface the first inputs.
+    #[test]
+    fn rings_are_listed_by_their_inputs() {
+        let ring = |input: u16| RingReport {
+            interface: String::new(),
+            name: input.to_string(),
+            snaplen: 0,
+            input,
+            link: LinkType(1),
+            counts: RingCounts::default(),
+            state: LinkState::Up,
+            since: Timestamp::default(),
+            carried: None,
+            span: None,
+            fault: None,
+            tries: 0,
+        };
+        let settings = Settings { flows_max: 1, frames_max: None, kept_bytes: 0 };
+        let knowledge = Knowledge::new();
+        let names = watch(vec![Vec::new(), Vec::new()], settings, &knowledge, |live| {
+            live.stop();
+            for (told, inputs) in live.told.iter().zip([[0, 2], [1, 3]]) {
+                lock(told).rings = inputs.map(ring).into();
+            }
+            live.rings().into_iter().map(|ring| ring.name).collect::<Vec<_>>()
+        });
+        assert_eq!(names.ok(), Some(["0", "1", "2", "3"].map(str::to_owned).into()));
+    }
 
     #[test]
     fn a_body_that_dies_ends_the_readers() {

@@ -102,7 +102,7 @@ const KEPT_BYTES: usize = 64 << 20;
 const EXPIRE_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a window of `--rotate` goes on whose report could not be written, until that is tried again.
-const ROTATE_AGAIN: Duration = Duration::from_secs(60);
+const ROTATE_AGAIN: Duration = Duration::from_secs(10);
 
 /// Flows that were silent so long do not reach into the next window of `--rotate`.
 const ROTATE_KEEP: Duration = Duration::from_secs(60);
@@ -131,9 +131,11 @@ pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
     // Threads from here on.
     let metrics = metrics.map(Metrics::serve).transpose()?;
     let knowledge = Knowledge::new();
-    let flows_max = match args.run.max_flows {
-        Some(flows) => usize::try_from(flows).unwrap_or(usize::MAX),
-        None => RunSettings::flows_within(args.run.max_memory),
+    let flows_max = if let Some(flows) = args.run.max_flows {
+        usize::try_from(flows).unwrap_or(usize::MAX)
+    } else {
+        let rings = readers.iter().flatten().count() as u64 * u64::from(args.buffer_size);
+        RunSettings::flows_within(args.run.max_memory.saturating_sub(rings), 2)
     };
     let kept_bytes = if plan.record.is_some() { KEPT_BYTES } else { 0 };
     let settings = live::Settings { flows_max, frames_max: args.count, kept_bytes };
@@ -308,7 +310,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         let (facts, run, health) = self.facts(&captured, &rings, Some(until));
         let mut judge = Judge::new(&captured.tables, facts, self.knowledge, &catalogue, self.options);
         judge.know(self.archive.hosts());
-        let report = Report::build_after(run, health, &judge, &catalogue, &captured.folds(), &self.archive);
+        let report = Report::build_after(run, health, &judge, &catalogue, &self.archive);
         let changes = self.compare(&judge, &report);
         let at = Moment(now());
         if write {
@@ -389,7 +391,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         let lost_share = facts.lost_share;
         let mut judge = Judge::new(&captured.tables, facts, self.knowledge, &catalogue, self.options);
         judge.know(self.archive.hosts());
-        let report = Report::build_after(run, health, &judge, &catalogue, &captured.folds(), &self.archive);
+        let report = Report::build_after(run, health, &judge, &catalogue, &self.archive);
         let changes = self.compare(&judge, &report);
         let status = self.status_of(&captured, &rings, &judge, &report);
         let color = coloured(self.plan.args.run.color);
@@ -481,7 +483,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         let run = RunFacts {
             inputs: inputs.iter().map(input_row).collect(),
             filter: self.plan.filter.as_deref().map(Shown::text),
-            site: self.plan.args.judge.site.as_deref().map(Shown::path),
+            site: self.plan.args.judge.by.site.as_deref().map(Shown::path),
             profiles: self.catalogue.profiles().map(|profile| profile.id.clone()).collect(),
             readiness: Vec::new(),
         };
@@ -606,7 +608,7 @@ impl<'w, 'l> Watch<'w, 'l> {
 /// What of rules and site file is a pipe or the like, which can be read once only.
 fn endless(args: &JudgeArgs) -> Option<&PathBuf> {
     let endless = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
-    args.site.iter().chain(&args.rules).find(endless)
+    args.by.site.iter().chain(&args.by.rules).find(endless)
 }
 
 /// The rules as the options say by now. What is no file any more, a pipe that somebody would have to write to, must not hold

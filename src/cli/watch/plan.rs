@@ -53,7 +53,7 @@ pub(super) fn needs(plan: &Plan<'_>) -> Needs {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         folder.unwrap_or(Path::new(".")).to_path_buf()
     };
-    let named = plan.args.judge.rules.iter().chain(&plan.args.judge.site);
+    let named = plan.args.judge.by.rules.iter().chain(&plan.args.judge.by.site);
     // A link is followed to its end. An editor replaces a file by another one in its folder.
     let ends = named.flat_map(|path| [Some(path.clone()), fs::canonicalize(path).ok()]).flatten();
     let read = ends.map(|path| if path.is_dir() { path } else { folder(&path) }).collect();
@@ -104,7 +104,7 @@ pub(super) fn decide(args: &WatchArgs) -> Result<Plan<'_>, Stop> {
     }
     record.iter().try_for_each(|path| check_place(path))?;
     let written = files.iter().map(|(file, _)| file.path()).chain(&record);
-    check_apart(written, args.judge.site.iter().chain(&args.filter.filter_file))?;
+    check_apart(written, args.judge.by.site.iter().chain(&args.filter.filter_file))?;
     Ok(Plan {
         args,
         interfaces: chosen(&args.interface)?,
