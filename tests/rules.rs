@@ -89,7 +89,7 @@ fn roles_that_are_inferred_name_services_that_rows_use() {
     assert!(!catalogue.inference().is_empty());
     for inference in catalogue.inference() {
         let services: Vec<_> = match &inference.basis {
-            RoleBasis::Answers { all, any } => all.iter().chain(any).collect(),
+            RoleBasis::Answers { all, any, .. } => all.iter().chain(any).collect(),
             RoleBasis::Asks { any, .. } => any.iter().collect(),
             RoleBasis::Proved { .. } => continue,
         };

@@ -24,6 +24,9 @@ impl RoleSet {
     /// The set without a role.
     pub const EMPTY: Self = Self(0);
 
+    /// The set of every role that there may be.
+    pub const ALL: Self = Self(u128::MAX);
+
     /// The set of one role.
     pub fn of(role: RoleId) -> Self {
         Self(1u128.checked_shl(u32::from(role.0)).unwrap_or(0))
@@ -105,6 +108,8 @@ pub enum RoleBasis {
         all: Vec<ServiceId>,
         /// One of these, unless the list is empty.
         any: Vec<ServiceId>,
+        /// It has the roles that this one implies as well.
+        implies: bool,
     },
     /// Payload proved it, in one of these ways.
     Proved {
@@ -121,8 +126,9 @@ pub enum RoleBasis {
 }
 
 /// The ways in which payload proves that a host is a domain controller: it answers the ping of Netlogon, its LDAP root
-/// entry says so, it has the `NetBIOS` group name of controllers, DNS names it as one.
-pub const PROOFS: [&str; 4] = ["netlogon", "ldap_root", "netbios_group", "dns_srv"];
+/// entry says so, it has the `NetBIOS` group name of controllers, DNS names it as one, it takes calls for the directory's
+/// replication.
+pub const PROOFS: [&str; 5] = ["netlogon", "ldap_root", "netbios_group", "dns_srv", "drsuapi"];
 
 /// Every role with those it implies, directly or not. `direct` holds, per role, the ones it names.
 pub(crate) fn closures(direct: &[RoleSet]) -> Vec<RoleSet> {

@@ -45,6 +45,7 @@ use crate::flow::icmp::IcmpSeen;
 use crate::flow::record::Began;
 use crate::flow::record::Flow;
 use crate::flow::record::Mark;
+use crate::flow::record::rst;
 use crate::flow::table::Stored;
 use crate::learn::knowledge::Answered;
 use crate::learn::knowledge::Listener;
@@ -841,7 +842,14 @@ pub(crate) fn proves_reply(flow: &Flow, side: Side) -> bool {
 fn untold(flow: &Flow, orig: Side) -> bool {
     let midway = flow.key.transport == Transport::Tcp || flow.began != orig;
     let one_way = flow.began_by == Began::SynAck && proves_reply(flow, orig.other());
-    flow.began_by != Began::Syn && midway && (both_ways(flow) || one_way)
+    flow.began_by != Began::Syn && midway && (replied(flow, orig) || one_way)
+}
+
+/// Whether the server said something: of a connection caught in the middle, a RST alone means that it knows none.
+pub(crate) fn replied(flow: &Flow, orig: Side) -> bool {
+    let server = orig.other().index();
+    let only_rst = flow.began_by != Began::Syn && rst(flow.flags[server]) && flow.payload[server] == 0;
+    both_ways(flow) && !only_rst
 }
 
 /// Whether packets of both ends were captured.

@@ -44,6 +44,8 @@ pub(crate) struct Meaning {
     pub(crate) service: Option<ServiceId>,
     /// The same, if it says more than that the ports lie in a wide range.
     pub(crate) named: Option<ServiceId>,
+    /// They lie where Windows gives ports to RPC alone.
+    pub(crate) of_rpc_alone: bool,
     /// Services over these ports that rows name as companions of others.
     pub(crate) parents: Vec<ServiceId>,
     /// Whether a row allows these ports beside such a companion.
@@ -117,6 +119,7 @@ impl Meaning {
             port,
             service,
             named: service.filter(|service| !catalogue.service(*service).dynamic),
+            of_rpc_alone: catalogue.services().iter().any(|service| service.exclusive && cover(&service.ports)),
             parents: parents.iter().copied().filter(|parent| cover(&catalogue.service(*parent).ports)).collect(),
             accompanied: catalogue.rows().iter().any(|row| !row.related.is_empty() && cover(&row.ports)),
         }

@@ -1,6 +1,7 @@
 //! Which hosts hold which roles: what the site file says, and what hosts are seen to do (data: `rules/roles.toml`).
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use foldhash::quality::RandomState;
@@ -13,10 +14,13 @@ use crate::catalogue::service::ServiceId;
 use crate::classify::context::About;
 use crate::classify::context::Context;
 use crate::classify::context::Seen;
+use crate::classify::context::replied;
 use crate::classify::hosts::HostId;
 use crate::classify::judged::Host;
 use crate::classify::judged::HostRole;
+use crate::classify::payload::Payload;
 use crate::flow::record::Mark;
+use crate::learn::knowledge::Answered;
 use crate::learn::knowledge::Listener;
 use crate::learn::names::Controller;
 use crate::model::addr::Addr;
@@ -42,6 +46,38 @@ pub(crate) struct Held {
 struct Inferred {
     held: Held,
     rows: Vec<HostRole>,
+}
+
+/// Everything that answered, in order, but for what certainly said something else than its port is for, whenever it did.
+fn listening(flows: &[Seen<'_>], context: &Context, about: &About<'_>) -> Vec<(Listener, Answered)> {
+    let catalogue = about.catalogue;
+    let told = catalogue.inference().iter().flat_map(|inference| match &inference.basis {
+        RoleBasis::Answers { all, any, .. } => [all.as_slice(), any.as_slice()].concat(),
+        RoleBasis::Asks { any, .. } => any.clone(),
+        RoleBasis::Proved { .. } => Vec::new(),
+    });
+    let telling: Vec<ServiceId> = told.collect();
+    // Whether a flow is certainly what its port is for, or something else.
+    let fits = |seen: &Seen<'_>| {
+        let service = about.meaning(seen)?.named.filter(|service| telling.contains(service))?;
+        let speaks = catalogue.service(service).speaks;
+        match Payload::of(&seen.stored.speech(), seen.orig, speaks) {
+            Payload::Is(proto) => Some(speaks.is_empty() || speaks.contains(proto)),
+            Payload::Quiet | Payload::Foreign => None,
+        }
+    };
+    let listener = |seen: &Seen<'_>| {
+        let (addr, transport) = (about.hosts.addr(seen.server), seen.class.transport());
+        Listener { addr, transport, port: seen.port }
+    };
+    let alike = |fit: bool| flows.iter().filter(move |seen| fits(seen) == Some(fit)).map(listener);
+    let mut alien: HashSet<Listener, RandomState> = alike(false).collect();
+    if !alien.is_empty() {
+        for listener in alike(true) {
+            alien.remove(&listener);
+        }
+    }
+    context.answers().iter().copied().filter(|(listener, _)| !alien.contains(listener)).collect()
 }
 
 impl Held {
@@ -126,9 +162,10 @@ impl Roles {
         let serves = |role: &RoleId| *role != RoleId::ANY && !roles.asking.contains(*role);
         roles.serving = targets.filter(serves).collect();
         if infer {
-            roles.infer_servers(context, about);
+            let listening = listening(flows, context, about);
+            roles.infer_servers(&listening, about);
             roles.infer_proved(controllers, about);
-            roles.infer_clients(flows, context, about);
+            roles.infer_clients(flows, &listening, context, about);
         }
         roles
     }
@@ -185,11 +222,12 @@ impl Roles {
         Some(Host { addr, roles: catalogue.site_roles(addr.ip()).iter().map(row).collect() })
     }
 
-    fn give(&mut self, host: HostId, row: HostRole, catalogue: &Catalogue) {
+    /// Gives a host a role, and those it implies unless it stands `alone`.
+    fn give(&mut self, host: HostId, row: HostRole, alone: bool, catalogue: &Catalogue) {
         let Inferred { held, rows } = self.inferred.entry(host).or_default();
-        let mut set = held.set;
-        set.insert(row.role);
-        held.set = catalogue.closure(set);
+        let own = RoleSet::of(row.role);
+        let set = held.set.union(if alone { own } else { catalogue.closure(own) });
+        held.set = set;
         held.inferred = true;
         held.decided |= set.meets(self.asked.union(self.asking));
         if !rows.iter().any(|known| known.role == row.role) {
@@ -204,14 +242,14 @@ impl Roles {
         }
     }
 
-    fn infer_servers(&mut self, context: &Context, about: &About<'_>) {
+    fn infer_servers(&mut self, listening: &[(Listener, Answered)], about: &About<'_>) {
         let catalogue = about.catalogue;
-        for answered in context.answers().chunk_by(|(one, _), (next, _)| one.addr == next.addr) {
+        for answered in listening.chunk_by(|(one, _), (next, _)| one.addr == next.addr) {
             let Some(host) = answered.first().and_then(|(listener, _)| about.hosts.find(listener.addr)) else {
                 continue;
             };
             for inference in catalogue.inference() {
-                let RoleBasis::Answers { all, any } = &inference.basis else { continue };
+                let RoleBasis::Answers { all, any, implies } = &inference.basis else { continue };
                 let find = |service: ServiceId| {
                     let hit = answered.iter().find(|(listener, _)| covers(catalogue, service, *listener));
                     hit.map(|(_, answered)| answered.frame)
@@ -227,7 +265,8 @@ impl Roles {
                 }
                 let because = format!("answered {}", list(&named, catalogue)).into();
                 frames.sort_unstable();
-                self.give(host, HostRole { role: inference.role, by_site: false, because, frames }, catalogue);
+                let row = HostRole { role: inference.role, by_site: false, because, frames };
+                self.give(host, row, !implies, catalogue);
             }
         }
     }
@@ -241,18 +280,24 @@ impl Roles {
                 let because = controller.proof.words().into();
                 let frames = controller.seen.iter().map(|seen| seen.frame).collect();
                 let row = HostRole { role: inference.role, by_site: false, because, frames };
-                self.give(host, row, about.catalogue);
+                self.give(host, row, false, about.catalogue);
             }
         }
     }
 
-    fn infer_clients(&mut self, flows: &[Seen<'_>], context: &Context, about: &About<'_>) {
+    fn infer_clients(
+        &mut self,
+        flows: &[Seen<'_>],
+        listening: &[(Listener, Answered)],
+        context: &Context,
+        about: &About<'_>,
+    ) {
         let catalogue = about.catalogue;
         for inference in catalogue.inference() {
             let RoleBasis::Asks { of, any } = &inference.basis else { continue };
             let mut settled = Marked::default();
             self.inferred.keys().copied().chain(context.serving_many()).for_each(|host| settled.add(host));
-            for host in answering_like(*of, context, about) {
+            for host in answering_like(*of, listening, about) {
                 self.halfway.add(host);
                 settled.add(host);
             }
@@ -263,8 +308,7 @@ impl Roles {
                     continue;
                 }
                 let transport = seen.class.transport();
-                let refused = transport == Transport::Tcp && seen.stored.has(Mark::Refused);
-                if refused || !seen.stored.both_ways() {
+                if transport == Transport::Tcp && seen.stored.has(Mark::Refused) || !seen.stored.both_ways() {
                     continue;
                 }
                 let server = about.hosts.addr(seen.server);
@@ -272,13 +316,16 @@ impl Roles {
                 let Some(service) = any.iter().find(|service| covers(catalogue, **service, listener)) else {
                     continue;
                 };
+                if transport == Transport::Tcp && !replied(&seen.stored.flow(), seen.orig) {
+                    continue;
+                }
                 let because = reasons.entry((*service, seen.server)).or_insert_with(|| {
                     let title = &catalogue.service(*service).title;
                     format!("asked {title} of {} {server}", catalogue.role_name(*of)).into()
                 });
                 let (because, frames) = (Rc::clone(because), vec![seen.stored.order().1]);
                 let row = HostRole { role: inference.role, by_site: false, because, frames };
-                self.give(seen.client, row, catalogue);
+                self.give(seen.client, row, false, catalogue);
                 settled.add(seen.client);
             }
         }
@@ -286,7 +333,7 @@ impl Roles {
 }
 
 /// Hosts that answered something which tells a host of this role, and not enough to be sure: no clients either.
-fn answering_like(role: RoleId, context: &Context, about: &About<'_>) -> Vec<HostId> {
+fn answering_like(role: RoleId, listening: &[(Listener, Answered)], about: &About<'_>) -> Vec<HostId> {
     let catalogue = about.catalogue;
     let telling: Vec<ServiceId> = catalogue
         .inference()
@@ -298,7 +345,7 @@ fn answering_like(role: RoleId, context: &Context, about: &About<'_>) -> Vec<Hos
         })
         .collect();
     let tells = |listener: &Listener| telling.iter().any(|service| covers(catalogue, *service, *listener));
-    let listeners = context.answers().iter().map(|(listener, _)| listener);
+    let listeners = listening.iter().map(|(listener, _)| listener);
     listeners.filter(|listener| tells(listener)).filter_map(|listener| about.hosts.find(listener.addr)).collect()
 }
 

@@ -10,6 +10,7 @@ use foldhash::quality::RandomState;
 
 use crate::catalogue::policy::InterfaceJudgement;
 use crate::catalogue::policy::RowId;
+use crate::catalogue::role::RoleSet;
 use crate::catalogue::service::ServiceId;
 use crate::classify::context::About;
 use crate::classify::context::CompanionsId;
@@ -208,10 +209,16 @@ impl Known<'_> {
         if !accompanied.is_empty() {
             return Standing::Expected(accompanied.into());
         }
-        if !rows.known_port
-            && let Some(standing) = self.dynamic(question, likeness, &rows.range, meaning)
-        {
-            return standing;
+        // What rows would allow if a server without role had the right one.
+        let possible = if to.is_empty() { catalogue.judge(from, RoleSet::ALL, transport, port) } else { rows.clone() };
+        let proven = likeness.is_some_and(|likeness| likeness.grade == Grade::A) && meaning.of_rpc_alone;
+        if !rows.known_port || proven {
+            if likeness.is_none() && possible.related.iter().any(beside) {
+                return Standing::NotJudged(WhyNot::RoleUnknown);
+            }
+            if let Some(standing) = self.dynamic(question, likeness, &rows.range, meaning) {
+                return standing;
+            }
         }
         // From here on no row allows it. To say so, it must be certain who called whom.
         let certain = match question.dir_basis {
@@ -241,10 +248,16 @@ impl Known<'_> {
             } else if self.strict || (known_from && to_held.decided) {
                 let why = if rows.reverse.is_empty() { Why::RolePair } else { Why::Direction };
                 Standing::Unexpected(why)
-            } else if roles.is_asked(from) && to.is_empty() && !question.half_known && transport == Transport::Tcp {
-                // A domain controller has no business with hosts that nobody knows. Datagrams apart: it forwards DNS and
-                // sets its clock by hosts outside.
-                Standing::Unexpected(if rows.reverse.is_empty() { Why::NoRow } else { Why::Direction })
+            } else if roles.is_asked(from)
+                && to.is_empty()
+                && !question.half_known
+                && transport == Transport::Tcp
+                && (!question.internal || possible.exact.is_empty())
+            {
+                // A domain controller has no business with hosts that nobody knows, unless inside a row would allow it for
+                // a host of some role. Datagrams apart: it forwards DNS and sets its clock by hosts outside.
+                let only_back = possible.exact.is_empty() && !rows.reverse.is_empty();
+                Standing::Unexpected(if only_back { Why::Direction } else { Why::NoRow })
             } else {
                 Standing::NotJudged(WhyNot::RoleUnknown)
             };
@@ -288,11 +301,12 @@ impl Known<'_> {
             if is_rpc(proto) {
                 return in_range();
             }
-            let service = meaning.service.map(|service| self.about.catalogue.service(service));
-            let exclusive = service.is_some_and(|service| service.exclusive);
             let at_home = question.internal && (from.decided || to.decided);
-            let unexpected = !range.is_empty() || (exclusive && at_home);
-            return unexpected.then_some(Standing::Unexpected(Why::NonRpcInRange(proto)));
+            return if (!range.is_empty() && to.decided) || (meaning.of_rpc_alone && at_home) {
+                Some(Standing::Unexpected(Why::NonRpcInRange(proto)))
+            } else {
+                (!range.is_empty()).then_some(Standing::NotJudged(WhyNot::RoleUnknown))
+            };
         };
         let judge = |uuid: &Uuid| self.about.catalogue.judge_interface(from.set, to.set, *uuid);
         let judged: Vec<_> = likeness.interfaces.iter().map(judge).collect();

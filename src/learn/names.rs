@@ -126,6 +126,8 @@ pub enum Proof {
     NetbiosGroup,
     /// DNS says that controllers are at a name, and that the name is at its address.
     DnsService,
+    /// It took the interface of the directory's replication (MS-DRSR section 1.9).
+    Replication,
 }
 
 impl Proof {
@@ -136,6 +138,7 @@ impl Proof {
             Self::RootEntry => "ldap_root",
             Self::NetbiosGroup => "netbios_group",
             Self::DnsService => "dns_srv",
+            Self::Replication => "drsuapi",
         }
     }
 
@@ -146,6 +149,7 @@ impl Proof {
             Self::RootEntry => "says so in its LDAP root entry",
             Self::NetbiosGroup => "has the NetBIOS group name of controllers",
             Self::DnsService => "is named as one by DNS",
+            Self::Replication => "took calls for the directory's replication (drsuapi)",
         }
     }
 }

@@ -19,6 +19,9 @@ use crate::learn::endpoints::Statement;
 use crate::learn::framing::Framer;
 use crate::learn::framing::Pdu;
 use crate::learn::knowledge::Knowledge;
+use crate::learn::names::Names;
+use crate::learn::names::Proof;
+use crate::learn::names::Seen;
 use crate::learn::rpc_flow::Bound;
 use crate::learn::rpc_flow::FAULTS_MAX;
 use crate::learn::rpc_flow::Fault;
@@ -37,6 +40,7 @@ use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 use crate::model::uuid::InterfaceId;
+use crate::model::uuid::Uuid;
 use crate::proto::dcerpc;
 use crate::proto::dcerpc::Auth;
 use crate::proto::dcerpc::Body;
@@ -48,6 +52,10 @@ use crate::proto::dcerpc::Offer;
 use crate::proto::dcerpc::Reply;
 use crate::proto::dcerpc::Transfer;
 use crate::proto::epm;
+
+/// The interface of the directory's replication, which domain controllers alone offer (MS-DRSR section 1.9).
+const DRSUAPI: Uuid =
+    Uuid([0xe3, 0x51, 0x42, 0x35, 0x4b, 0x06, 0x11, 0xd1, 0xab, 0x04, 0x00, 0xc0, 0x4f, 0xc2, 0xdc, 0xd2]);
 
 /// Contexts of one conversation. Windows needs three for each interface.
 pub const CONTEXTS_MAX: usize = 64;
@@ -105,6 +113,7 @@ struct Bind {
 struct Scene<'a> {
     at: Moment,
     book: &'a RpcBook,
+    names: &'a Names,
 }
 
 impl RpcSession {
@@ -161,7 +170,7 @@ impl RpcSession {
 
     /// The next bytes of one direction, each byte once and in order, as they came in `frame` at `ts`.
     pub fn stream(&mut self, from: Side, bytes: &[u8], ts: Timestamp, frame: FrameId, knowledge: &Knowledge) {
-        let scene = Scene { at: Moment { ts, frame }, book: knowledge.rpc() };
+        let scene = Scene { at: Moment { ts, frame }, book: knowledge.rpc(), names: knowledge.names() };
         let mut framer = self.framers.get_mut(from.index()).map(std::mem::take).unwrap_or_default();
         let mut rest = bytes;
         let losses = framer.losses();
@@ -198,7 +207,7 @@ impl RpcSession {
 
     /// A datagram of one end. A connectionless call names its interface itself, so there is nothing to join.
     pub fn datagram(&mut self, from: Side, bytes: &[u8], ts: Timestamp, frame: FrameId, knowledge: &Knowledge) {
-        let scene = Scene { at: Moment { ts, frame }, book: knowledge.rpc() };
+        let scene = Scene { at: Moment { ts, frame }, book: knowledge.rpc(), names: knowledge.names() };
         let Some(datagram) = Datagram::read(bytes) else { return };
         scene.book.count(Count::Datagrams, 1);
         self.seen(&scene);
@@ -393,6 +402,10 @@ impl RpcSession {
         if let Some((server, client)) = self.ends()
             && interface.uuid != epm::INTERFACE
         {
+            if interface.uuid == DRSUAPI {
+                let seen = Seen { at: scene.at.ts, frame: scene.at.frame };
+                scene.names.controller(server.addr, Proof::Replication, seen);
+            }
             scene.book.learn(&Statement {
                 server: server.addr,
                 over,
@@ -893,6 +906,19 @@ mod tests {
                 }
                 assert!(ports(&talk.learned()).len() <= MAPPED.len() + 1);
             }
+        }
+    }
+
+    #[test]
+    fn who_takes_calls_for_replication_is_a_domain_controller() {
+        for (interface, controllers) in [(DRSUAPI, 1), (SVCCTL, 0)] {
+            let mut talk = Talk::to(49_668);
+            talk.ask(&craft::bind(true, craft::BIND, 1, &[(0, interface, craft::NDR)]));
+            assert_eq!(talk.knowledge.names().controllers().len(), 0, "to ask for it is no proof");
+            talk.answer(&craft::bind_ack(true, craft::BIND_ACK, 1, "49668", &[(0, 0, craft::NDR)]));
+            let known = talk.knowledge.names().controllers();
+            assert_eq!(known.len(), controllers);
+            assert!(known.iter().all(|known| (known.addr, known.proof) == (Addr::v4(SERVER), Proof::Replication)));
         }
     }
 

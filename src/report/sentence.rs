@@ -190,10 +190,10 @@ impl<'a> Sentence<'a> {
                 format!("Nothing but the wide range of {rows} allows it; no row names this port.")
             }
             (Standing::Unexpected(Why::NoRow), Some(port)) => {
-                format!("No row of the chosen profiles names {}/{port}.", story.transport)
+                format!("No row of the chosen profiles allows {}/{port} there.", story.transport)
             }
             (Standing::Unexpected(Why::NoRow), None) => {
-                format!("No row of the chosen profiles names {}.", story.transport)
+                format!("No row of the chosen profiles allows {} there.", story.transport)
             }
             (Standing::Unexpected(Why::RolePair), _) => {
                 "Rows name it for hosts of other roles than these two.".to_owned()
@@ -395,7 +395,7 @@ mod tests {
     #[test]
     fn what_the_documents_say_is_told() {
         let rows = [
-            (Why::NoRow, "No row of the chosen profiles names tcp/88."),
+            (Why::NoRow, "No row of the chosen profiles allows tcp/88 there."),
             (Why::RolePair, "Rows name it for hosts of other roles"),
             (Why::Direction, "in the other direction only"),
         ];

@@ -4,6 +4,7 @@ use portolan::model::app::AppProto;
 use portolan::model::app::Speaker;
 use portolan::model::transport::Transport;
 
+use crate::craft::scene::Frame;
 use crate::script::C;
 use crate::script::S;
 use crate::script::SITE;
@@ -171,4 +172,51 @@ fn who_asks_by_datagram_is_the_client_even_if_the_answer_is_seen_first() {
     }
     let [one, other] = NOISE;
     judged(&datagrams(own, port, one, other)[1..]).of(c).dir("first_packet", S);
+}
+
+#[test]
+fn who_speaks_something_else_on_a_port_is_no_server_of_it() {
+    let c = conn(C, OWN, S, 53);
+    let roles = |app| {
+        let [client, server] = both(app);
+        let world = heard(&whole(53, &client, &server), "");
+        world.of(c);
+        world.roles(S).len()
+    };
+    assert_eq!(roles(AppProto::Ssh), 0);
+    assert_eq!(roles(AppProto::Dns), 1);
+}
+
+/// Two conversations of one time.
+fn beside(one: Vec<Frame>, other: Vec<Frame>) -> Vec<Frame> {
+    let mut both = [one, other].concat();
+    both.sort_by_key(|frame| frame.at_ns);
+    both
+}
+
+#[test]
+fn what_a_server_of_an_inferred_role_has_beside_rpc_is_not_judged() {
+    let [client, server] = both(AppProto::Tls);
+    // An Exchange server by what it answers: what else it may have is not known.
+    let web = beside(whole(64_327, b"x", b"y"), whole(8443, &client, &server));
+    let c = conn(C, OWN, S, 8443);
+    heard(&web, "").of(c).standing("not_judged: role_unknown").finding("-");
+    // Twin: the site file says what it is.
+    let site = "[hosts]\nexchange-server = [\"10.0.0.10\"]\n";
+    heard(&web, site).of(c).standing("unexpected: non_rpc_in_range").finding("unexpected");
+}
+
+#[test]
+fn a_named_instance_of_a_database_is_where_its_look_up_says() {
+    let c = conn(C, OWN, S, 49_721);
+    let [client, server] = both(AppProto::Tds);
+    let database = whole(49_721, &client, &server);
+    let looked_up = beside(datagrams(OWN, 1434, b"\x04SQLEXPRESS", b"\x05\x0b\x00tcp;49721;;"), database.clone());
+    let site = |roles: &str| format!("[hosts]\nclient = [\"10.0.3.7\"]\n{roles}");
+    let told = site("sql-server = [\"10.0.0.10\"]\n");
+    heard(&looked_up, &told).of(c).standing("expected").row("modern-windows/sql-named-instance").finding("-");
+    heard(&looked_up, &site("")).of(c).standing("not_judged: role_unknown").finding("-");
+    // Twins: nobody looked it up.
+    heard(&database, &told).of(c).standing("unexpected: non_rpc_in_range");
+    heard(&database, &site("")).of(c).standing("unexpected: non_rpc_in_range");
 }

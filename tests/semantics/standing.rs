@@ -72,6 +72,17 @@ fn no_row_from_a_domain_controller_is_unexpected() {
 }
 
 #[test]
+fn a_domain_controller_may_ask_an_unknown_host_inside_for_what_a_row_allows() {
+    // For updates: a row allows it to a host of a role that this one may have.
+    for port in [8530, 1688, 135] {
+        let c = conn(S, 50_000, "10.0.0.40", port);
+        works(Script::new(), c).of(c).standing("not_judged: role_unknown").finding("-");
+        let outside = conn(S, 50_000, STRANGER, port);
+        works(Script::new(), outside).of(outside).standing("unexpected: no_row").finding("unexpected");
+    }
+}
+
+#[test]
 fn a_client_that_browses_is_no_finding() {
     for port in [80, 443] {
         let c = conn(C, 50_000, STRANGER, port);
@@ -181,6 +192,37 @@ fn refused_attempts_make_no_domain_controller() {
         script.syn(f64::from(port), c).refuse(f64::from(port) + 0.001, c)
     });
     assert!(script.judge().hosts.is_empty());
+}
+
+#[test]
+fn resets_of_connections_that_nobody_knows_make_no_domain_controller() {
+    let late = |payload: u32| {
+        [88, 389, 445].into_iter().fold(Script::new().no_site(), |script, port| {
+            let (c, at) = (conn(C, 50_000 + port, S, port), f64::from(port));
+            script.fin(at, c, From::Client, 90, 70).reply(at + 0.001, c, 70, payload, 91).rst(
+                at + 0.002,
+                c,
+                From::Server,
+                70,
+                0,
+            )
+        })
+    };
+    let nothing = [88, 389, 445].into_iter().fold(Script::new().no_site(), |script, port| {
+        let (c, at) = (conn(C, 50_000 + port, S, port), f64::from(port));
+        script.fin(at, c, From::Client, 90, 70).rst(at + 0.001, c, From::Server, 70, 0)
+    });
+    assert!(nothing.judge().hosts.is_empty());
+    // Twin: it says something before it ends them.
+    assert_eq!(late(10).judge().roles(S), ["domain-controller"]);
+}
+
+#[test]
+fn who_alone_answers_what_only_a_kind_of_server_has_is_one() {
+    let of = |port| Script::new().no_site().talks(-9.0, C, S, port).judge();
+    assert_eq!(of(3268).roles(S), ["domain-controller"]);
+    assert_eq!(of(64_327).roles(S), ["exchange-server"]);
+    assert!(of(445).roles(S).is_empty());
 }
 
 #[test]
