@@ -392,7 +392,7 @@ impl Context {
             self.ipsec.entry((client.min(server), client.max(server))).or_default().push(flow.first);
         }
         let Some(meaning) = meaning else { return };
-        if both_ways(flow) {
+        if replied(flow, orig) && !flow.marks.has(Mark::Refused) {
             for parent in &meaning.parents {
                 self.companions.add(client, server, *parent);
             }

@@ -249,6 +249,10 @@ fn a_companion_is_expected_beside_its_parent_only() {
     works(beside, passive).of(passive).standing("expected").finding("-");
     let alone = works(Script::new().site(site), passive);
     assert_ne!(alone.of(passive).finding, "-", "{:?}", alone.of(passive));
+    // Who is refused there does not speak it.
+    let control = conn(C, 50_001, "10.0.5.5", 21);
+    let refused = works(Script::new().site(site).syn(-5.0, control).refuse(-4.999, control), passive);
+    assert_eq!(refused.of(passive).finding, alone.of(passive).finding);
 }
 
 #[test]
