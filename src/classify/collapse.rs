@@ -6,11 +6,11 @@ use std::hash::BuildHasher;
 use foldhash::quality::RandomState;
 use prefetch_index::prefetch_index;
 
-use crate::classify::context::Seen;
 use crate::classify::hosts::Hosts;
 use crate::classify::judge::AHEAD;
 use crate::classify::judged::Collapse;
 use crate::classify::ruling::Ruling;
+use crate::classify::seen::Seen;
 use crate::classify::thresholds as limit;
 use crate::classify::verdict::Confidence;
 use crate::classify::verdict::FindingKind;

@@ -155,6 +155,28 @@ impl V4 {
     }
 }
 
+/// Some of all hosts. Every flow asks, so that it is no set of numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Marked(Vec<bool>);
+
+impl Marked {
+    /// Adds one.
+    pub(crate) fn add(&mut self, host: HostId) {
+        if self.0.len() <= host.index() {
+            self.0.resize(host.index() + 1, false);
+        }
+        if let Some(place) = self.0.get_mut(host.index()) {
+            *place = true;
+        }
+    }
+
+    /// Whether it is one of them.
+    #[inline]
+    pub(crate) fn has(&self, host: HostId) -> bool {
+        self.0.get(host.index()).is_some_and(|marked| *marked)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

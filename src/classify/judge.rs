@@ -14,9 +14,7 @@ use crate::catalogue::Catalogue;
 use crate::catalogue::role::RoleSet;
 use crate::classify::collapse::Attempts;
 use crate::classify::collapse::Collapsed;
-use crate::classify::context::About;
 use crate::classify::context::Context;
-use crate::classify::context::Seen;
 use crate::classify::direction::Directions;
 use crate::classify::hosts::HostId;
 use crate::classify::hosts::Hosts;
@@ -36,6 +34,8 @@ use crate::classify::payload::recognised;
 use crate::classify::ports::PortClasses;
 use crate::classify::roles::Roles;
 use crate::classify::ruling::Ruling;
+use crate::classify::seen::About;
+use crate::classify::seen::Seen;
 use crate::classify::standing::Answer;
 use crate::classify::standing::Answers;
 use crate::classify::standing::Known;
@@ -255,7 +255,7 @@ impl<'a> Judge<'a> {
 
     /// Whether that share is so high that the capture as a whole sees one direction only.
     pub fn asymmetric(&self) -> bool {
-        self.context.asymmetric
+        self.context.ways.asymmetric
     }
 
     /// What seems to have been left out of the capture.

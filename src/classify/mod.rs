@@ -2,19 +2,25 @@
 //!
 //! Pure and deterministic. This room must never know threads, files, the time of day, or how it will be printed.
 
+mod baseline;
 mod collapse;
+mod companions;
 mod context;
 mod direction;
 pub mod hosts;
 pub mod judge;
 pub mod judged;
+mod left_out;
 mod outcome;
 mod payload;
 mod pending;
 mod ports;
 mod roles;
 mod ruling;
+mod seen;
 mod standing;
 pub mod thresholds;
 pub mod vantage;
 pub mod verdict;
+mod watched;
+mod ways;

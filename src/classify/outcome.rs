@@ -1,18 +1,18 @@
 //! From evidence to outcome: the rows T1 to T26 of SEMANTICS table 1a, U1 to U10 and I1 of table 1b.
 
 use crate::catalogue::service::UdpHabit;
-use crate::classify::context::About;
 use crate::classify::context::Context;
-use crate::classify::context::Seen;
-use crate::classify::context::both_ways;
-use crate::classify::context::expired_on_purpose;
-use crate::classify::context::is_hasty;
-use crate::classify::context::listener_of;
-use crate::classify::context::proves_reply;
 use crate::classify::judged::LeftOut;
 use crate::classify::pending::Clock;
 use crate::classify::pending::is_pending;
 use crate::classify::pending::told_no;
+use crate::classify::seen::About;
+use crate::classify::seen::Seen;
+use crate::classify::seen::both_ways;
+use crate::classify::seen::expired_on_purpose;
+use crate::classify::seen::is_hasty;
+use crate::classify::seen::listener_of;
+use crate::classify::seen::proves_reply;
 use crate::classify::thresholds as limit;
 use crate::classify::verdict::By;
 use crate::classify::verdict::Confidence;
@@ -52,7 +52,7 @@ pub(crate) fn outcome(seen: &Seen<'_>, flow: &Flow, context: &Context, about: &A
 /// need no whole flow for that. `None` of anything else.
 pub(crate) fn of_single_syn(seen: &Seen<'_>, context: &Context) -> Option<(Outcome, Reason)> {
     let Seen { stored, client, server, orig, .. } = *seen;
-    if !stored.is_lone_attempt_of(orig) || stored.syns(orig) != 1 || context.facts.running {
+    if !stored.is_lone_attempt_of(orig) || stored.syns(orig) != 1 || context.watched.facts.running {
         return None;
     }
     if context.is_probe(client, stored.ttl(orig)) {
@@ -60,7 +60,7 @@ pub(crate) fn of_single_syn(seen: &Seen<'_>, context: &Context) -> Option<(Outco
     }
     let (at, frame, _) = stored.order();
     let wait = limit::SYN_WAIT_MIN;
-    if !context.facts.goes_on_after(at, wait) || context.watched_after(at, frame) < wait {
+    if !context.watched.facts.goes_on_after(at, wait) || context.watched.after(at, frame) < wait {
         return Some((Outcome::Unknown, Reason::EdgeEnd));
     }
     Some(if context.goes_on_in_ipsec(client, server, at, at) {
@@ -148,10 +148,10 @@ impl Case<'_> {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ClientGaveUp, &frames);
         }
         // One SYN that is not even repeated may be all that a mirror showed before it ended.
-        let ended = tries <= 1 && !self.context.facts.goes_on_after(flow.syn_last, wait);
-        let early = ended || self.context.watched_flow(flow, flow.syn_last) < wait;
+        let ended = tries <= 1 && !self.context.watched.facts.goes_on_after(flow.syn_last, wait);
+        let early = ended || self.context.watched.after_flow(flow, flow.syn_last) < wait;
         // The client's repeats prove that the first tries, at least as long ago, were not answered.
-        if early && (tries < limit::SYN_TRIES_SURE || self.context.watched_flow(flow, flow.first) < wait) {
+        if early && (tries < limit::SYN_TRIES_SURE || self.context.watched.after_flow(flow, flow.first) < wait) {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
         }
         if tries > 1
@@ -172,14 +172,14 @@ impl Case<'_> {
                 fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames)
             };
         }
-        let heard = self.context.heard(server);
+        let heard = self.context.ways.heard(server);
         let (mut confidence, mut reason) = match (tries, heard) {
             (0 | 1, _) => (Confidence::Possible, Reason::SynSingle),
             (_, false) => (Confidence::Probable, Reason::HostSilent),
             (limit::SYN_TRIES_SURE.., true) => (Confidence::Confirmed, Reason::SynUnanswered),
             (_, true) => (Confidence::Probable, Reason::SynUnanswered),
         };
-        if self.context.at_start(flow) && flow.syn_first_gap_ms > limit::SYN_SERIES_GAP_MS {
+        if self.context.watched.at_start(flow) && flow.syn_first_gap_ms > limit::SYN_SERIES_GAP_MS {
             confidence = confidence.lower();
             reason = Reason::EdgeStart;
         }
@@ -209,8 +209,8 @@ impl Case<'_> {
     /// for the server, that it does not speaks against it only if it differs from those to this very client.
     fn reset_origin(&self) -> Option<By> {
         let flow = self.flow;
-        let near = self.context.baseline(self.seen.server, Some(self.seen.client));
-        let far = self.context.baseline(self.seen.server, None);
+        let near = self.context.baselines.of(self.seen.server, Some(self.seen.client));
+        let far = self.context.baselines.of(self.seen.server, None);
         // A few packets to this client that look like the many to others are as good.
         let near_ttl = near.stable().or(near.only().filter(|ttl| far.stable() == Some(*ttl)));
         let same_ttl = match near_ttl {
@@ -273,14 +273,14 @@ impl Case<'_> {
         if spoke_on {
             return fine(Outcome::Open, Confidence::Probable, Reason::Handshake, &frames);
         }
-        if self.context.watched_flow(flow, flow.last_seen()) < limit::SYN_WAIT_MIN {
+        if self.context.watched.after_flow(flow, flow.last_seen()) < limit::SYN_WAIT_MIN {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
         }
         let repeated = flow.marks.has(Mark::SynAfterSynAck) || flow.marks.has(Mark::SynAckRepeated);
         let (syns, synacks) = (flow.syns[self.orig.index()], flow.synacks[self.resp.index()]);
         // An answer that took longer than the client's timer looks the same where nothing else is captured. Each SYN has one.
         let slow = syns < limit::SYN_TRIES_SURE && synacks <= syns;
-        if repeated && slow && self.context.answers_alone() {
+        if repeated && slow && self.context.shares.answers_alone() {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
         if flow.marks.has(Mark::SynAfterSynAck) {
@@ -302,7 +302,7 @@ impl Case<'_> {
         let reset = flow.reset.frame;
         let last = flow.last_frame[me];
         let server_left = flow.flags[other] & (FIN | RST) != 0;
-        let silent = self.context.watched_flow(flow, flow.last[other]) >= limit::STALL_SILENCE;
+        let silent = self.context.watched.after_flow(flow, flow.last[other]) >= limit::STALL_SILENCE;
         // Data that was lost on the way is repeated at once, and one acknowledgement may be missing here.
         let long = flow.last[me].since(flow.last[other]) >= limit::STALL_SPAN;
         if flow.unheard[me] >= limit::STALL_REPEATS && flow.payload[me] > 0 && silent && long && !server_left {
@@ -428,7 +428,7 @@ impl Case<'_> {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::NoReplyKnown, &frames);
         }
         // Datagrams that are sent again need not mean that none came back, as SYNs do.
-        if self.context.datagrams_invisible(client, server, flow.last_seen()) {
+        if self.context.ways.datagrams_invisible(client, server, flow.last_seen()) {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
         // Who gets no answer asks again sooner than one is waited for, and not for long.
@@ -441,7 +441,7 @@ impl Case<'_> {
         if self.context.goes_on_in_ipsec(client, server, flow.first, flow.last_seen()) {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::InsideIpsec, &frames);
         }
-        if self.context.watched_flow(flow, flow.last_seen()) < timeout {
+        if self.context.watched.after_flow(flow, flow.last_seen()) < timeout {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::EdgeEnd, &frames);
         }
         if self.requests() < limit::REQUEST_TRIES {
@@ -485,7 +485,7 @@ impl Case<'_> {
             return self.icmp_verdict(icmp);
         }
         let Seen { client, server, .. } = *self.seen;
-        let waited = self.context.watched_flow(flow, flow.last_seen()) >= limit::ECHO_WAIT;
+        let waited = self.context.watched.after_flow(flow, flow.last_seen()) >= limit::ECHO_WAIT;
         let repeated = self.requests() >= limit::ECHO_TRIES;
         let told_why = flow.marks.has(Mark::Mtu) || self.is_probe() || flow.ttl_varies(self.orig);
         if repeated
@@ -516,7 +516,7 @@ impl Case<'_> {
 
     /// Loss of the capture takes certainty from every failure.
     fn doubt_loss(&self, verdict: &mut Verdict) {
-        let lost = self.context.facts.lost_share;
+        let lost = self.context.watched.facts.lost_share;
         if lost > 0.0 && verdict.outcome.is_failure() {
             let most = if lost > limit::LOSS_PROBABLE_SHARE { Confidence::Possible } else { Confidence::Probable };
             verdict.confidence = verdict.confidence.min(most);
@@ -525,17 +525,17 @@ impl Case<'_> {
 
     /// While the capture goes on, what may still change is pending.
     fn wait(&self, verdict: &mut Verdict) {
-        if !self.context.facts.running {
+        if !self.context.watched.facts.running {
             return;
         }
         let flow = self.flow;
-        let watched = |at| self.context.watched_flow(flow, at);
+        let watched = |at| self.context.watched.after_flow(flow, at);
         let service = self.about.meaning(self.seen).and_then(|meaning| meaning.service);
         let clock = Clock {
             after_syn: watched(flow.syn_last),
             after_last: watched(flow.last_seen()),
             after_no: watched(told_no(flow, self.icmp)),
-            goes_on: self.context.goes_on(flow),
+            goes_on: self.context.watched.goes_on(flow),
             may_fall_back: service.is_some_and(|service| self.about.catalogue.service(service).tcp_twin),
         };
         if is_pending(flow, verdict, &clock) {
@@ -555,7 +555,9 @@ impl Case<'_> {
     /// layer does not always tell.
     fn may_be_broadcast(&self) -> bool {
         let addr = self.flow.addr(self.resp);
-        addr.is_last_of_24() && !self.context.heard(self.seen.server) && !self.about.catalogue.site_knows(addr.ip())
+        addr.is_last_of_24()
+            && !self.context.ways.heard(self.seen.server)
+            && !self.about.catalogue.site_knows(addr.ip())
     }
 
     /// First and last frames of both ends.

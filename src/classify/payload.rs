@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use foldhash::quality::RandomState;
 
-use crate::classify::context::Seen;
 use crate::classify::hosts::Hosts;
+use crate::classify::seen::Seen;
 use crate::flow::record::Flow;
 use crate::flow::speech::Speech;
 use crate::learn::grade::Attempt;

@@ -11,14 +11,15 @@ use crate::catalogue::role::RoleBasis;
 use crate::catalogue::role::RoleId;
 use crate::catalogue::role::RoleSet;
 use crate::catalogue::service::ServiceId;
-use crate::classify::context::About;
 use crate::classify::context::Context;
-use crate::classify::context::Seen;
-use crate::classify::context::replied;
 use crate::classify::hosts::HostId;
+use crate::classify::hosts::Marked;
 use crate::classify::judged::Host;
 use crate::classify::judged::HostRole;
 use crate::classify::payload::Payload;
+use crate::classify::seen::About;
+use crate::classify::seen::Seen;
+use crate::classify::seen::replied;
 use crate::flow::record::Mark;
 use crate::learn::knowledge::Answered;
 use crate::learn::knowledge::Listener;
@@ -108,25 +109,6 @@ pub(crate) struct Roles {
     asking: RoleSet,
     /// Hosts that answered something which tells one of the asked, and not enough to be sure.
     halfway: Marked,
-}
-
-/// Some of all hosts. Every flow asks, so that it is no set of numbers.
-#[derive(Debug, Default)]
-struct Marked(Vec<bool>);
-
-impl Marked {
-    fn add(&mut self, host: HostId) {
-        if self.0.len() <= host.index() {
-            self.0.resize(host.index() + 1, false);
-        }
-        if let Some(place) = self.0.get_mut(host.index()) {
-            *place = true;
-        }
-    }
-
-    fn has(&self, host: HostId) -> bool {
-        self.0.get(host.index()).is_some_and(|marked| *marked)
-    }
 }
 
 impl Roles {

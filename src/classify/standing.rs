@@ -12,10 +12,8 @@ use crate::catalogue::policy::InterfaceJudgement;
 use crate::catalogue::policy::RowId;
 use crate::catalogue::role::RoleSet;
 use crate::catalogue::service::ServiceId;
-use crate::classify::context::About;
-use crate::classify::context::CompanionsId;
+use crate::classify::companions::CompanionsId;
 use crate::classify::context::Context;
-use crate::classify::context::Seen;
 use crate::classify::payload::Likeness;
 use crate::classify::payload::LikenessId;
 use crate::classify::payload::Payload;
@@ -24,6 +22,8 @@ use crate::classify::ports::Meaning;
 use crate::classify::ports::PortClass;
 use crate::classify::roles::KindId;
 use crate::classify::roles::Roles;
+use crate::classify::seen::About;
+use crate::classify::seen::Seen;
 use crate::classify::verdict::DirBasis;
 use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Reason;
@@ -113,7 +113,7 @@ impl Answers {
             excepted: known.excepts(seen, from, to),
             half_known: known.roles.half_known(seen.server),
             beside: match meaning {
-                Some(meaning) if meaning.accompanied => known.context.companions(seen.client, seen.server),
+                Some(meaning) if meaning.accompanied => known.context.companions.between(seen.client, seen.server),
                 _ => CompanionsId::default(),
             },
             payload: known.payload(seen, meaning),
@@ -203,7 +203,7 @@ impl Known<'_> {
         if !rows.between.is_empty() {
             return Standing::Expected(rows.between.into());
         }
-        let spoken = self.context.companion_set(question.beside);
+        let spoken = self.context.companions.set(question.beside);
         let beside = |row: &RowId| catalogue.row(*row).related.iter().any(|service| spoken.contains(service));
         let accompanied: Vec<RowId> = rows.related.iter().copied().filter(beside).collect();
         if !accompanied.is_empty() {
