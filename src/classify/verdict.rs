@@ -36,6 +36,21 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them, in the order of their names.
+    pub const ALL: [Self; 11] = [
+        Self::Dropped,
+        Self::OneWay,
+        Self::Open,
+        Self::Pending,
+        Self::Refused,
+        Self::Rejected,
+        Self::ReplyLost,
+        Self::Reset,
+        Self::Stalled,
+        Self::Unanswered,
+        Self::Unknown,
+    ];
+
     /// The name used in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -55,8 +70,7 @@ impl Outcome {
 
     /// Whether this is the name of an outcome that [`Outcome::is_failure`].
     pub fn is_failure_name(name: &str) -> bool {
-        let failures = [Self::Dropped, Self::Refused, Self::Rejected, Self::ReplyLost, Self::Stalled, Self::Unanswered];
-        failures.into_iter().any(|outcome| outcome.name() == name)
+        Self::ALL.into_iter().any(|outcome| outcome.is_failure() && outcome.name() == name)
     }
 
     /// Whether an expected flow that ends so is blocked.

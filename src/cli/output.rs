@@ -154,7 +154,8 @@ fn place_of(path: &Path) -> Option<PathBuf> {
     fs::canonicalize(path).ok().or_else(there)
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder of a file, or where it will be.
+pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

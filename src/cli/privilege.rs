@@ -31,6 +31,7 @@ use nix::unistd::setresgid;
 use nix::unistd::setresuid;
 
 use crate::cli::exit::Stop;
+use crate::cli::output::folder_of;
 use crate::cli::output::is_special;
 use crate::report::sanitise::Shown;
 
@@ -129,10 +130,6 @@ fn keep_files_away(needs: &Needs) -> Result<&'static str, RulesetError> {
         RulesetStatus::PartiallyEnforced => "partly",
         RulesetStatus::NotEnforced => "not",
     })
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Better told now than after a week.

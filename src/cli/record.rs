@@ -17,13 +17,12 @@ use crate::capture::write;
 use crate::capture::write::Interface;
 use crate::cli::exit::Stop;
 use crate::cli::output::is_special;
-use crate::model::addr::Addr;
 use crate::model::addr::FlowKey;
 use crate::pipeline::live::Live;
 use crate::report::evidence::PACKETS_MAX;
 use crate::report::evidence::comment;
+use crate::report::findings::Service;
 use crate::report::ledger::Item;
-use crate::report::names::Party;
 use crate::report::sanitise::Shown;
 
 /// Findings whose packets are counted; then counting begins anew.
@@ -41,9 +40,6 @@ pub struct Recorder {
     /// How many packets of each finding were written.
     written: HashMap<u64, u32>,
 }
-
-/// Client, server, transport and port of a finding.
-type Service = (Addr, Addr, &'static str, u16);
 
 impl Recorder {
     /// Begins the first file.
@@ -70,7 +66,7 @@ impl Recorder {
         let mut wanted: HashMap<Service, &Item> = HashMap::new();
         for item in items {
             let full = self.written.get(&item.id).is_some_and(|count| *count >= PACKETS_MAX);
-            if let Some(service) = service(item).filter(|_| !full) {
+            if let Some(service) = item.finding.service().filter(|_| !full) {
                 wanted.insert(service, item);
             }
         }
@@ -178,14 +174,6 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
         name.push(extension);
     }
     path.with_file_name(name)
-}
-
-fn service(item: &Item) -> Option<Service> {
-    let finding = &item.finding;
-    match (finding.client, finding.server, finding.port) {
-        (Party::One(client), Party::One(server), Some(port)) => Some((client, server, finding.transport, port)),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

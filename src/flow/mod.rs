@@ -17,6 +17,6 @@ pub mod speech;
 pub mod state;
 pub mod stream;
 pub mod table;
-mod tcp;
+pub(crate) mod tcp;
 pub mod trace;
 mod vast;

@@ -18,6 +18,7 @@ use crate::flow::record::ACK;
 use crate::flow::record::FIN;
 use crate::flow::record::RST;
 use crate::flow::record::SYN;
+use crate::flow::tcp::after;
 use crate::model::addr::FlowKey;
 use crate::model::addr::Side;
 use crate::model::ids::FrameId;
@@ -259,24 +260,19 @@ impl Way {
         let end = tcp.seq.wrapping_add(packet.payload_len);
         let all = end.wrapping_add(u32::from(tcp.flags & SYN != 0) + u32::from(tcp.flags & FIN != 0));
         if all != tcp.seq {
-            if self.reached.is_none_or(|reached| is_after(all, reached)) {
+            if self.reached.is_none_or(|reached| after(all, reached)) {
                 self.reached = Some(all);
             } else {
                 self.repeated += 1;
             }
         }
-        if packet.payload_len > 0 && self.end.is_none_or(|(known, _)| is_after(end, known)) {
+        if packet.payload_len > 0 && self.end.is_none_or(|(known, _)| after(end, known)) {
             self.end = Some((end, packet.ts));
         }
-        if tcp.flags & ACK != 0 && tcp.flags & RST == 0 && self.ack.is_none_or(|known| is_after(tcp.ack, known)) {
+        if tcp.flags & ACK != 0 && tcp.flags & RST == 0 && self.ack.is_none_or(|known| after(tcp.ack, known)) {
             self.ack = Some(tcp.ack);
         }
     }
-}
-
-/// Whether a sequence number comes after another (RFC 9293 section 3.4).
-pub fn is_after(number: u32, other: u32) -> bool {
-    number != other && number.wrapping_sub(other) < 1 << 31
 }
 
 fn print(packet: &Packet, tcp: Option<Tcp>, payload: &[u8]) -> Print {
@@ -360,6 +356,6 @@ mod tests {
 
     #[test]
     fn numbers_go_round() {
-        assert!(is_after(3, u32::MAX - 3) && !is_after(u32::MAX - 3, 3) && !is_after(5, 5));
+        assert!(after(3, u32::MAX - 3) && !after(u32::MAX - 3, 3) && !after(5, 5));
     }
 }

@@ -47,6 +47,7 @@ use crate::model::time::Timestamp;
 use crate::pipeline::ears::EarCounts;
 use crate::pipeline::run::Captured;
 use crate::pipeline::run::RunError;
+use crate::pipeline::run::SILENCE;
 use crate::pipeline::shard::SHARDS;
 use crate::pipeline::worker::Handle;
 use crate::pipeline::worker::PacketBatch;
@@ -89,9 +90,6 @@ const AT_HAND_MAX: usize = u16::MAX as usize - CHUNK;
 
 /// ICMP errors that wait; more are counted in the order they came.
 const LATE_MAX: usize = 4096;
-
-/// A silence longer than this may be a pause of the mirror itself.
-const GAP: Duration = Duration::from_secs(30);
 
 /// Silences that are remembered; the oldest are forgotten, and flows of that time judged as if somebody had watched.
 const GAPS_MAX: usize = 1 << 12;
@@ -376,13 +374,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The time of day.
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::default().plus(since)
-}
-
-fn earlier(at: Timestamp, by: Duration) -> Timestamp {
-    Timestamp(at.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 /// One thread and what it owns.
@@ -448,7 +442,7 @@ impl<'l, 'a> Reader<'l, 'a> {
             let read = self.read();
             if read == 0 {
                 // The kernel hands over a block at the latest after this time; frames wait for those of other rings.
-                self.seen_until = earlier(asked, if self.rings.len() > 1 { HOLD } else { BLOCK_WAIT });
+                self.seen_until = asked.minus(if self.rings.len() > 1 { HOLD } else { BLOCK_WAIT });
             }
             self.count(asked, false);
             let stopping = self.live.stop.load(Ordering::Relaxed);
@@ -505,7 +499,7 @@ impl<'l, 'a> Reader<'l, 'a> {
         let mut batch = std::mem::take(&mut self.batch);
         if self.rings.len() > 1 && !batch.frames.is_empty() {
             batch.frames.sort_by_key(|frame| (frame.ts, frame.id));
-            let until = if all || batch.frames.len() > HELD_MAX { Timestamp(u64::MAX) } else { earlier(asked, HOLD) };
+            let until = if all || batch.frames.len() > HELD_MAX { Timestamp(u64::MAX) } else { asked.minus(HOLD) };
             let ready = batch.frames.partition_point(|frame| frame.ts < until);
             let FrameBatch { arena, frames } = &mut self.rest;
             for frame in batch.frames.drain(ready..) {
@@ -520,7 +514,7 @@ impl<'l, 'a> Reader<'l, 'a> {
         for (at, chunk) in (0..).step_by(CHUNK).zip(batch.frames.chunks(CHUNK)) {
             self.chunk(at, chunk, &batch);
         }
-        self.count_late(if all { Timestamp(u64::MAX) } else { earlier(asked, 2 * HOLD) });
+        self.count_late(if all { Timestamp(u64::MAX) } else { asked.minus(2 * HOLD) });
         if let Some(newest) = batch.frames.last() {
             self.seen_until = self.seen_until.max(newest.ts);
         }
@@ -592,11 +586,11 @@ impl<'l, 'a> Reader<'l, 'a> {
     fn look_for_gaps(&self, frames: &[Frame]) {
         let mut before = Timestamp(self.live.newest.load(Ordering::Relaxed));
         for frame in frames {
-            if before != Timestamp::default() && frame.ts.since(before) > GAP {
+            if before != Timestamp::default() && frame.ts.since(before) > SILENCE {
                 self.live.gap(before, frame.ts);
             }
             // Of readers, one may be behind another; much earlier is a frame only after the clock was set back.
-            before = if before.since(frame.ts) > GAP { frame.ts } else { before.max(frame.ts) };
+            before = if before.since(frame.ts) > SILENCE { frame.ts } else { before.max(frame.ts) };
         }
         self.live.newest.store(before.0, Ordering::Relaxed);
     }
@@ -682,7 +676,7 @@ impl Watched {
         if replaced && before == LinkState::Up && state == LinkState::Up {
             // Between two looks.
             self.since = now();
-            return Some((earlier(self.since, LOOK_FOR), self.since));
+            return Some((self.since.minus(LOOK_FOR), self.since));
         }
         (before != LinkState::Up && state == LinkState::Up).then_some((since, self.since))
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use crossbeam_channel::Sender;
@@ -352,8 +353,8 @@ const STEP_BACK_NS: u64 = 10_000_000_000;
 /// An input whose last frame is so much older than its newest ended there.
 const END_BACK_NS: u64 = 1_000_000_000;
 
-/// A silence longer than this may be a pause of the capture itself.
-const GAP_NS: u64 = 30_000_000_000;
+/// A silence longer than this may be a pause of the capture itself, or its end.
+pub const SILENCE: Duration = Duration::from_secs(30);
 
 /// Silences that are remembered; a capture with more is judged as if it were watched in the later ones.
 const GAPS_MAX: usize = 1 << 16;
@@ -363,7 +364,7 @@ impl Gaps {
     fn look(&mut self, frames: &[Frame]) {
         let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return };
         let before = self.before.unwrap_or(first.ts);
-        let short = last.ts.0.saturating_sub(before.0) <= GAP_NS;
+        let short = last.ts.since(before) <= SILENCE;
         let alone = self.inputs.len() == 1 && frames.iter().all(|frame| frame.id.input() == 0);
         if alone && short && before <= first.ts && frames.is_sorted_by_key(|frame| frame.ts) {
             self.see(0, last.ts);
@@ -396,7 +397,7 @@ impl Gaps {
             }
         }
         let before = self.before.unwrap_or(at);
-        if at.0.saturating_sub(before.0) > GAP_NS && self.found.len() < GAPS_MAX {
+        if at.since(before) > SILENCE && self.found.len() < GAPS_MAX {
             self.found.push((before, at));
         }
         self.before = Some(before.max(at));

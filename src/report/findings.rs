@@ -26,6 +26,7 @@ use crate::learn::endpoints::Asked;
 use crate::learn::endpoints::Unregistered;
 use crate::learn::grade::Endpoints;
 use crate::learn::grade::Guess;
+use crate::model::addr::Addr;
 use crate::model::app::AppProto;
 use crate::model::ids::FrameId;
 use crate::model::time::Timestamp;
@@ -50,6 +51,9 @@ const FRAMES_MAX: usize = 10;
 
 /// Flows of one finding whose times are kept.
 pub(crate) const SPANS_MAX: usize = 32;
+
+/// A client, a server, the transport and the server's port.
+pub type Service = (Addr, Addr, &'static str, u16);
 
 /// One finding.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -417,6 +421,16 @@ pub struct Findings<'a> {
     all: Vec<(Story, Body)>,
     /// Their places, gravest first.
     order: Vec<u32>,
+}
+
+impl Finding {
+    /// Who was to reach whom where, if it is of one client and one server.
+    pub fn service(&self) -> Option<Service> {
+        match (self.client, self.server, self.port) {
+            (Party::One(client), Party::One(server), Some(port)) => Some((client, server, self.transport, port)),
+            _ => None,
+        }
+    }
 }
 
 impl<'a> Findings<'a> {

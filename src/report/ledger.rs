@@ -14,10 +14,10 @@ use serde::Serialize;
 use crate::classify::judge::Judge;
 use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Outcome;
-use crate::model::addr::Addr;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
 use crate::report::findings::Finding;
+use crate::report::findings::Service;
 use crate::report::moment::Moment;
 use crate::report::names::Party;
 
@@ -142,9 +142,6 @@ impl Item {
     }
 }
 
-/// Client, server, transport and port.
-type Service = (Addr, Addr, &'static str, u16);
-
 /// How it stands with services that were found blocked.
 #[derive(Debug, Default)]
 pub struct Latest(HashMap<Service, Sight, RandomState>);
@@ -194,7 +191,7 @@ impl Ledger {
         let mut latest = Latest::default();
         let mut ask = |finding: &Finding| {
             if can_work(finding.kind) {
-                latest.0.extend(service(finding).map(|service| (service, Sight::default())));
+                latest.0.extend(finding.service().map(|service| (service, Sight::default())));
             }
         };
         findings.for_each(&mut ask);
@@ -239,7 +236,7 @@ impl Ledger {
         }
         let mut last_of: HashMap<Service, Moment, RandomState> = HashMap::default();
         for finding in newest.values() {
-            if let Some(service) = service(finding) {
+            if let Some(service) = finding.service() {
                 let last = last_of.entry(service).or_insert(finding.last);
                 *last = (*last).max(finding.last);
             }
@@ -251,7 +248,7 @@ impl Ledger {
             .filter(|(key, item)| item.state == State::Open && !newest.contains_key(*key))
             // What is tried once more is as it was until that is over, unless it worked or failed otherwise since.
             .filter(|(_, item)| {
-                let otherwise = service(&item.finding).and_then(|service| last_of.get(&service));
+                let otherwise = item.finding.service().and_then(|service| last_of.get(&service));
                 let told_otherwise = otherwise.is_some_and(|last| *last > item.finding.last);
                 let works = latest.worked_after(&item.finding).is_some();
                 works || told_otherwise || !latest.is_pending(&item.finding)
@@ -372,7 +369,7 @@ impl Ledger {
 impl Latest {
     /// What was seen of the service of a finding that is over when it works.
     fn of(&self, finding: &Finding) -> Option<Sight> {
-        self.0.get(&service(finding)?).copied().filter(|_| can_work(finding.kind))
+        self.0.get(&finding.service()?).copied().filter(|_| can_work(finding.kind))
     }
 
     /// When it worked after a finding's last packet, if it did.
@@ -388,13 +385,6 @@ impl Latest {
 /// Whether a finding of that kind is over when it works.
 fn can_work(kind: FindingKind) -> bool {
     matches!(kind, FindingKind::Blocked | FindingKind::RpcBlocked | FindingKind::EpmBlocked)
-}
-
-fn service(finding: &Finding) -> Option<Service> {
-    match (finding.client, finding.server, finding.port) {
-        (Party::One(client), Party::One(server), Some(port)) => Some((client, server, finding.transport, port)),
-        _ => None,
-    }
 }
 
 fn named(transport: Transport) -> Option<&'static str> {
@@ -437,7 +427,7 @@ mod tests {
     }
 
     fn sight(sight: Sight) -> Latest {
-        Latest([(service(&blocked(0)).unwrap(), sight)].into_iter().collect())
+        Latest([(blocked(0).service().unwrap(), sight)].into_iter().collect())
     }
 
     fn works(second: u64) -> Latest {

@@ -428,7 +428,7 @@ impl Row {
 
     /// Whether one of its flows failed.
     fn fails(&self) -> bool {
-        let fails = |place: usize| OUTCOMES.get(place).is_some_and(|outcome| Outcome::is_failure_name(outcome));
+        let fails = |place: usize| Outcome::ALL.get(place).is_some_and(|outcome| outcome.is_failure());
         match &self.more {
             Some(more) => (0..OUTCOMES.len()).any(|place| more.outcomes.at(place) > 0 && fails(place)),
             None => fails(self.outcome.into()),
@@ -1043,21 +1043,8 @@ mod tests {
 
     #[test]
     fn places_are_those_of_the_names() {
-        let outcomes = [
-            Outcome::Open,
-            Outcome::OneWay,
-            Outcome::Dropped,
-            Outcome::Refused,
-            Outcome::Rejected,
-            Outcome::ReplyLost,
-            Outcome::Reset,
-            Outcome::Stalled,
-            Outcome::Unanswered,
-            Outcome::Pending,
-            Outcome::Unknown,
-        ];
-        assert_eq!(outcomes.len(), OUTCOMES.len());
-        for outcome in outcomes {
+        assert_eq!(Outcome::ALL.map(Outcome::name), OUTCOMES);
+        for outcome in Outcome::ALL {
             assert_eq!(OUTCOMES[usize::from(outcome_place(outcome))], outcome.name());
         }
         let rows = || std::rc::Rc::from([]);

@@ -6,9 +6,9 @@ use crate::classify::vantage::Comparison;
 use crate::classify::vantage::align::By;
 use crate::classify::vantage::clock::Crossed;
 use crate::classify::verdict::Confidence;
+use crate::flow::tcp::after;
 use crate::flow::trace::Trace;
 use crate::flow::trace::Way;
-use crate::flow::trace::is_after;
 use crate::model::addr::Addr;
 use crate::model::addr::Side;
 use crate::model::ids::FrameId;
@@ -347,7 +347,7 @@ fn missing(near: &Trace, near_side: Side, far: &Trace, far_side: Side) -> Option
     let shown = far.way(far_side)?.end.map(|(end, _)| end.wrapping_sub(far_base));
     let acked_near = near.way(near_side.other())?.ack.map(|ack| ack.wrapping_sub(base));
     let acked_far = far.way(far_side.other())?.ack.map(|ack| ack.wrapping_sub(far_base));
-    let arrived = [shown, acked_near, acked_far].into_iter().flatten().any(|reached| !is_after(end, reached));
+    let arrived = [shown, acked_near, acked_far].into_iter().flatten().any(|reached| !after(end, reached));
     (!arrived).then_some(at)
 }
 

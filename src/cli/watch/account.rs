@@ -6,13 +6,10 @@ use std::time::Duration;
 use crate::capture::device::RingCounts;
 use crate::capture::facts::Format as Container;
 use crate::capture::facts::InputFacts;
-use crate::cli::watch::clock::earlier;
 use crate::model::time::Timestamp;
 use crate::pipeline::live::RingReport;
+use crate::pipeline::run::SILENCE;
 use crate::report::status::FrameCounts;
-
-/// A mirror that was silent so long may have ended: beyond, nobody watched. The same as inside a capture.
-const SILENCE: Duration = Duration::from_secs(30);
 
 /// Samples of what was lost, one for each judgement that is this far from the one before.
 const LOSS_SAMPLE: Duration = Duration::from_secs(10);
@@ -49,7 +46,7 @@ impl Losses {
             self.samples.pop_back();
         }
         self.samples.push_back(sample);
-        let kept = earlier(at, self.keep);
+        let kept = at.minus(self.keep);
         while self.samples.get(1).is_some_and(|next| next.at < kept) {
             self.samples.pop_front();
         }
@@ -98,6 +95,7 @@ pub(super) fn frame_counts(interfaces: &[String], rings: &[RingReport], parsed: 
 /// neither time is later than `now`.
 pub(super) fn heard_and_watched(newest: Timestamp, seen_until: Timestamp, now: Timestamp) -> (Timestamp, Timestamp) {
     // A link on which nothing comes is watched all the same, up to a silence that may be the end of the mirror.
+    // A mirror that was silent so long may have ended: beyond, nobody watched.
     let end = seen_until.min(newest.plus(SILENCE));
     (newest.min(now), newest.max(end).min(now))
 }

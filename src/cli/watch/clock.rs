@@ -2,30 +2,19 @@
 
 use std::time::Duration;
 use std::time::Instant;
-use std::time::SystemTime;
 
 use nix::time::ClockId;
 use nix::time::clock_gettime;
 
 use crate::model::time::Timestamp;
+use crate::pipeline::live::now;
 
 /// The clock runs faster or slower by much less than this between two looks; beyond, somebody set it, or the machine slept.
 const CLOCK_SET: Duration = Duration::from_secs(1);
 
-/// The time of day.
-pub(super) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::default().plus(since)
-}
-
 /// What this thread has used of a processor.
 pub(super) fn processor_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
-}
-
-/// So long before a time.
-pub(super) fn earlier(at: Timestamp, by: Duration) -> Timestamp {
-    Timestamp(at.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 /// The clock, as it was when last looked at.

@@ -56,8 +56,6 @@ use crate::cli::watch::account::heard_and_watched;
 use crate::cli::watch::account::input_facts;
 use crate::cli::watch::clock::Clock;
 use crate::cli::watch::clock::Jump;
-use crate::cli::watch::clock::earlier;
-use crate::cli::watch::clock::now;
 use crate::cli::watch::clock::processor_time;
 use crate::cli::watch::plan::Plan;
 use crate::cli::watch::signals::Signals;
@@ -66,6 +64,7 @@ use crate::model::time::Timestamp;
 use crate::pipeline::live;
 use crate::pipeline::live::Live;
 use crate::pipeline::live::RingReport;
+use crate::pipeline::live::now;
 use crate::pipeline::run::Captured;
 use crate::pipeline::run::Settings as RunSettings;
 use crate::report::Report;
@@ -357,13 +356,13 @@ impl<'w, 'l> Watch<'w, 'l> {
         let at = now();
         if rotate {
             self.expired = at;
-            return Some(earlier(at, ROTATE_KEEP));
+            return Some(at.minus(ROTATE_KEEP));
         }
         if at.since(self.expired) < EXPIRE_EVERY {
             return None;
         }
         self.expired = at;
-        Some(earlier(at, self.plan.args.keep))
+        Some(at.minus(self.plan.args.keep))
     }
 
     /// Remembers what became of the flows that left.
@@ -459,7 +458,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         let findings: Vec<_> = report.findings.iter().collect();
         let latest = self.ledger.latest(judge, findings.iter());
         let at = now();
-        let kept_since = earlier(at, self.plan.args.keep).max(earlier(self.rotated, ROTATE_KEEP));
+        let kept_since = at.minus(self.plan.args.keep).max(self.rotated.minus(ROTATE_KEEP));
         self.ledger.update(findings, &latest, at, kept_since)
     }
 
