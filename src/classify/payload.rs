@@ -63,6 +63,10 @@ pub(crate) struct Likeness {
     pub(crate) grade: Grade,
     /// What it is, or may be.
     pub(crate) interfaces: Vec<Uuid>,
+    /// It had left the port when the flow began, as far as is known.
+    pub(crate) superseded: bool,
+    /// The server gave the port out.
+    pub(crate) handed_out: bool,
 }
 
 /// Which flows are for which RPC interfaces.
@@ -111,7 +115,12 @@ impl Rpc {
             Grade::B => guess.interfaces.get(..1).unwrap_or_default(),
             _ => &guess.interfaces,
         };
-        let likeness = Likeness { grade: guess.grade, interfaces: asked.iter().map(|id| id.uuid).collect() };
+        let likeness = Likeness {
+            grade: guess.grade,
+            interfaces: asked.iter().map(|id| id.uuid).collect(),
+            superseded: guess.superseded,
+            handed_out: guess.handed_out,
+        };
         if let Some(id) = self.ids.get(&likeness) {
             return Some(*id);
         }

@@ -165,16 +165,15 @@ impl Known<'_> {
         let [from, to] = [question.from, question.to].map(|kind| self.roles.held(kind));
         let mapper =
             meaning.and_then(|meaning| meaning.named).is_some_and(|id| self.about.catalogue.service(id).mapper);
-        let blocked = match (likeness.map(|likeness| likeness.grade), &standing) {
-            (_, Standing::NotJudged(WhyNot::SiteException | WhyNot::OneWayProtocol)) => None,
-            (Some(Grade::B | Grade::C | Grade::D), _) => Some(FindingKind::RpcBlocked),
-            (_, Standing::Expected(_)) if mapper => Some(FindingKind::EpmBlocked),
+        let handed_out = likeness.is_some_and(|likeness| likeness.handed_out);
+        let blocked = match &standing {
+            Standing::NotJudged(WhyNot::SiteException | WhyNot::OneWayProtocol) => None,
+            Standing::Expected(_) if mapper => Some(FindingKind::EpmBlocked),
             // Whoever asks a mapper inside means it, whatever the roles are.
-            (_, Standing::NotJudged(_)) if mapper && question.internal => Some(FindingKind::EpmBlocked),
-            (_, Standing::Expected(_) | Standing::ExpectedRpc(_) | Standing::ExpectedRange(_)) => {
-                Some(FindingKind::Blocked)
-            }
-            (_, Standing::Unexpected(_)) => Some(FindingKind::Attempt),
+            Standing::NotJudged(_) if mapper && question.internal => Some(FindingKind::EpmBlocked),
+            _ if handed_out && !mapper => Some(FindingKind::RpcBlocked),
+            Standing::Expected(_) | Standing::ExpectedRpc(_) | Standing::ExpectedRange(_) => Some(FindingKind::Blocked),
+            Standing::Unexpected(_) => Some(FindingKind::Attempt),
             _ => None,
         };
         Answer { standing, service, roles_inferred: from.inferred || to.inferred, blocked }
@@ -296,7 +295,7 @@ impl Known<'_> {
             // RPC to a host of which nothing is known: it may well be a server that rows allow it to.
             return Some(Standing::NotJudged(WhyNot::RoleUnknown));
         }
-        let Some(likeness) = likeness.filter(|likeness| likeness.grade != Grade::F) else {
+        let Some(likeness) = likeness.filter(|likeness| likeness.grade != Grade::F && !likeness.superseded) else {
             let Payload::Is(proto) = question.payload else { return in_range() };
             if is_rpc(proto) {
                 return in_range();

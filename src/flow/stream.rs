@@ -81,6 +81,11 @@ impl Stream {
         self.waiting_bytes > WAITING_MAX || self.waiting.len() > SEGMENTS_MAX
     }
 
+    /// Whether the bytes before what waits were not captured and did arrive: the other end acknowledged so much.
+    pub fn lacks(&self, acked: u32) -> bool {
+        !self.waiting.is_empty() && self.next.is_some_and(|next| distance(acked, next) > 0)
+    }
+
     /// Gives up the missing bytes: the first waiting segment is next.
     pub fn skip(&mut self) {
         if let Some(first) = self.waiting.first() {
@@ -161,6 +166,17 @@ mod tests {
         assert_eq!(got, seq as usize - 500);
         assert_eq!(stream.held(), 0);
         assert_eq!(stream.take(seq, b"on").len(), 2);
+    }
+
+    #[test]
+    fn what_the_other_end_acknowledged_and_nobody_captured_is_lacking() {
+        let mut stream = Stream::from_syn(u32::MAX - 2);
+        assert_eq!(stream.take(u32::MAX - 1, b"ab"), b"ab");
+        assert!(!stream.lacks(9), "nothing waits");
+        assert_eq!(stream.take(3, b"fg"), b"");
+        assert!(!stream.lacks(0) && stream.lacks(1) && stream.lacks(5));
+        stream.skip();
+        assert_eq!(stream.follow().as_deref(), Some(&b"fg"[..]));
     }
 
     #[test]

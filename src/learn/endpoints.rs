@@ -55,6 +55,18 @@ pub enum Over {
     Pipe,
 }
 
+impl Over {
+    /// The lower-case name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Http => "http",
+            Self::Udp => "udp",
+            Self::Pipe => "pipe",
+        }
+    }
+}
+
 /// How it became known that an interface listens on a port.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub enum Source {

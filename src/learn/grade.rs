@@ -91,6 +91,16 @@ pub struct Guess {
     pub retro: bool,
     /// When the flow began, the server had already moved what was on this port.
     pub superseded: bool,
+    /// The server gave the port out, to this client or to anybody: no offer of the client's and no list alone.
+    pub handed_out: bool,
+}
+
+impl Guess {
+    /// The same for what was offered, if it is for all of that.
+    fn narrowed_to(self, offer: &Self) -> Option<Self> {
+        let all = offer.interfaces.iter().all(|interface| self.interfaces.contains(interface));
+        all.then(|| Self { interfaces: offer.interfaces.clone(), ..self })
+    }
 }
 
 /// All that RPC sessions learned, sorted.
@@ -194,16 +204,19 @@ impl Endpoints {
     /// Which interface a flow is for. `None` if nothing but its port could tell.
     pub fn grade(&self, attempt: &Attempt) -> Option<Guess> {
         let shown = self.flow(attempt.flow);
-        if let Some(guess) = shown.and_then(bound) {
-            return Some(guess);
-        }
-        if let Some(guess) = shown.and_then(offered) {
-            return Some(guess);
-        }
         let learned = self.candidates(attempt);
         let own = || learned.iter().copied().filter(|known| known.own);
         let mapped = |known: &&Learned| known.source == Source::EptMap;
-        told_lately(own().filter(mapped), attempt)
+        let told = || told_lately(own().filter(mapped), attempt);
+        if let Some(guess) = shown.and_then(bound) {
+            let handed_out = told().is_some() || activated(own(), attempt).is_some_and(|guess| !guess.retro);
+            return Some(Guess { handed_out, ..guess });
+        }
+        if let Some(offer) = shown.and_then(offered) {
+            // What it was told for shows where it knows the port from, if it then offers that.
+            return Some(told().and_then(|told| told.narrowed_to(&offer)).unwrap_or(offer));
+        }
+        told()
             .or_else(|| told_before(own().filter(mapped), attempt))
             .or_else(|| named(own().filter(|known| known.source != Source::Oxid), attempt))
             .or_else(|| activated(own(), attempt))
@@ -232,6 +245,7 @@ fn bound(flow: &RpcFlow) -> Option<Guess> {
         learned: first.at.frame,
         retro: false,
         superseded: false,
+        handed_out: false,
     })
 }
 
@@ -244,12 +258,20 @@ fn offered(flow: &RpcFlow) -> Option<Guess> {
         learned: at.frame,
         retro: false,
         superseded: false,
+        handed_out: false,
     })
 }
 
 /// Grade F.
 fn spoken(flow: &RpcFlow) -> Guess {
-    Guess { grade: Grade::F, interfaces: Vec::new(), learned: flow.first.frame, retro: false, superseded: false }
+    Guess {
+        grade: Grade::F,
+        interfaces: Vec::new(),
+        learned: flow.first.frame,
+        retro: false,
+        superseded: false,
+        handed_out: false,
+    }
 }
 
 /// Grade B: answers to this client within the last minute, the latest first.
@@ -265,7 +287,7 @@ fn told_lately<'a>(mapped: impl Iterator<Item = &'a Learned>, attempt: &Attempt)
     told.sort_unstable_by(|one, other| other.0.cmp(&one.0).then(one.1.cmp(&other.1)));
     let learned = told.first()?.0.frame;
     let interfaces = told.into_iter().map(|(_, interface)| interface).collect();
-    Some(Guess { grade: Grade::B, interfaces, learned, retro: false, superseded: false })
+    Some(Guess { grade: Grade::B, interfaces, learned, retro: false, superseded: false, handed_out: true })
 }
 
 /// Grade C: this client was told earlier, for one interface only.
@@ -285,7 +307,7 @@ fn named<'a>(known: impl Iterator<Item = &'a Learned>, attempt: &Attempt) -> Opt
     let after: Vec<_> = after.into_iter().filter(|known| in_force(known, attempt.began)).collect();
     let mut guess = list(&before, attempt, Grade::C).or_else(|| list(&after, attempt, Grade::C))?;
     if guess.interfaces.len() > 1 {
-        guess.grade = Grade::E;
+        (guess.grade, guess.handed_out) = (Grade::E, false);
     }
     Some(guess)
 }
@@ -303,6 +325,7 @@ fn activated<'a>(known: impl Iterator<Item = &'a Learned> + Clone, attempt: &Att
         learned: moment.frame,
         retro: before.is_none(),
         superseded: false,
+        handed_out: true,
     })
 }
 
@@ -320,16 +343,16 @@ fn possible(learned: &[&Learned], attempt: &Attempt) -> Option<Guess> {
 fn list(known: &[&Learned], attempt: &Attempt, grade: Grade) -> Option<Guess> {
     let first = known.iter().map(|known| known.first).min()?;
     let mut interfaces: BTreeSet<InterfaceId> = known.iter().filter_map(|known| known.interface).collect();
-    if interfaces.iter().any(|interface| interface.uuid != MANAGEMENT) {
-        // Lists name it with each port; it says nothing about what the port is for.
-        interfaces.retain(|interface| interface.uuid != MANAGEMENT);
-    }
-    Some(Guess {
+    let named = !interfaces.is_empty();
+    // Lists name it with each port; it says nothing about what the port is for.
+    interfaces.retain(|interface| interface.uuid != MANAGEMENT);
+    (!named || !interfaces.is_empty()).then(|| Guess {
         grade,
         interfaces: interfaces.into_iter().collect(),
         learned: first.frame,
         retro: first.ts > attempt.began,
         superseded: false,
+        handed_out: grade == Grade::C,
     })
 }
 
@@ -497,6 +520,11 @@ mod tests {
         book.showed(attempt(PORT, 100).flow, &RpcFlow { first: moment(101), offered, ..RpcFlow::default() });
         let wanted = (Grade::C, vec![DRSUAPI], 101, false, false);
         assert_eq!(told(Endpoints::of(&book).grade(&attempt(PORT, 100))), Some(wanted));
+        // Twin: it offers what it was told the port for.
+        book.learn(&said(Source::EptMap, DRSUAPI, CLIENT, PORT, 98));
+        let guess = Endpoints::of(&book).grade(&attempt(PORT, 100)).unwrap();
+        assert!(guess.handed_out);
+        assert_eq!(told(Some(guess)), Some((Grade::B, vec![DRSUAPI], 99, false, false)));
     }
 
     #[test]
@@ -505,7 +533,22 @@ mod tests {
         let listed =
             [said(Source::EptLookup, DRSUAPI, OTHER, PORT, 100), said(Source::EptLookup, management, OTHER, PORT, 100)];
         assert_eq!(grade(&listed, 101), Some((Grade::C, vec![DRSUAPI], 100, false, false)));
-        assert_eq!(grade(&listed[1..], 101), Some((Grade::C, vec![management], 100, false, false)));
+        assert_eq!(grade(&listed[1..], 101), None);
+    }
+
+    #[test]
+    fn answers_of_one_search_and_lists_move_nothing() {
+        let elsewhere = |source, ms: u64| {
+            let at = Moment { ts: Timestamp(ms * 1_000_000), frame: FrameId::new(0, ms) };
+            Statement { at, ..said(source, DRSUAPI, CLIENT, PORT + 1, 1) }
+        };
+        let at_port = said(Source::EptMap, DRSUAPI, CLIENT, PORT, 100);
+        let still = Some((Grade::B, vec![DRSUAPI], 100, false, false));
+        assert_eq!(grade(&[at_port, elsewhere(Source::EptMap, 100_500)], 110), still);
+        assert_eq!(grade(&[at_port, elsewhere(Source::EptLookup, 105_000)], 110), still);
+        // Twin: told anew, some time after.
+        let moved = grade(&[at_port, elsewhere(Source::EptMap, 101_500)], 110);
+        assert_eq!(moved, Some((Grade::E, vec![DRSUAPI], 100, false, true)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Statements are never taken back, only closed. This file must never know flows.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::learn::endpoints::Learned;
 use crate::learn::endpoints::Over;
@@ -13,6 +14,10 @@ use crate::model::uuid::InterfaceId;
 
 /// So many interfaces that moved at one time are a restart of the server, after which nothing is where it was.
 const RESTART_MOVES: usize = 3;
+
+/// What is said of two ports within this time is said by one search, which may take several answers: a service does not
+/// start anew so soon.
+const SEARCH: Duration = Duration::from_secs(1);
 
 /// A port with what is known of it.
 type Port = ((Addr, Over, u16), Vec<Learned>);
@@ -44,9 +49,10 @@ pub(super) fn close_intervals(ports: &mut [Port]) {
             let Some(spans) = spans.get(&(*over, interface)) else { continue };
             let Some(here) = spans.by_port.get(port) else { continue };
             // A port's own mapping is never after it was last seen, so what is found is another's.
-            known.superseded = spans.mapped.get(spans.mapped.partition_point(|mapped| *mapped <= here.last)).copied();
+            let later = spans.mapped.partition_point(|mapped| mapped.ts < here.last.ts.plus(SEARCH));
+            known.superseded = spans.mapped.get(later).copied();
             known.elsewhere_until = here.mapped.and_then(|mapped| {
-                let before = spans.last.partition_point(|last| *last < mapped);
+                let before = spans.last.partition_point(|last| last.ts.plus(SEARCH) <= mapped.ts);
                 spans.last.get(before.checked_sub(1)?).copied()
             });
             moves.extend(known.superseded.map(|came| Move { interface, left: here.last, came }));
@@ -89,7 +95,8 @@ fn spans(ports: &[Port]) -> BTreeMap<(Over, InterfaceId), Spans> {
     for ((_, over, port), learned) in ports {
         for known in learned.iter().filter(|known| known.own) {
             let Some(interface) = known.interface else { continue };
-            let mapped = matches!(known.source, Source::EptMap | Source::EptLookup).then_some(known.first);
+            // A list names every port, and an interface may be at several.
+            let mapped = (known.source == Source::EptMap).then_some(known.first);
             let spans = all.entry((*over, interface)).or_default();
             let span = spans.by_port.entry(*port).or_insert(Span { mapped, last: known.last });
             span.mapped = span.mapped.into_iter().chain(mapped).min();

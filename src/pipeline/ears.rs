@@ -218,7 +218,10 @@ impl Ears {
         let Some(speech) = (if known { Some(Speech::default()) } else { table.speech(index) }) else { return };
         let mut counts = EarCounts::default();
         let mut said = Utterance { packet, payload, glimpse, speech, counts: &mut counts, knowledge };
-        let over = talk.hear(&mut said);
+        let mut over = talk.hear(&mut said);
+        if !over && talk.lacks(packet.from, || Some(table.flow(index)?.flow().max_ack[packet.from.other().index()])) {
+            over = talk.go_on(&mut said);
+        }
         if !known {
             table.set_speech(index, said.speech);
         }
@@ -483,9 +486,28 @@ impl Talk {
             }
         }
         if self.ear(side).stream.is_stuck() {
-            self.ear(side).stream.skip();
-            self.hole(side, said);
+            return self.go_on(said);
         }
+        self.follow(said)
+    }
+
+    /// Whether what waits of one end waits for bytes in vain; `acked` tells how much the other acknowledged.
+    fn lacks(&self, side: Side, acked: impl FnOnce() -> Option<u32>) -> bool {
+        let stream = &self.ears[side.index()].stream;
+        stream.held() > 0 && acked().is_some_and(|acked| stream.lacks(acked))
+    }
+
+    /// Goes on behind what was not captured of a stream; as [`Talk::hear`].
+    fn go_on(&mut self, said: &mut Utterance<'_>) -> bool {
+        let side = said.packet.from;
+        self.ear(side).stream.skip();
+        self.hole(side, said);
+        self.follow(said)
+    }
+
+    /// Listens to what waited for its turn; as [`Talk::hear`].
+    fn follow(&mut self, said: &mut Utterance<'_>) -> bool {
+        let side = said.packet.from;
         while let Some(bytes) = self.ear(side).stream.follow() {
             self.piece(&bytes, false, said);
         }

@@ -582,6 +582,10 @@ impl Group {
             (FindingKind::Blocked, Outcome::Refused) if only_range => Confidence::Possible,
             (FindingKind::Blocked | FindingKind::EpmBlocked, _) => Confidence::Confirmed,
             (FindingKind::RpcBlocked, _) => rpc::most(judged),
+            _ if matches!(judged.standing, Standing::Unexpected(Why::RpcInterface)) => {
+                let by_roles = if judged.roles_inferred { Confidence::Probable } else { Confidence::Confirmed };
+                by_roles.min(rpc::most(judged))
+            }
             _ if judged.roles_inferred => Confidence::Probable,
             _ => Confidence::Confirmed,
         };
@@ -673,7 +677,13 @@ fn absent(endpoints: &Endpoints) -> Vec<(Story, Body)> {
         };
         (story, Body::Absent(question, asked))
     };
-    endpoints.unregistered().iter().map(tell).collect()
+    // What the server has over another transport runs.
+    let runs = |question: &Unregistered| {
+        let mut ports =
+            endpoints.ports().filter(|(server, over, ..)| *server == question.server && *over != question.over);
+        ports.any(|(.., learned)| learned.iter().any(|known| known.own && known.interface == Some(question.interface)))
+    };
+    endpoints.unregistered().iter().filter(|(question, _)| !runs(question)).map(tell).collect()
 }
 
 fn tell_absent(

@@ -110,20 +110,11 @@ fn source(source: Source) -> &'static str {
     }
 }
 
-fn over(over: Over) -> &'static str {
-    match over {
-        Over::Tcp => "tcp",
-        Over::Http => "http",
-        Over::Udp => "udp",
-        Over::Pipe => "pipe",
-    }
-}
-
 /// Every port that was learned, in order of server and port.
 pub(crate) fn endpoints(endpoints: &Endpoints, stale: &Stale, names: &Names<'_>) -> Vec<EndpointRow> {
     let rows = endpoints.ports().map(|(server, carried, port, learned)| EndpointRow {
         server: Party::One(server),
-        transport: over(carried),
+        transport: carried.name(),
         port,
         stale: stale
             .0

@@ -80,8 +80,13 @@ impl<'a> Sentence<'a> {
         };
         let (client, server) = (self.who(story.client), self.who(story.server));
         let frame = self.names.frame(guess.learned);
-        let Some(first) = guess.interfaces.first() else {
-            return format!("{server} told {client} by DCOM that an object is at port {port} (frame {frame}). ");
+        let Some(first) = guess.interfaces.first().filter(|_| guess.grade != Grade::D) else {
+            let others: Vec<Shown> = guess.interfaces.iter().map(|id| called(*id, self.names)).collect();
+            let beside =
+                if others.is_empty() { String::new() } else { format!("; bound there: {}", some(&others, ROWS_MAX)) };
+            return format!(
+                "{server} told {client} by DCOM that an object is at port {port} (frame {frame}){beside}. "
+            );
         };
         let name = called(*first, self.names);
         match guess.grade {
@@ -97,8 +102,10 @@ impl<'a> Sentence<'a> {
         let when = self.when(asked.first.ts, asked.last.ts);
         let times = count(asked.answers, "time");
         format!(
-            "{client} asked the endpoint mapper of {server} for {name} {when}, {times}, and was told that it is not \
-             registered. The network did its part: the service behind it does not run there, or not yet."
+            "{client} asked the endpoint mapper of {server} for {name} over {} {when}, {times}, and was told that it is \
+             not registered. The network did its part: the service behind it does not run there, or not yet, or not over \
+             that.",
+            question.over.name()
         )
     }
 
@@ -207,7 +214,12 @@ impl<'a> Sentence<'a> {
             (Standing::Unexpected(Why::RpcInterface), _) => {
                 let name = group.rpc.as_ref().and_then(|guess| guess.interfaces.first());
                 let name = name.map_or_else(|| Shown::name("its interface"), |id| called(*id, self.names));
-                format!("It is for {name}, which rows allow to hosts of other roles only.")
+                let sure = match group.rpc.as_ref().map(|guess| guess.grade) {
+                    Some(Grade::A | Grade::B) | None => "It is",
+                    Some(Grade::C | Grade::D) => "It is probably",
+                    Some(Grade::E | Grade::F) => "It may be",
+                };
+                format!("{sure} for {name}, which rows allow to hosts of other roles only.")
             }
             (Standing::Unexpected(Why::NonRpcInRange(proto)), _) => {
                 format!("Its port lies in the range of RPC, and its payload is {proto}.")
@@ -290,7 +302,16 @@ fn refusal(story: &Story, group: &Group) -> String {
 
 /// What else to look at.
 fn advice(story: &Story, group: &Group) -> &'static str {
-    match (story.kind, story.outcome) {
+    // What was let in, or what a row names, needs no range.
+    let as_any = matches!(story.outcome, Outcome::Stalled | Outcome::ReplyLost)
+        || (matches!(group.standing, Standing::Expected(_)) && story.outcome != Outcome::Refused);
+    let moved = group.rpc.as_ref().is_some_and(|guess| guess.superseded);
+    let kind = match story.kind {
+        FindingKind::RpcBlocked if as_any => FindingKind::Blocked,
+        FindingKind::Blocked if moved && story.outcome == Outcome::Refused => FindingKind::RpcBlocked,
+        kind => kind,
+    };
+    match (kind, story.outcome) {
         (FindingKind::RpcBlocked, Outcome::Refused) => {
             "The port may be an old one: see whether the service was restarted, and whether the client asks anew."
         }

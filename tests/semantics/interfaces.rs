@@ -6,6 +6,7 @@ use crate::craft::play::rpc_call;
 use crate::craft::rpc;
 use crate::craft::rpc::Interface;
 use crate::craft::scene::Scene;
+use crate::craft::tcp::End;
 use crate::craft::tcp::Tcp;
 use crate::craft::tcp::connect;
 use crate::script::C;
@@ -221,4 +222,68 @@ fn an_interface_that_does_not_run_is_not_blocked() {
     assert!(world.flows.iter().all(|said| said.finding == "-"));
     let twin = self::world(|scene| told(scene, &host(C), rpc::SVCCTL, PORT));
     assert!(twin.unregistered.is_empty());
+}
+
+#[test]
+fn what_somebody_bound_at_the_mapper_is_no_port_that_was_handed_out() {
+    let bound = |scene: &mut Scene| {
+        let bind = (rpc::bind(rpc::OBJECT_EXPORTER), rpc::bind_ack(135));
+        connect(scene, &other_client(), &host(S), 135, &[(&bind.0, &bind.1)]);
+        unanswered(scene, 135);
+    };
+    world(bound).of(conn(C, OWN, S, 135)).finding("epm_blocked");
+}
+
+#[test]
+fn an_offer_that_nobody_answers_hands_no_port_out() {
+    let stalls = |scene: &mut Scene| {
+        let mut tcp = Tcp::from_port(scene, &host(C), OWN, &host(S), PORT);
+        tcp.open(scene);
+        for wait_ms in [300, 600, 1_200, 2_400, 4_800, 9_600] {
+            let mut again = tcp.clone();
+            again.say(scene, End::Client, &rpc::bind(rpc::DRSUAPI));
+            scene.wait_ms(wait_ms);
+        }
+    };
+    let finding = |told_before: bool| {
+        let world = world(|scene| {
+            if told_before {
+                told(scene, &host(C), rpc::DRSUAPI, PORT);
+            }
+            stalls(scene);
+        });
+        world.of(c()).rpc(if told_before { 'B' } else { 'C' }, &[DRSUAPI]).finding
+    };
+    assert_eq!((finding(false), finding(true)), ("blocked", "rpc_blocked"));
+}
+
+#[test]
+fn a_port_that_was_left_since_is_for_nothing_any_more() {
+    let left = |scene: &mut Scene| {
+        told(scene, &host(C), rpc::DRSUAPI, PORT);
+        scene.wait_ms(100_000);
+        told(scene, &other_client(), rpc::DRSUAPI, PORT + 30);
+        scene.wait_ms(1_000);
+        refused(scene, PORT);
+    };
+    world(left).of(c()).rpc('E', &[DRSUAPI]).standing("expected_range").finding("blocked");
+}
+
+#[test]
+fn an_answer_that_was_not_captured_does_not_hide_those_after_it() {
+    let bind = (rpc::bind(rpc::EPM), rpc::bind_ack(135));
+    let first = (rpc::ept_map(rpc::DRSUAPI), rpc::ept_map_found(rpc::DRSUAPI, &host(S), PORT + 1));
+    let second = (rpc::ept_map(rpc::SVCCTL), rpc::ept_map_found(rpc::SVCCTL, &host(S), PORT));
+    let mut scene = Scene::new();
+    let all: Vec<(&[u8], &[u8])> =
+        [&bind, &first, &second].map(|(asked, said)| (asked.as_slice(), said.as_slice())).into();
+    connect(&mut scene, &host(C), &host(S), 135, &all);
+    unanswered(&mut scene, PORT);
+    let whole = scene.ethernet();
+    judged(&whole).of(c()).finding("rpc_blocked").rpc('B', &[SVCCTL]);
+    for lost in [&bind.1, &first.0, &first.1] {
+        let rest: Vec<_> = whole.iter().filter(|frame| !frame.bytes.ends_with(lost)).cloned().collect();
+        assert_eq!(rest.len() + 1, whole.len());
+        judged(&rest).of(c()).finding("rpc_blocked").rpc('B', &[SVCCTL]);
+    }
 }
