@@ -120,7 +120,8 @@ impl Metrics {
     /// # Errors
     /// [`Stop`] if there can be no thread.
     pub fn serve(bound: Bound) -> Result<Self, Stop> {
-        let page = Arc::new(Mutex::new(String::new()));
+        // Who asks before anything was judged hears who it is.
+        let page = Arc::new(Mutex::new(Page::begun().0));
         let listener = bound.0;
         let own = Arc::clone(&page);
         let answer = move || {
@@ -179,7 +180,8 @@ fn reply(mut stream: TcpStream, page: &str) -> io::Result<()> {
         }
         request.extend_from_slice(piece.get(..count).unwrap_or_default());
     }
-    let (code, body) = if request.starts_with(b"GET /metrics") {
+    let asks_head = request.starts_with(b"HEAD ");
+    let (code, body) = if request.starts_with(b"GET /metrics") || request.starts_with(b"HEAD /metrics") {
         ("200 OK", page)
     } else {
         ("404 Not Found", "the numbers are at /metrics\n")
@@ -190,14 +192,12 @@ fn reply(mut stream: TcpStream, page: &str) -> io::Result<()> {
         body.len()
     );
     stream.write_all(head.as_bytes())?;
-    stream.write_all(body.as_bytes())
+    if asks_head { Ok(()) } else { stream.write_all(body.as_bytes()) }
 }
 
 /// The page in Prometheus' text format 0.0.4.
 fn page(tally: &Tally, status: &Status, health: &Health) -> String {
-    let mut page = Page(String::new());
-    page.family("build_info", "gauge", "The version that runs.");
-    page.line("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    let mut page = Page::begun();
     page.family("packets_received_total", "counter", "Frames that the kernel took from an interface.");
     for interface in &status.interfaces {
         page.line("packets_received_total", &[("interface", interface.name.as_str())], interface.received);
@@ -225,6 +225,12 @@ fn page(tally: &Tally, status: &Status, health: &Health) -> String {
         ("flows_pending", "gauge", "Flows that are too early to judge.", status.flows_pending),
         ("flows_evicted_total", "counter", "Flows given up for lack of room.", status.flows_evicted),
         ("flows_expired_total", "counter", "Silent flows that were added to the totals.", status.flows_expired),
+        (
+            "findings_not_kept",
+            "gauge",
+            "Findings that hold now and for which there is no room.",
+            status.findings_not_kept,
+        ),
         ("acked_unseen_total", "counter", "Acknowledgements of data that was not captured.", status.acked_unseen),
         ("capture_asymmetric", "gauge", "Whether the mirror shows one direction only.", status.asymmetric.into()),
     ];
@@ -252,6 +258,14 @@ fn page(tally: &Tally, status: &Status, health: &Health) -> String {
 struct Page(String);
 
 impl Page {
+    /// With what is known before anything was seen.
+    fn begun() -> Self {
+        let mut page = Self(String::new());
+        page.family("build_info", "gauge", "The version that runs.");
+        page.line("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+        page
+    }
+
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a string cannot fail.
         write!(self.0, "# HELP portolan_{name} {help}\n# TYPE portolan_{name} {kind}\n").ok();

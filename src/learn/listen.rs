@@ -318,7 +318,7 @@ mod tests {
         let sample = Sample { proto, transport, speaker: Speaker::Client, hex: "" };
         hear(&sample, bytes, 1, &knowledge);
         let all = knowledge.names().all().into_iter();
-        all.flat_map(|(addr, names)| names.into_iter().map(move |name| (addr, name.text))).collect()
+        all.flat_map(|(addr, names)| names.into_iter().map(move |name| (addr, name.text.to_string()))).collect()
     }
 
     #[test]
@@ -366,8 +366,9 @@ mod tests {
             hear(&sample, &bytes, 1, &whole);
             let texts = |knowledge: &Knowledge| {
                 let all = knowledge.names().all();
-                let texts =
-                    all.into_iter().map(|(addr, names)| (addr, names.into_iter().map(|name| name.text).collect()));
+                let texts = all
+                    .into_iter()
+                    .map(|(addr, names)| (addr, names.into_iter().map(|name| name.text.to_string()).collect()));
                 texts.collect::<Vec<(Addr, Vec<String>)>>()
             };
             assert_eq!(texts(&knowledge), texts(&whole), "{sample:?}");

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
@@ -19,8 +20,8 @@ use crate::model::transport::Transport;
 
 /// How many hosts have names.
 pub const HOSTS_MAX: usize = 65_536;
-/// How many names one host has.
-pub const NAMES_PER_HOST_MAX: usize = 64;
+/// How many names one host has: a domain controller has a dozen, and all names of all hosts stay in memory.
+pub const NAMES_PER_HOST_MAX: usize = 16;
 /// How many places of services are remembered from DNS.
 pub const SERVICES_MAX: usize = 4096;
 /// How many flows have errors of their application noted.
@@ -110,7 +111,7 @@ pub struct Name {
     /// What it names.
     pub kind: Kind,
     /// The name, as on the wire: not yet safe to print.
-    pub text: String,
+    pub text: Arc<str>,
     /// Where it was seen first.
     pub seen: Seen,
 }
@@ -200,7 +201,7 @@ impl AppErrors {
 }
 
 /// Trust first: where a host has too many names, those of DNS go.
-type Key = (Source, Kind, String);
+type Key = (Source, Kind, Arc<str>);
 
 /// Two endpoints in order, and what carries them.
 type Pair = (Endpoint, Endpoint, Transport);
@@ -240,7 +241,7 @@ impl Names {
             return;
         }
         if let Some(names) = lock(&self.hosts).place(addr, || Smallest::new(NAMES_PER_HOST_MAX)) {
-            names.earliest((source, kind, text), seen);
+            names.earliest((source, kind, text.into()), seen);
         }
     }
 
@@ -337,7 +338,7 @@ impl Names {
         for (addr, names) in &lock(&self.hosts).map {
             let proofs =
                 names.map.iter().filter(|((source, kind, _), _)| (*kind, *source) == (Kind::Host, Source::Dns));
-            let best = proofs.filter_map(|((_, _, text), seen)| Some((*targets.get(text)?, *seen))).min();
+            let best = proofs.filter_map(|((_, _, text), seen)| Some((*targets.get(&**text)?, *seen))).min();
             if let Some((service, address)) = best {
                 let seen = BTreeSet::from([service, address]).into_iter().collect();
                 found.push(Controller { addr: *addr, proof: Proof::DnsService, seen });
@@ -360,7 +361,7 @@ fn in_order(names: &Smallest<Key, Seen>) -> Vec<Name> {
     let name = |((source, kind, text), seen): (&Key, &Seen)| Name {
         source: *source,
         kind: *kind,
-        text: text.clone(),
+        text: Arc::clone(text),
         seen: *seen,
     };
     names.map.iter().map(name).collect()
@@ -432,11 +433,11 @@ mod tests {
         };
         let all = tell(&mut (0..3 * count));
         assert_eq!(all, tell(&mut (0..3 * count).rev()));
-        assert_eq!(all, tell(&mut (0..3 * count).map(|number| number * 7 % (3 * count))));
+        assert_eq!(all, tell(&mut (0..3 * count).map(|number| number * 11 % (3 * count))));
         let [(_, names)] = &all.0[..] else { unreachable!("one host has names") };
         assert_eq!(names.len(), NAMES_PER_HOST_MAX);
         assert_eq!(names[0].source, Source::Ntlm, "those of DNS go first");
-        assert_eq!(names[1].text, "host000.lab.test");
+        assert_eq!(&*names[1].text, "host000.lab.test");
         assert_eq!(names[1].seen, seen(1));
         assert!(all.1);
     }

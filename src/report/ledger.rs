@@ -12,6 +12,7 @@ use foldhash::quality::RandomState;
 use serde::Serialize;
 
 use crate::classify::judge::Judge;
+use crate::classify::judged::Ruled;
 use crate::classify::verdict::FindingKind;
 use crate::classify::verdict::Outcome;
 use crate::model::time::Timestamp;
@@ -153,6 +154,8 @@ struct Sight {
     worked: Timestamp,
     /// It is being tried: how that ends is not known yet.
     pending: bool,
+    /// When the first flow since then began that failed; zero if none did.
+    failing: Timestamp,
 }
 
 /// Whether a finding holds, and since when it is over.
@@ -200,13 +203,18 @@ impl Ledger {
             return latest;
         }
         let hosts = judge.numbered();
-        for ruled in judge.rulings().filter(|ruled| matches!(ruled.outcome, Outcome::Open | Outcome::Pending)) {
+        let tells =
+            |ruled: &Ruled<'_>| matches!(ruled.outcome, Outcome::Open | Outcome::Pending) || ruled.outcome.is_failure();
+        for ruled in judge.rulings().filter(tells) {
             let Some(transport) = named(ruled.sums.transport) else { continue };
             let key = (hosts.addr(ruled.client), hosts.addr(ruled.server), transport, ruled.sums.port);
             if let Some(sight) = latest.0.get_mut(&key) {
                 match ruled.outcome {
-                    Outcome::Open => sight.worked = sight.worked.max(ruled.sums.first),
-                    _ => sight.pending = true,
+                    // They come in the order they began.
+                    Outcome::Open => (sight.worked, sight.failing) = (sight.worked.max(ruled.sums.first), Timestamp(0)),
+                    Outcome::Pending => sight.pending = true,
+                    _ if sight.failing == Timestamp(0) => sight.failing = ruled.sums.first,
+                    _ => {}
                 }
             }
         }
@@ -278,7 +286,8 @@ impl Ledger {
             };
             let until = works.map(Moment).or((state == State::Quiet).then_some(finding.last));
             if self.items.contains_key(&key) {
-                changes.extend(self.take(&key, finding, (state, until), at));
+                let failing = latest.failing(&finding);
+                changes.extend(self.take(&key, finding, (state, until), failing, at));
             } else {
                 fresh.push((key, finding, (state, until)));
             }
@@ -289,7 +298,15 @@ impl Ledger {
     }
 
     /// Takes what is known already as it is now.
-    fn take(&mut self, key: &Key, finding: Finding, (state, until): Now, at: Timestamp) -> Option<(Change, Item)> {
+    /// `failing`: when the first flow began that failed since it worked last.
+    fn take(
+        &mut self,
+        key: &Key,
+        finding: Finding,
+        (state, until): Now,
+        failing: Option<Timestamp>,
+        at: Timestamp,
+    ) -> Option<(Change, Item)> {
         let shape = Shape::of(&finding);
         let item = self.items.get_mut(key)?;
         let before = item.state;
@@ -300,8 +317,9 @@ impl Ledger {
         }
         if returns {
             item.returns += 1;
-            // The first packet since it was over is not known; the last one surely is later.
-            item.since = item.until.map_or(finding.last, |until| until.max(finding.first));
+            // Where the first packet since it was over is not known, the last one surely is later.
+            let since = failing.map(Moment).filter(|since| item.until.is_none_or(|until| *since > until));
+            item.since = since.unwrap_or(finding.last);
         }
         item.finding = finding;
         item.state = state;
@@ -377,6 +395,11 @@ impl Latest {
         self.of(finding).map(|sight| sight.worked).filter(|at| *at > finding.last.0)
     }
 
+    /// When the first flow began that failed since it worked last.
+    fn failing(&self, finding: &Finding) -> Option<Timestamp> {
+        self.of(finding).map(|sight| sight.failing).filter(|at| *at > Timestamp(0))
+    }
+
     fn is_pending(&self, finding: &Finding) -> bool {
         self.of(finding).is_some_and(|sight| sight.pending)
     }
@@ -431,7 +454,7 @@ mod tests {
     }
 
     fn works(second: u64) -> Latest {
-        sight(Sight { worked: at(second), pending: false })
+        sight(Sight { worked: at(second), ..Sight::default() })
     }
 
     /// What happened, as words, at a second; flows are kept for a hundred.
@@ -456,7 +479,12 @@ mod tests {
         assert!(item.life(false).ends_with(", works since 10:02:18"), "{}", item.life(false));
         assert_eq!(told(&mut ledger, vec![surer], &works(7), 15), []);
         assert_eq!(told(&mut ledger, vec![blocked(16)], &works(7), 20), [(Change::Again, State::Open)]);
-        assert_eq!(ledger.items().next().unwrap().returns, 1);
+        let again = |ledger: &Ledger| ledger.items().next().map(|item| (item.since, item.returns)).unwrap();
+        assert_eq!(again(&ledger), (Moment(at(16)), 1), "the first try of this time is not known");
+        told(&mut ledger, vec![blocked(16)], &works(21), 22);
+        let failing = sight(Sight { worked: at(21), failing: at(30), ..Sight::default() });
+        assert_eq!(told(&mut ledger, vec![blocked(35)], &failing, 40), [(Change::Again, State::Open)]);
+        assert_eq!(again(&ledger), (Moment(at(30)), 2));
     }
 
     #[test]
@@ -473,7 +501,7 @@ mod tests {
         // What works is over, however many tries are under way at any time.
         let mut busy = Ledger::default();
         told(&mut busy, vec![blocked(3)], &never, 7);
-        let works = sight(Sight { worked: at(9), pending: true });
+        let works = sight(Sight { worked: at(9), pending: true, ..Sight::default() });
         assert_eq!(told(&mut busy, vec![], &works, 10), [(Change::Closed, State::Works)]);
     }
 

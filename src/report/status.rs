@@ -121,6 +121,7 @@ impl Status {
             (frames.dropped_by_interface, "dropped by interface"),
             (frames.dropped_by_queue, "dropped by queue"),
             (self.acked_unseen, "acknowledged and not seen"),
+            (self.findings_not_kept, "FINDINGS NOT TOLD for lack of room"),
         ];
         // Writing to a string cannot fail.
         for (count, what) in losses.into_iter().filter(|(count, _)| *count > 0) {

@@ -308,8 +308,8 @@ fn pair_line(pair: &Pair<'_>, open: bool, hosts: &Hosts<'_>) -> PairLine {
         line.bytes = line.bytes.saturating_add(told.bytes);
         line.last = line.last.max(told.last);
         line.services_total += 1;
+        words.extend([" ", told.service.as_str(), " ", told.title.as_str(), " ", &told.ports]);
         if line.services.len() < services_max {
-            words.extend([" ", told.service.as_str(), " ", told.title.as_str(), " ", &told.ports]);
             line.services.push(told);
         }
     }

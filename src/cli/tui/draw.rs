@@ -87,7 +87,8 @@ const fn right(head: &'static str, width: u16) -> Column {
 pub(super) fn draw(state: &mut State, color: bool, area: Rect, buf: &mut Buffer) {
     let mut pen = Pen { buf, area, color };
     if area.width < COLUMNS_MIN || area.height < ROWS_MIN {
-        pen.put(0, 0, "too small; q ends the watch", Look::Plain);
+        let text = if state.mode == Mode::EndOrNot { "end the watch? y: yes" } else { "too small; q ends the watch" };
+        pen.put(0, 0, text, Look::Plain);
         return;
     }
     title(state, &mut pen);
@@ -196,6 +197,9 @@ fn health_line(state: &State, pen: &mut Pen<'_>) {
     }
     if status.acked_unseen > 0 {
         words.push(format!("{} MISSED BEFORE", thousands(status.acked_unseen)));
+    }
+    if status.findings_not_kept > 0 {
+        words.push(format!("{} FINDINGS NOT TOLD", thousands(status.findings_not_kept)));
     }
     let weak = !words.is_empty();
     if frames.dropped() == 0 {

@@ -279,10 +279,11 @@ impl<'w, 'l> Watch<'w, 'l> {
                 self.judge(write, rotate)?;
                 judged = Instant::now();
             }
-            if write || told.elapsed() >= self.plan.args.status_every {
-                if let Some(status) = &self.status {
-                    self.face.status(status)?;
-                }
+            // What was told once is no news, however long the next judgement takes.
+            if (write || told.elapsed() >= self.plan.args.status_every)
+                && let Some(status) = self.status.take()
+            {
+                self.face.status(&status)?;
                 told = Instant::now();
             }
         }
