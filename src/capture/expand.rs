@@ -90,6 +90,10 @@ fn folder(path: &Path, inputs: &mut Vec<PathBuf>, files: &mut usize) -> Result<(
 /// Whether a file is called a capture. If it is none, empty or damaged, leaving it out silently would hide that.
 fn is_named_as_one(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    // What a Mac writes beside a file on other systems is called like it.
+    if name.starts_with("._") {
+        return false;
+    }
     let plain = COMPRESSED.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
     CAPTURES.iter().any(|end| plain.ends_with(end))
 }

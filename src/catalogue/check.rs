@@ -226,8 +226,7 @@ impl Names<'_> {
                 let hint = "name services in `all`, in `any`, or in both";
                 self.faults.error(answers.at, "every host would answer this", Some(hint.to_owned()));
             }
-            let implies = answers.implies.unwrap_or(true);
-            found.push(RoleInference { role, basis: RoleBasis::Answers { all, any, implies } });
+            found.push(RoleInference { role, basis: RoleBasis::Answers { all, any } });
         }
         let mut by = Vec::new();
         for word in &entry.proofs {

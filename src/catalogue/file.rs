@@ -34,7 +34,6 @@ pub(crate) struct AnswersEntry {
     pub(crate) at: At,
     pub(crate) all: Vec<Word>,
     pub(crate) any: Vec<Word>,
-    pub(crate) implies: Option<bool>,
 }
 
 /// `[role.asks]`
@@ -161,7 +160,6 @@ fn read_role(mut fields: Fields<'_, '_>) -> RoleEntry {
             at: answers.at,
             all: answers.words("all").unwrap_or_default(),
             any: answers.words("any").unwrap_or_default(),
-            implies: answers.flag("implies"),
         };
         answers.finish();
         entry

@@ -108,8 +108,6 @@ pub enum RoleBasis {
         all: Vec<ServiceId>,
         /// One of these, unless the list is empty.
         any: Vec<ServiceId>,
-        /// It has the roles that this one implies as well.
-        implies: bool,
     },
     /// Payload proved it, in one of these ways.
     Proved {

@@ -16,7 +16,6 @@ use crate::classify::hosts::HostId;
 use crate::classify::hosts::Marked;
 use crate::classify::judged::Host;
 use crate::classify::judged::HostRole;
-use crate::classify::payload::Payload;
 use crate::classify::seen::About;
 use crate::classify::seen::Seen;
 use crate::classify::seen::replied;
@@ -49,7 +48,8 @@ struct Inferred {
     rows: Vec<HostRole>,
 }
 
-/// Everything that answered, in order, but for what certainly said something else than its port is for, whenever it did.
+/// Everything that answered, in order, but for what certainly said something else than its port is for, whenever it said
+/// anything for certain.
 fn listening(flows: &[Seen<'_>], context: &Context, about: &About<'_>) -> Vec<(Listener, Answered)> {
     let catalogue = about.catalogue;
     let told = catalogue.inference().iter().flat_map(|inference| match &inference.basis {
@@ -62,10 +62,10 @@ fn listening(flows: &[Seen<'_>], context: &Context, about: &About<'_>) -> Vec<(L
     let fits = |seen: &Seen<'_>| {
         let service = about.meaning(seen)?.named.filter(|service| telling.contains(service))?;
         let speaks = catalogue.service(service).speaks;
-        match Payload::of(&seen.stored.speech(), seen.orig, speaks) {
-            Payload::Is(proto) => Some(speaks.is_empty() || speaks.contains(proto)),
-            Payload::Quiet | Payload::Foreign => None,
-        }
+        // What a client says is not the server's doing.
+        let said = seen.stored.speech().of(seen.orig.other());
+        let proto = said.proto.filter(|_| said.certain)?;
+        Some(speaks.is_empty() || speaks.contains(proto))
     };
     let listener = |seen: &Seen<'_>| {
         let (addr, transport) = (about.hosts.addr(seen.server), seen.class.transport());
@@ -204,12 +204,11 @@ impl Roles {
         Some(Host { addr, roles: catalogue.site_roles(addr.ip()).iter().map(row).collect() })
     }
 
-    /// Gives a host a role, and those it implies unless it stands `alone`.
-    fn give(&mut self, host: HostId, row: HostRole, alone: bool, catalogue: &Catalogue) {
+    fn give(&mut self, host: HostId, row: HostRole, catalogue: &Catalogue) {
         let Inferred { held, rows } = self.inferred.entry(host).or_default();
-        let own = RoleSet::of(row.role);
-        let set = held.set.union(if alone { own } else { catalogue.closure(own) });
-        held.set = set;
+        let mut set = held.set;
+        set.insert(row.role);
+        held.set = catalogue.closure(set);
         held.inferred = true;
         held.decided |= set.meets(self.asked.union(self.asking));
         if !rows.iter().any(|known| known.role == row.role) {
@@ -231,7 +230,7 @@ impl Roles {
                 continue;
             };
             for inference in catalogue.inference() {
-                let RoleBasis::Answers { all, any, implies } = &inference.basis else { continue };
+                let RoleBasis::Answers { all, any } = &inference.basis else { continue };
                 let find = |service: ServiceId| {
                     let hit = answered.iter().find(|(listener, _)| covers(catalogue, service, *listener));
                     hit.map(|(_, answered)| answered.frame)
@@ -248,7 +247,7 @@ impl Roles {
                 let because = format!("answered {}", list(&named, catalogue)).into();
                 frames.sort_unstable();
                 let row = HostRole { role: inference.role, by_site: false, because, frames };
-                self.give(host, row, !implies, catalogue);
+                self.give(host, row, catalogue);
             }
         }
     }
@@ -262,7 +261,7 @@ impl Roles {
                 let because = controller.proof.words().into();
                 let frames = controller.seen.iter().map(|seen| seen.frame).collect();
                 let row = HostRole { role: inference.role, by_site: false, because, frames };
-                self.give(host, row, false, about.catalogue);
+                self.give(host, row, about.catalogue);
             }
         }
     }
@@ -307,7 +306,7 @@ impl Roles {
                 });
                 let (because, frames) = (Rc::clone(because), vec![seen.stored.order().1]);
                 let row = HostRole { role: inference.role, by_site: false, because, frames };
-                self.give(seen.client, row, false, catalogue);
+                self.give(seen.client, row, catalogue);
                 settled.add(seen.client);
             }
         }

@@ -203,7 +203,14 @@ impl Known<'_> {
             return Standing::Expected(rows.between.into());
         }
         let spoken = self.context.companions.set(question.beside);
-        let beside = |row: &RowId| catalogue.row(*row).related.iter().any(|service| spoken.contains(service));
+        // Of what is certainly something else the companion says nothing.
+        let known = likeness.is_some_and(|likeness| likeness.grade <= Grade::B);
+        let beside = |row: &RowId| {
+            let row = catalogue.row(*row);
+            let speaks = row.service.map(|service| catalogue.service(service).speaks).unwrap_or_default();
+            let alien = matches!(question.payload, Payload::Is(proto) if !speaks.is_empty() && !speaks.contains(proto));
+            !known && !alien && row.related.iter().any(|service| spoken.contains(service))
+        };
         let accompanied: Vec<RowId> = rows.related.iter().copied().filter(beside).collect();
         if !accompanied.is_empty() {
             return Standing::Expected(accompanied.into());

@@ -127,7 +127,8 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let files = plan.files.iter().map(|(file, format)| file.write(|out| (format.write)(&pages(false), out)));
     let again = Again { inputs: &plan.inputs, filter: plan.filter.as_deref(), count: args.count, facts };
     // What ended the capture does not end what is said of it.
-    let stop = if captured.interrupted { Arc::default() } else { stop };
+    let interrupted = stop.load(Ordering::Relaxed);
+    let stop = if interrupted { Arc::default() } else { stop };
     let records = plan.records.iter().map(|path| evidence::write(path, again, &report, &judge, &stop));
     let printed = std::iter::once_with(|| outcome_to_stdout(|out| (plan.stdout.write)(&pages(plan.coloured), out)));
     let written = each_of(files.chain(records).chain(printed));
@@ -136,7 +137,7 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
         say_speed(&newest, read_in, began.elapsed());
     }
     written?;
-    let blind = captured.interrupted || is_blind(&judge, lost_share, &captured);
+    let blind = interrupted || is_blind(&judge, lost_share, &captured);
     let damaged = beyond.as_ref().is_some_and(Beyond::is_damaged);
     let code = match exit_code(args, &report, facts, blind) {
         exit::CLEAN if damaged => exit::DAMAGED,

@@ -165,20 +165,24 @@ fn write_through(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<(
     file.flush()
 }
 
-/// A link leads to the file that is replaced, which keeps its permissions.
+/// A link of whoever writes leads to the file that is replaced, if its folder can be written, and a file of theirs keeps
+/// its permissions. A link that somebody else put there is replaced itself, and leads nowhere.
 fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     if is_special(path) {
         return Err(io::Error::other("something that is no file was put in its place"));
     }
-    let there = fs::canonicalize(path).ok();
-    let path = there.as_deref().unwrap_or(path);
-    let folder = folder_of(path);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(UNFINISHED);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder)?;
-    if let Some(before) = there.as_ref().and_then(|there| fs::metadata(there).ok()) {
+    let mut file = unfinished(path)?;
+    let mut path = path.to_path_buf();
+    let own = |there: &fs::Metadata| file.as_file().metadata().is_ok_and(|meta| same_owner(&meta, there));
+    if fs::symlink_metadata(&path).is_ok_and(|link| link.is_symlink() && own(&link))
+        && let Ok(target) = fs::canonicalize(&path)
+        && let Ok(beside_target) = unfinished(&target)
+    {
+        (file, path) = (beside_target, target);
+    }
+    let before = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file);
+    let meta = file.as_file().metadata()?;
+    if let Some(before) = before.filter(|before| same_owner(&meta, before)) {
         file.as_file().set_permissions(before.permissions())?;
     }
     let mut out = BufWriter::with_capacity(1 << 16, file);
@@ -187,6 +191,26 @@ fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// A file beside `path` that is not finished yet.
+fn unfinished(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder_of(path))
+}
+
+#[cfg(unix)]
+fn same_owner(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    one.uid() == other.uid()
+}
+
+#[cfg(not(unix))]
+fn same_owner(_: &fs::Metadata, _: &fs::Metadata) -> bool {
+    false
 }
 
 #[cfg(test)]

@@ -214,7 +214,8 @@ impl Endpoints {
         }
         if let Some(offer) = shown.and_then(offered) {
             // What it was told for shows where it knows the port from, if it then offers that.
-            return Some(told().and_then(|told| told.narrowed_to(&offer)).unwrap_or(offer));
+            let known = told().or_else(|| told_before(own().filter(mapped), attempt));
+            return Some(known.and_then(|told| told.narrowed_to(&offer)).unwrap_or(offer));
         }
         told()
             .or_else(|| told_before(own().filter(mapped), attempt))
@@ -549,6 +550,9 @@ mod tests {
         // Twin: told anew, some time after.
         let moved = grade(&[at_port, elsewhere(Source::EptMap, 101_500)], 110);
         assert_eq!(moved, Some((Grade::E, vec![DRSUAPI], 100, false, true)));
+        // Twin: told at once, and again and again.
+        let again = [at_port, elsewhere(Source::EptMap, 100_500), elsewhere(Source::EptMap, 108_000)];
+        assert_eq!(grade(&again, 110), moved);
     }
 
     #[test]

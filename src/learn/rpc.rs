@@ -53,7 +53,7 @@ use crate::proto::dcerpc::Reply;
 use crate::proto::dcerpc::Transfer;
 use crate::proto::epm;
 
-/// The interface of the directory's replication, which domain controllers alone offer (MS-DRSR section 1.9).
+/// The interface of the directory's replication, which domain controllers offer (MS-DRSR section 1.9), and AD LDS.
 const DRSUAPI: Uuid =
     Uuid([0xe3, 0x51, 0x42, 0x35, 0x4b, 0x06, 0x11, 0xd1, 0xab, 0x04, 0x00, 0xc0, 0x4f, 0xc2, 0xdc, 0xd2]);
 

@@ -76,6 +76,8 @@ pub(super) fn close_intervals(ports: &mut [Port]) {
 struct Span {
     /// When the endpoint mapper first named it.
     mapped: Option<Moment>,
+    /// When it did last.
+    renamed: Option<Moment>,
     last: Moment,
 }
 
@@ -83,7 +85,7 @@ struct Span {
 #[derive(Default)]
 struct Spans {
     by_port: BTreeMap<u16, Span>,
-    /// When the ports were first named, in order.
+    /// When the ports were named first and last, in order.
     mapped: Vec<Moment>,
     /// When the ports were last seen, in order.
     last: Vec<Moment>,
@@ -98,13 +100,14 @@ fn spans(ports: &[Port]) -> BTreeMap<(Over, InterfaceId), Spans> {
             // A list names every port, and an interface may be at several.
             let mapped = (known.source == Source::EptMap).then_some(known.first);
             let spans = all.entry((*over, interface)).or_default();
-            let span = spans.by_port.entry(*port).or_insert(Span { mapped, last: known.last });
+            let span = spans.by_port.entry(*port).or_insert(Span { mapped, renamed: None, last: known.last });
             span.mapped = span.mapped.into_iter().chain(mapped).min();
+            span.renamed = span.renamed.max(mapped.map(|_| known.last));
             span.last = span.last.max(known.last);
         }
     }
     for spans in all.values_mut() {
-        spans.mapped = spans.by_port.values().filter_map(|span| span.mapped).collect();
+        spans.mapped = spans.by_port.values().flat_map(|span| [span.mapped, span.renamed]).flatten().collect();
         spans.mapped.sort_unstable();
         spans.last = spans.by_port.values().map(|span| span.last).collect();
         spans.last.sort_unstable();

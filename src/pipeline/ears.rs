@@ -9,6 +9,7 @@ use prefetch_index::prefetch_index;
 
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
+use crate::flow::record::ACK;
 use crate::flow::record::SYN;
 use crate::flow::speech::Speech;
 use crate::flow::stream::Stream;
@@ -118,6 +119,8 @@ struct Ear {
     pieces: u8,
     /// The latest pieces that were shorter than a header.
     crumbs: u8,
+    /// What its latest data acknowledged.
+    acked: Option<u32>,
     state: State,
 }
 
@@ -218,10 +221,7 @@ impl Ears {
         let Some(speech) = (if known { Some(Speech::default()) } else { table.speech(index) }) else { return };
         let mut counts = EarCounts::default();
         let mut said = Utterance { packet, payload, glimpse, speech, counts: &mut counts, knowledge };
-        let mut over = talk.hear(&mut said);
-        if !over && talk.lacks(packet.from, || Some(table.flow(index)?.flow().max_ack[packet.from.other().index()])) {
-            over = talk.go_on(&mut said);
-        }
+        let over = talk.hear(&mut said);
         if !known {
             table.set_speech(index, said.speech);
         }
@@ -485,16 +485,20 @@ impl Talk {
                 self.hole(side, said);
             }
         }
-        if self.ear(side).stream.is_stuck() {
+        if tcp.flags & ACK != 0 {
+            self.ear(side).acked = Some(tcp.ack);
+        }
+        if self.ear(side).stream.is_stuck() || self.lacks(side) {
             return self.go_on(said);
         }
         self.follow(said)
     }
 
-    /// Whether what waits of one end waits for bytes in vain; `acked` tells how much the other acknowledged.
-    fn lacks(&self, side: Side, acked: impl FnOnce() -> Option<u32>) -> bool {
-        let stream = &self.ears[side.index()].stream;
-        stream.held() > 0 && acked().is_some_and(|acked| stream.lacks(acked))
+    /// Whether what waits of one end waits for bytes in vain: the other end answered them. That it acknowledged them may
+    /// have been captured before they are.
+    fn lacks(&self, side: Side) -> bool {
+        let acked = self.ears[side.other().index()].acked;
+        acked.is_some_and(|acked| self.ears[side.index()].stream.lacks(acked))
     }
 
     /// Goes on behind what was not captured of a stream; as [`Talk::hear`].

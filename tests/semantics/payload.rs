@@ -185,6 +185,11 @@ fn who_speaks_something_else_on_a_port_is_no_server_of_it() {
     };
     assert_eq!(roles(AppProto::Ssh), 0);
     assert_eq!(roles(AppProto::Dns), 1);
+    // What a client says there is not its doing: nobody makes a server none by asking it for something else.
+    let [[http, _], [_, answer]] = [both(AppProto::Http), both(AppProto::Dns)];
+    for said in [&answer[..], b""] {
+        assert_eq!(heard(&whole(53, &http, said), "").roles(S).len(), 1);
+    }
 }
 
 /// Two conversations of one time.
@@ -197,12 +202,12 @@ fn beside(one: Vec<Frame>, other: Vec<Frame>) -> Vec<Frame> {
 #[test]
 fn what_a_server_of_an_inferred_role_has_beside_rpc_is_not_judged() {
     let [client, server] = both(AppProto::Tls);
-    // An Exchange server by what it answers: what else it may have is not known.
-    let web = beside(whole(64_327, b"x", b"y"), whole(8443, &client, &server));
+    // A Windows server by what it answers: what else it may have is not known.
+    let web = beside(whole(5985, b"", b""), whole(8443, &client, &server));
     let c = conn(C, OWN, S, 8443);
     heard(&web, "").of(c).standing("not_judged: role_unknown").finding("-");
     // Twin: the site file says what it is.
-    let site = "[hosts]\nexchange-server = [\"10.0.0.10\"]\n";
+    let site = "[hosts]\nwindows-server = [\"10.0.0.10\"]\n";
     heard(&web, site).of(c).standing("unexpected: non_rpc_in_range").finding("unexpected");
 }
 
@@ -216,6 +221,11 @@ fn a_named_instance_of_a_database_is_where_its_look_up_says() {
     let told = site("sql-server = [\"10.0.0.10\"]\n");
     heard(&looked_up, &told).of(c).standing("expected").row("modern-windows/sql-named-instance").finding("-");
     heard(&looked_up, &site("")).of(c).standing("not_judged: role_unknown").finding("-");
+    // Twin: it is no database that was found there.
+    let [ssh, banner] = both(AppProto::Ssh);
+    let shell =
+        beside(datagrams(OWN, 1434, b"\x04SQLEXPRESS", b"\x05\x0b\x00tcp;49721;;"), whole(49_721, &ssh, &banner));
+    heard(&shell, &told).of(c).standing("unexpected: non_rpc_in_range").finding("unexpected");
     // Twins: nobody looked it up.
     heard(&database, &told).of(c).standing("unexpected: non_rpc_in_range");
     heard(&database, &site("")).of(c).standing("unexpected: non_rpc_in_range");

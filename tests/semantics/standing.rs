@@ -218,11 +218,15 @@ fn resets_of_connections_that_nobody_knows_make_no_domain_controller() {
 }
 
 #[test]
-fn who_alone_answers_what_only_a_kind_of_server_has_is_one() {
-    let of = |port| Script::new().no_site().talks(-9.0, C, S, port).judge();
-    assert_eq!(of(3268).roles(S), ["domain-controller"]);
-    assert_eq!(of(64_327).roles(S), ["exchange-server"]);
-    assert!(of(445).roles(S).is_empty());
+fn a_global_catalog_is_no_port_alone() {
+    let of = |ports: &[u16]| {
+        let talk = |script: Script, port: &u16| script.talks(-9.0 + f64::from(*port) / 1e5, C, S, *port);
+        ports.iter().fold(Script::new().no_site(), talk).judge()
+    };
+    assert_eq!(of(&[3268, 135]).roles(S), ["domain-controller"]);
+    for ports in [&[3268][..], &[64_327], &[445], &[67]] {
+        assert!(of(ports).roles(S).is_empty(), "{ports:?}");
+    }
 }
 
 #[test]
