@@ -14,6 +14,7 @@ use crate::catalogue::service::ServiceId;
 use crate::classify::context::Context;
 use crate::classify::hosts::HostId;
 use crate::classify::hosts::Marked;
+use crate::classify::judge::ahead;
 use crate::classify::judged::Host;
 use crate::classify::judged::HostRole;
 use crate::classify::seen::About;
@@ -71,7 +72,7 @@ fn listening(flows: &[Seen<'_>], context: &Context, about: &About<'_>) -> Vec<(L
         let (addr, transport) = (about.hosts.addr(seen.server), seen.class.transport());
         Listener { addr, transport, port: seen.port }
     };
-    let alike = |fit: bool| flows.iter().filter(move |seen| fits(seen) == Some(fit)).map(listener);
+    let alike = |fit: bool| ahead(flows).filter(move |seen| fits(seen) == Some(fit)).map(listener);
     let mut alien: HashSet<Listener, RandomState> = alike(false).collect();
     if !alien.is_empty() {
         for listener in alike(true) {
