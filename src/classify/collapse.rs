@@ -7,9 +7,9 @@ use foldhash::quality::RandomState;
 use prefetch_index::prefetch_index;
 
 use crate::classify::hosts::Hosts;
-use crate::classify::judge::AHEAD;
 use crate::classify::judged::Collapse;
 use crate::classify::ruling::Ruling;
+use crate::classify::seen::AHEAD;
 use crate::classify::seen::Seen;
 use crate::classify::thresholds as limit;
 use crate::classify::verdict::Confidence;

@@ -34,8 +34,10 @@ use crate::classify::payload::recognised;
 use crate::classify::ports::PortClasses;
 use crate::classify::roles::Roles;
 use crate::classify::ruling::Ruling;
+use crate::classify::seen::AHEAD;
 use crate::classify::seen::About;
 use crate::classify::seen::Seen;
+use crate::classify::seen::ahead;
 use crate::classify::standing::Answer;
 use crate::classify::standing::Answers;
 use crate::classify::standing::Known;
@@ -439,23 +441,6 @@ impl<'a> Iterator for InOrder<'a> {
         Some(first)
     }
 }
-
-/// All flows in their order. What lies in the tables of later ones is asked for meanwhile, since the order of time is no
-/// order of places.
-pub(crate) fn ahead<'f, 'a>(flows: &'f [Seen<'a>]) -> impl Iterator<Item = &'f Seen<'a>> {
-    flows.iter().enumerate().map(|(at, seen)| {
-        if let Some(later) = flows.get(at + 2 * AHEAD) {
-            later.stored.prefetch();
-        }
-        if let Some(later) = flows.get(at + AHEAD) {
-            later.stored.prefetch_more();
-        }
-        seen
-    })
-}
-
-/// How many flows lie between asking for one and looking at it: enough for memory to answer.
-pub(crate) const AHEAD: usize = 8;
 
 fn notes(flow: &Flow, icmp: Option<&IcmpSeen>, verdict: &Verdict, errors: &[AppError]) -> Vec<&'static str> {
     let midway = flow.key.transport == Transport::Tcp && flow.syns == [0, 0];

@@ -64,6 +64,23 @@ impl<'a> Seen<'a> {
     }
 }
 
+/// All flows in their order. What lies in the tables of later ones is asked for meanwhile, since the order of time is no
+/// order of places.
+pub(crate) fn ahead<'f, 'a>(flows: &'f [Seen<'a>]) -> impl Iterator<Item = &'f Seen<'a>> {
+    flows.iter().enumerate().map(|(at, seen)| {
+        if let Some(later) = flows.get(at + 2 * AHEAD) {
+            later.stored.prefetch();
+        }
+        if let Some(later) = flows.get(at + AHEAD) {
+            later.stored.prefetch_more();
+        }
+        seen
+    })
+}
+
+/// How many flows lie between asking for one and looking at it: enough for memory to answer.
+pub(crate) const AHEAD: usize = 8;
+
 /// What numbers stand for.
 pub(crate) struct About<'a> {
     pub(crate) catalogue: &'a Catalogue,
