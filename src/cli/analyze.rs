@@ -86,7 +86,11 @@ struct Plan {
 /// [`Stop`] when it could not start, read or write.
 pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let plan = decide(args)?;
-    let filter = plan.filter.as_deref().map(Filter::compile).transpose().map_err(Stop::usage)?;
+    let filter =
+        plan.filter.as_deref().map(Filter::compile).transpose().map_err(|error| match &args.filter.filter_file {
+            Some(path) => Stop::usage(format!("{}: {error}", Shown::path(path))),
+            None => Stop::usage(error),
+        })?;
     let mut source = Source::open(&plan.inputs, SourceOptions { filter, count: args.count }).map_err(Stop::io)?;
     let written = plan.files.iter().map(|(file, _)| file.path()).chain(&plan.records);
     let beyond = if args.server_side.is_empty() { Vec::new() } else { inputs(&args.server_side).map_err(Stop::io)? };
@@ -137,7 +141,8 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
         say_speed(&newest, read_in, began.elapsed());
     }
     written?;
-    let blind = interrupted || is_blind(&judge, lost_share, &captured);
+    let halved = captured.interrupted || (beyond.is_some() && report.vantage.is_none());
+    let blind = halved || is_blind(&judge, lost_share, &captured);
     let damaged = beyond.as_ref().is_some_and(Beyond::is_damaged);
     let code = match exit_code(args, &report, facts, blind) {
         exit::CLEAN if damaged => exit::DAMAGED,
@@ -238,9 +243,7 @@ pub(super) fn filter_text(args: &FilterArgs) -> Result<Option<String>, Stop> {
             .map_err(|error| Stop::io(format!("cannot read the filter file {}: {error}", Shown::path(path))))?;
         // As tcpdump reads it.
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
-        let Some(text) = expression(&lines.collect::<Vec<_>>().join(" ")) else { return Ok(None) };
-        Filter::compile(&text).map_err(|error| Stop::usage(format!("{}: {error}", Shown::path(path))))?;
-        return Ok(Some(text));
+        return Ok(expression(&lines.collect::<Vec<_>>().join(" ")));
     }
     let typed = if args.expression.is_empty() { args.filter.clone() } else { Some(args.expression.join(" ")) };
     Ok(typed.as_deref().and_then(expression))

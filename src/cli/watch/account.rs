@@ -95,7 +95,6 @@ pub(super) fn frame_counts(interfaces: &[String], rings: &[RingReport], parsed: 
 /// neither time is later than `now`.
 pub(super) fn heard_and_watched(newest: Timestamp, seen_until: Timestamp, now: Timestamp) -> (Timestamp, Timestamp) {
     // A link on which nothing comes is watched all the same, up to a silence that may be the end of the mirror.
-    // A mirror that was silent so long may have ended: beyond, nobody watched.
     let end = seen_until.min(newest.plus(SILENCE));
     (newest.min(now), newest.max(end).min(now))
 }
