@@ -203,13 +203,13 @@ impl Known<'_> {
             return Standing::Expected(rows.between.into());
         }
         let spoken = self.context.companions.set(question.beside);
-        // Of what is certainly something else the companion says nothing.
+        // Where it is known what a service speaks, its companion speaks for nothing else, nor for what said nothing.
         let known = likeness.is_some_and(|likeness| likeness.grade <= Grade::B);
         let beside = |row: &RowId| {
             let row = catalogue.row(*row);
             let speaks = row.service.map(|service| catalogue.service(service).speaks).unwrap_or_default();
-            let alien = matches!(question.payload, Payload::Is(proto) if !speaks.is_empty() && !speaks.contains(proto));
-            !known && !alien && row.related.iter().any(|service| spoken.contains(service))
+            let own = speaks.is_empty() || matches!(question.payload, Payload::Is(proto) if speaks.contains(proto));
+            !known && own && row.related.iter().any(|service| spoken.contains(service))
         };
         let accompanied: Vec<RowId> = rows.related.iter().copied().filter(beside).collect();
         if !accompanied.is_empty() {

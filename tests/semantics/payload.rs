@@ -226,6 +226,9 @@ fn a_named_instance_of_a_database_is_where_its_look_up_says() {
     let shell =
         beside(datagrams(OWN, 1434, b"\x04SQLEXPRESS", b"\x05\x0b\x00tcp;49721;;"), whole(49_721, &ssh, &banner));
     heard(&shell, &told).of(c).standing("unexpected: non_rpc_in_range").finding("unexpected");
+    // Nor is anything known of one that says nothing: the range alone would allow it.
+    let silent = beside(datagrams(OWN, 1434, b"\x04SQLEXPRESS", b"\x05\x0b\x00tcp;49721;;"), whole(49_721, b"", b""));
+    heard(&silent, &told).of(c).standing("expected_range").finding("range_only");
     // Twins: nobody looked it up.
     heard(&database, &told).of(c).standing("unexpected: non_rpc_in_range");
     heard(&database, &site("")).of(c).standing("unexpected: non_rpc_in_range");
