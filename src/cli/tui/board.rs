@@ -1,19 +1,21 @@
 //! What a screen may show of one moment: a copy of bounded size, so that another thread can draw it.
 //!
 //! A [`Snapshot`] borrows the whole judgement; it cannot leave its thread, and there may be a million pairs in it. The
-//! gravest lines that the person's filter takes are copied, with how many there are in all. This page must never know
-//! how a line is drawn.
+//! first lines that the person's filter takes are copied, in the person's order, with how many there are in all. This
+//! page must never know how a line is drawn.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::classify::verdict::Outcome;
+use crate::cli::tui::order::Order;
+use crate::cli::tui::order::View;
+use crate::report::Report;
 use crate::report::counts::Counts;
-use crate::report::findings::KINDS;
 use crate::report::format::text::ports;
 use crate::report::handshakes::HandshakeUs;
 use crate::report::hosts::HostRow;
 use crate::report::ledger::Item;
-use crate::report::ledger::State;
 use crate::report::moment::Moment;
 use crate::report::names::Party;
 use crate::report::pairs::Pair;
@@ -37,8 +39,17 @@ const SERVICES_MAX: usize = 1_000;
 pub(super) struct Wanted {
     /// Which lines.
     pub(super) filter: Filter,
+    /// Which of them come first, by [`View::place`].
+    pub(super) orders: [Order; View::ALL.len()],
     /// The pair whose page is open.
     pub(super) pair: Option<(Party, Party)>,
+}
+
+impl Wanted {
+    /// The order of a list.
+    fn order(&self, view: View) -> Order {
+        self.orders.get(view.place()).copied().unwrap_or_default()
+    }
 }
 
 /// Words that must all be in a line, in any case and order.
@@ -67,6 +78,28 @@ impl Filter {
 pub(super) struct List<T> {
     pub(super) lines: Vec<T>,
     pub(super) total: usize,
+}
+
+impl<T> List<T> {
+    /// Takes a line whose place in the order is known, which no line needs to be made for if it is not one of the first.
+    /// Up to twice as many lines as are wanted lie here until [`List::end`].
+    fn take(&mut self, is_before: impl Fn(&T) -> bool, line: impl FnOnce() -> T, order: impl Fn(&T, &T) -> Ordering) {
+        self.total += 1;
+        let cut = self.total > 2 * LINES_MAX;
+        if cut && self.lines.get(LINES_MAX - 1).is_some_and(|last| !is_before(last)) {
+            return;
+        }
+        self.lines.push(line());
+        if self.lines.len() == 2 * LINES_MAX {
+            self.end(order);
+        }
+    }
+
+    /// Leaves the first lines.
+    fn end(&mut self, order: impl Fn(&T, &T) -> Ordering) {
+        self.lines.sort_by(order);
+        self.lines.truncate(LINES_MAX);
+    }
 }
 
 impl<T> Default for List<T> {
@@ -148,18 +181,24 @@ impl ServiceLine {
     }
 }
 
+/// Two hosts, by what pairs are ordered by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PairSums {
+    pub(super) client: Party,
+    pub(super) server: Party,
+    pub(super) worst: Worst,
+    pub(super) flows: u64,
+    pub(super) bytes: u64,
+    pub(super) last: Option<Moment>,
+}
+
 /// Two hosts.
 #[derive(Debug)]
 pub(super) struct PairLine {
-    pub(super) client: Party,
-    pub(super) server: Party,
+    pub(super) sums: PairSums,
     pub(super) client_is: String,
     pub(super) server_is: String,
-    pub(super) worst: Worst,
-    pub(super) flows: u64,
     pub(super) failed: u64,
-    pub(super) bytes: u64,
-    pub(super) last: Option<Moment>,
     /// The first services; of the open page's pair all that are copied.
     pub(super) services: Vec<ServiceLine>,
     pub(super) services_total: usize,
@@ -176,6 +215,8 @@ pub(super) struct Board {
     pub(super) findings: List<FindingLine>,
     pub(super) pairs: List<PairLine>,
     pub(super) services: List<ServiceLine>,
+    /// The pair whose page is open, with more of its services.
+    pub(super) open: Option<PairLine>,
 }
 
 impl Board {
@@ -183,30 +224,65 @@ impl Board {
     pub(super) fn of(snapshot: &Snapshot<'_>, wanted: &Wanted) -> Self {
         let Snapshot { report, status, ledger } = *snapshot;
         let hosts = Hosts(&report.hosts);
-        let mut all: Vec<(&Item, String)> = ledger
+        let mut board = Self {
+            status: status.clone(),
+            notes: report.health.notes.clone(),
+            findings: List::default(),
+            pairs: List::default(),
+            services: List::default(),
+            open: None,
+        };
+        let order = wanted.order(View::Findings);
+        let mut findings: Vec<(&Item, String)> = ledger
             .items()
             .map(|item| (item, words_of(item, &hosts)))
             .filter(|(_, words)| wanted.filter.takes(words))
             .collect();
-        all.sort_by_key(|(item, _)| gravity(item));
-        let total = all.len();
-        let shown = all.into_iter().take(LINES_MAX);
-        let findings = shown.map(|(item, words)| FindingLine { item: item.clone(), words }).collect();
-        let (pairs, services) = pairs(snapshot, wanted, &hosts);
-        Self {
-            status: status.clone(),
-            notes: report.health.notes.clone(),
-            findings: List { lines: findings, total },
-            pairs,
-            services,
-        }
+        findings.sort_by(|(a, _), (b, _)| order.of_findings(a, b));
+        board.findings.total = findings.len();
+        let first = findings.into_iter().take(LINES_MAX);
+        board.findings.lines = first.map(|(item, words)| FindingLine { item: item.clone(), words }).collect();
+        board.take_pairs(report, wanted, &hosts);
+        board
     }
-}
 
-/// What is open comes first, then the gravest, then the newest.
-pub(super) fn gravity(item: &Item) -> (bool, usize, std::cmp::Reverse<Moment>, u64) {
-    let rank = KINDS.iter().position(|kind| *kind == item.finding.kind).unwrap_or(KINDS.len());
-    (item.state != State::Open, rank, std::cmp::Reverse(item.finding.last), item.id)
+    /// Goes once over all pairs and what they talk by.
+    fn take_pairs(&mut self, report: &Report<'_>, wanted: &Wanted, hosts: &Hosts<'_>) {
+        let mut services: BTreeMap<(&str, &'static str), ServiceLine> = BTreeMap::new();
+        let order = wanted.order(View::Pairs);
+        let by_sums = |a: &PairLine, b: &PairLine| order.of_pairs(&a.sums, &b.sums);
+        for pair in report.pairs.iter() {
+            for service in pair.services() {
+                services
+                    .entry((service.service.as_str(), service.transport))
+                    .and_modify(|known| known.join(&service))
+                    .or_insert_with(|| ServiceLine::of(&service));
+            }
+            let sums = PairSums::of(&pair);
+            let is_before = |last: &PairLine| order.of_pairs(&sums, &last.sums).is_lt();
+            let line = || pair_line(&pair, sums, BRIEF_MAX, hosts);
+            if wanted.filter.is_empty() {
+                self.pairs.take(is_before, line, by_sums);
+            } else {
+                let line = line();
+                if wanted.filter.takes(&line.words) {
+                    self.pairs.take(is_before, || line, by_sums);
+                }
+            }
+            if wanted.pair == Some((pair.client, pair.server)) {
+                self.open = Some(pair_line(&pair, sums, SERVICES_MAX, hosts));
+            }
+        }
+        self.pairs.end(by_sums);
+        let order = wanted.order(View::Services);
+        let mut lines: Vec<ServiceLine> = services.into_values().collect();
+        for line in &mut lines {
+            line.words = format!("{} {} {} {}", line.service, line.title, line.ports, line.worst.name()).to_lowercase();
+        }
+        lines.retain(|line| wanted.filter.takes(&line.words));
+        self.services = List { total: lines.len(), lines };
+        self.services.end(|a, b| order.of_services(a, b));
+    }
 }
 
 /// What a finding can be found by.
@@ -249,64 +325,35 @@ impl Hosts<'_> {
     }
 }
 
-/// Goes once over all pairs.
-fn pairs(snapshot: &Snapshot<'_>, wanted: &Wanted, hosts: &Hosts<'_>) -> (List<PairLine>, List<ServiceLine>) {
-    let mut pairs: List<PairLine> = List::default();
-    let mut services: BTreeMap<(&str, &'static str), ServiceLine> = BTreeMap::new();
-    for pair in snapshot.report.pairs.iter() {
+impl PairSums {
+    fn of(pair: &Pair<'_>) -> Self {
+        let (client, server, worst) = (pair.client, pair.server, pair.worst);
+        let mut sums = Self { client, server, worst, flows: 0, bytes: 0, last: None };
         for service in pair.services() {
-            services
-                .entry((service.service.as_str(), service.transport))
-                .and_modify(|known| known.join(&service))
-                .or_insert_with(|| ServiceLine::of(&service));
+            sums.flows += service.flows;
+            sums.bytes = sums.bytes.saturating_add(service.bytes_to_server).saturating_add(service.bytes_to_client);
+            sums.last = sums.last.max(service.last);
         }
-        let open = wanted.pair == Some((pair.client, pair.server));
-        if wanted.filter.is_empty() && pairs.lines.len() >= LINES_MAX && !open {
-            pairs.total += 1;
-            continue;
-        }
-        let line = pair_line(&pair, open, hosts);
-        let taken = wanted.filter.takes(&line.words);
-        pairs.total += usize::from(taken);
-        if open || (taken && pairs.lines.len() < LINES_MAX) {
-            pairs.lines.push(line);
-        }
+        sums
     }
-    let mut lines: Vec<ServiceLine> = services.into_values().collect();
-    for line in &mut lines {
-        line.words = format!("{} {} {} {}", line.service, line.title, line.ports, line.worst.name()).to_lowercase();
-    }
-    lines.retain(|line| wanted.filter.takes(&line.words));
-    lines.sort_by(|a, b| (a.worst, &a.service, a.transport).cmp(&(b.worst, &b.service, b.transport)));
-    let total = lines.len();
-    lines.truncate(LINES_MAX);
-    (pairs, List { lines, total })
 }
 
-fn pair_line(pair: &Pair<'_>, open: bool, hosts: &Hosts<'_>) -> PairLine {
-    let services_max = if open { SERVICES_MAX } else { BRIEF_MAX };
+/// A pair with so many services.
+fn pair_line(pair: &Pair<'_>, sums: PairSums, services_max: usize, hosts: &Hosts<'_>) -> PairLine {
     let mut line = PairLine {
-        client: pair.client,
-        server: pair.server,
+        sums,
         client_is: hosts.is(pair.client),
         server_is: hosts.is(pair.server),
-        worst: pair.worst,
-        flows: 0,
         failed: 0,
-        bytes: 0,
-        last: None,
         services: Vec::new(),
         services_total: 0,
         words: String::new(),
     };
     let worst = pair.worst.name().replace('_', " ");
-    let mut words = format!("{worst} {} {} {} {}", line.client, line.client_is, line.server, line.server_is);
+    let mut words = format!("{worst} {} {} {} {}", pair.client, line.client_is, pair.server, line.server_is);
     for service in pair.services() {
         let told = ServiceLine::of(&service);
-        line.flows += told.flows;
         line.failed += told.failed();
-        line.bytes = line.bytes.saturating_add(told.bytes);
-        line.last = line.last.max(told.last);
         line.services_total += 1;
         words.extend([" ", told.service.as_str(), " ", told.title.as_str(), " ", &told.ports]);
         if line.services.len() < services_max {
@@ -315,4 +362,26 @@ fn pair_line(pair: &Pair<'_>, open: bool, hosts: &Hosts<'_>) -> PairLine {
     }
     line.words = words.to_lowercase();
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_lines_of_the_order_are_listed_wherever_they_come() {
+        for many in [0, 1, LINES_MAX, LINES_MAX + 1, 2 * LINES_MAX, 7 * LINES_MAX + 3] {
+            let mut list = List::default();
+            let numbers: Vec<u64> = (0..many as u64).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+            for &number in &numbers {
+                list.take(|last| number < *last, || number, Ord::cmp);
+                assert!(list.lines.len() < 2 * LINES_MAX);
+            }
+            list.end(Ord::cmp);
+            let mut expected = numbers;
+            expected.sort_unstable();
+            expected.truncate(LINES_MAX);
+            assert_eq!((list.total, list.lines), (many, expected));
+        }
+    }
 }

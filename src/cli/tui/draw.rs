@@ -18,10 +18,10 @@ use crate::cli::tui::board::FindingLine;
 use crate::cli::tui::board::List;
 use crate::cli::tui::board::PairLine;
 use crate::cli::tui::board::ServiceLine;
+use crate::cli::tui::order::View;
 use crate::cli::tui::state::Mode;
 use crate::cli::tui::state::Page;
 use crate::cli::tui::state::State;
-use crate::cli::tui::state::View;
 use crate::report::filter::of_hosts;
 use crate::report::format::text::wrap_within;
 use crate::report::ledger::Item;
@@ -41,6 +41,9 @@ const ROWS_MIN: u16 = 8;
 
 /// From here on there is room for the columns that a narrow screen leaves out.
 const WIDE: u16 = 110;
+
+/// The longest address of IPv6.
+const ADDRESS: u16 = 39;
 
 /// Lines above the list: title, health, views, heads of columns.
 const ABOVE: u16 = 4;
@@ -66,7 +69,16 @@ struct Line {
 struct Column {
     head: &'static str,
     width: u16,
-    right: bool,
+    side: Side,
+}
+
+/// Where a cell's text lies, and which part of it is left out where there is no room for all of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Side {
+    Left,
+    Right,
+    /// On the left; the middle is left out, for addresses of one network differ at their ends.
+    Ends,
 }
 
 /// A line of a list.
@@ -76,11 +88,15 @@ struct Row {
 }
 
 const fn left(head: &'static str, width: u16) -> Column {
-    Column { head, width, right: false }
+    Column { head, width, side: Side::Left }
 }
 
 const fn right(head: &'static str, width: u16) -> Column {
-    Column { head, width, right: true }
+    Column { head, width, side: Side::Right }
+}
+
+const fn host(head: &'static str, width: u16) -> Column {
+    Column { head, width, side: Side::Ends }
 }
 
 /// Draws everything.
@@ -227,7 +243,7 @@ fn views(state: &State, pen: &mut Pen<'_>) {
         pen.put(x, 2, &text, look);
         x += width;
     }
-    let order = if state.view == View::Health { String::new() } else { format!("by {}", state.order()) };
+    let order = if state.view == View::Health { String::new() } else { format!("by {}", state.order().name()) };
     let filter = if state.filter.is_empty() { String::new() } else { format!("only \"{}\"", state.filter) };
     let paused = if state.paused { "PAUSED" } else { "" };
     let how: Vec<&str> = [order.as_str(), &filter, paused].into_iter().filter(|part| !part.is_empty()).collect();
@@ -320,14 +336,27 @@ fn put_row(columns: &[Column], row: &Row, y: u16, pen: &mut Pen<'_>) {
     for (place, (column, text)) in columns.iter().zip(&row.cells).enumerate() {
         let last = place + 1 == columns.len();
         let width = if last { pen.area.width.saturating_sub(x) } else { column.width };
-        if column.right {
-            let pad = width.saturating_sub(u16::try_from(text.len()).unwrap_or(u16::MAX));
-            pen.cell(x + pad, y, width - pad, text, row.look);
-        } else {
-            pen.cell(x, y, width, text, row.look);
+        match column.side {
+            Side::Left => pen.cell(x, y, width, text, row.look),
+            Side::Right => {
+                let pad = width.saturating_sub(u16::try_from(text.len()).unwrap_or(u16::MAX));
+                pen.cell(x + pad, y, width - pad, text, row.look);
+            }
+            Side::Ends => pen.cell(x, y, width, &ends(text, usize::from(width)), row.look),
         }
         x += width + 1;
     }
+}
+
+/// `2001:db~1:2::a1`: both ends of what has no room; the end tells more.
+fn ends(text: &str, room: usize) -> String {
+    let length = text.chars().count();
+    if length <= room {
+        return text.to_owned();
+    }
+    let (first, last) = (room.saturating_sub(1) / 2, room.saturating_sub(1).div_ceil(2));
+    let chars = text.chars();
+    chars.clone().take(first).chain(['~']).chain(chars.skip(length - last)).collect()
 }
 
 fn finding_columns(width: u16) -> Vec<Column> {
@@ -335,18 +364,22 @@ fn finding_columns(width: u16) -> Vec<Column> {
         return vec![
             left("", 1),
             left("finding", 11),
-            left("from", 15),
-            left("to", 15),
+            host("from", 15),
+            host("to", 15),
             left("service", 18),
             left("now", 0),
         ];
     }
-    let host = if width < 140 { 15 } else { 25 };
+    let room = match width {
+        ..140 => 15,
+        140..170 => 25,
+        170.. => ADDRESS,
+    };
     vec![
         left("", 1),
         left("finding", 18),
-        left("from", host),
-        left("to", host),
+        host("from", room),
+        host("to", room),
         left("service", 22),
         right("flows", 6),
         left("sure", 9),
@@ -406,8 +439,12 @@ fn mark_of_worst(worst: Worst) -> (&'static str, Look) {
 }
 
 fn pair_columns(width: u16) -> Vec<Column> {
-    let host = if width < WIDE { 15 } else { 25 };
-    let mut columns = vec![left("", 1), left("worst", 10), left("from", host), left("to", host)];
+    let room = match width {
+        ..WIDE => 15,
+        WIDE..140 => 25,
+        140.. => ADDRESS,
+    };
+    let mut columns = vec![left("", 1), left("worst", 10), host("from", room), host("to", room)];
     columns.extend([right("flows", 7), right("failed", 7)]);
     if width >= WIDE {
         columns.push(right("bytes", 9));
@@ -417,20 +454,20 @@ fn pair_columns(width: u16) -> Vec<Column> {
 }
 
 fn pair_row(line: &PairLine, wide: bool) -> Row {
-    let (mark, look) = mark_of_worst(line.worst);
+    let (mark, look) = mark_of_worst(line.sums.worst);
     let services: Vec<&str> = line.services.iter().map(|service| service.service.as_str()).collect();
     let more = line.services_total.saturating_sub(services.len());
     let more = if more == 0 { String::new() } else { format!(" +{more}") };
     let mut cells = vec![
         mark.to_owned(),
-        line.worst.name().replace('_', " "),
-        line.client.to_string(),
-        line.server.to_string(),
-        short(line.flows),
+        line.sums.worst.name().replace('_', " "),
+        line.sums.client.to_string(),
+        line.sums.server.to_string(),
+        short(line.sums.flows),
         short(line.failed),
     ];
     if wide {
-        cells.push(short(line.bytes));
+        cells.push(short(line.sums.bytes));
     }
     cells.push(format!("{}{more}", services.join(" ")));
     Row { look, cells }
@@ -516,7 +553,8 @@ impl Words {
     }
 
     fn pair(&mut self, board: &Board, (client, server): (Party, Party), first: Option<u64>) {
-        let line = board.pairs.lines.iter().find(|line| (line.client, line.server) == (client, server));
+        let own = |line: &&PairLine| (line.sums.client, line.sums.server) == (client, server);
+        let line = board.open.iter().chain(&board.pairs.lines).find(own);
         let named = |party: Party, is: Option<&str>| match is.filter(|is| !is.is_empty()) {
             Some(is) => format!("{party} ({is})"),
             None => party.to_string(),
@@ -600,7 +638,7 @@ impl Words {
             let own = pair.services.iter().filter(|own| own.service.as_str() == service && own.transport == transport);
             for own in own {
                 let (mark, look) = mark_of_worst(own.worst);
-                let text = format!("{} -> {}: {}", pair.client, pair.server, shares(own.outcomes.iter()));
+                let text = format!("{} -> {}: {}", pair.sums.client, pair.sums.server, shares(own.outcomes.iter()));
                 self.indented(look, &format!("{mark} "), "    ", &text);
             }
         }
@@ -922,6 +960,14 @@ mod tests {
     }
 
     #[test]
+    fn addresses_that_differ_look_different() {
+        assert_eq!(ends("2001:db8:1:2::a1", 16), "2001:db8:1:2::a1");
+        assert_eq!(ends("2001:db8:1:2::a1", 15), "2001:db~1:2::a1");
+        assert_eq!(ends("2001:db8:1:2::a1", 4), "2~a1");
+        assert_eq!([ends("2001:db8::1", 1), ends("2001:db8::1", 0)], ["~", "~"], "no room is cut by who draws");
+    }
+
+    #[test]
     fn what_was_lost_comes_first() {
         let mut state = begun(&sample::report(), |status| {
             (status.frames.dropped_by_kernel, status.asymmetric) = (1_234, true);
@@ -944,6 +990,10 @@ mod tests {
         let before = chosen(&mut state);
         press(&mut state, "r");
         assert_eq!(chosen(&mut state), before);
+        assert_eq!(
+            (state.wanted().orders[0].name(), state.wanted().orders[1].name()),
+            ("gravest, reversed".into(), "gravest".into())
+        );
         press(&mut state, "p");
         let other = begun(&sample::hurt_report(), |status| status.frames_per_second = 1);
         let findings = state.findings().len();

@@ -6,6 +6,7 @@
 
 mod board;
 mod draw;
+mod order;
 mod state;
 
 use std::collections::VecDeque;

@@ -15,7 +15,8 @@ use crate::cli::tui::board::FindingLine;
 use crate::cli::tui::board::PairLine;
 use crate::cli::tui::board::ServiceLine;
 use crate::cli::tui::board::Wanted;
-use crate::cli::tui::board::gravity;
+use crate::cli::tui::order::Order;
+use crate::cli::tui::order::View;
 use crate::report::names::Party;
 use crate::report::sanitise::Shown;
 use crate::report::status::Status;
@@ -25,49 +26,6 @@ const FILTER_MAX: usize = 60;
 
 /// Words of the watch that are remembered.
 const LATELY_MAX: usize = 100;
-
-/// A list of its own.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum View {
-    /// What a person should look at.
-    Findings,
-    /// Who talks to whom.
-    Pairs,
-    /// By what.
-    Services,
-    /// How the watch itself is.
-    Health,
-}
-
-impl View {
-    /// All, in the order of their keys.
-    pub(super) const ALL: [Self; 4] = [Self::Findings, Self::Pairs, Self::Services, Self::Health];
-
-    /// What it is called.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Findings => "Findings",
-            Self::Pairs => "Pairs",
-            Self::Services => "Services",
-            Self::Health => "Health",
-        }
-    }
-
-    /// Its place among all.
-    pub(super) fn place(self) -> usize {
-        Self::ALL.iter().position(|view| *view == self).unwrap_or(0)
-    }
-
-    /// The names of the orders that it can be in.
-    fn orders(self) -> &'static [&'static str] {
-        match self {
-            Self::Findings => &["gravest", "newest", "from", "to"],
-            Self::Pairs => &["gravest", "newest", "from", "to", "flows", "bytes"],
-            Self::Services => &["gravest", "newest", "name", "flows", "bytes"],
-            Self::Health => &["-"],
-        }
-    }
-}
 
 /// What a line is about, whatever place it has.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -123,8 +81,7 @@ struct Cursor {
     at: usize,
     /// The first line that is visible.
     top: usize,
-    order: usize,
-    reversed: bool,
+    order: Order,
 }
 
 /// All of it.
@@ -197,14 +154,12 @@ impl State {
             Some(Page::Pair(client, server, _)) => Some((client, server)),
             _ => None,
         };
-        Wanted { filter: Filter::of(&self.filter), pair }
+        Wanted { filter: Filter::of(&self.filter), orders: self.cursors.each_ref().map(|cursor| cursor.order), pair }
     }
 
-    /// How the list is ordered, in words.
-    pub(super) fn order(&self) -> String {
-        let cursor = self.cursor();
-        let name = self.view.orders().get(cursor.order).copied().unwrap_or_default();
-        if cursor.reversed { format!("{name}, reversed") } else { name.to_owned() }
+    /// How the list is ordered.
+    pub(super) fn order(&self) -> Order {
+        self.cursor().order
     }
 
     fn cursor(&self) -> &Cursor {
@@ -218,60 +173,32 @@ impl State {
 
     /// The findings that are listed, in order.
     pub(super) fn findings(&self) -> Vec<&FindingLine> {
-        let filter = Filter::of(&self.filter);
         let all = self.board.iter().flat_map(|board| &board.findings.lines);
-        let order = |a: &FindingLine, b: &FindingLine, order: &str| {
-            let (one, other) = (&a.item.finding, &b.item.finding);
-            match order {
-                "newest" => other.last.cmp(&one.last),
-                "from" => (one.client, one.server).cmp(&(other.client, other.server)),
-                "to" => (one.server, one.client).cmp(&(other.server, other.client)),
-                _ => gravity(&a.item).cmp(&gravity(&b.item)),
-            }
-            .then(a.item.id.cmp(&b.item.id))
-        };
-        self.sorted(all.filter(|line| filter.takes(&line.words)).collect(), order)
+        self.listed(all, |line| &line.words, |order, a, b| order.of_findings(&a.item, &b.item))
     }
 
     /// The pairs that are listed, in order.
     pub(super) fn pairs(&self) -> Vec<&PairLine> {
-        let filter = Filter::of(&self.filter);
         let all = self.board.iter().flat_map(|board| &board.pairs.lines);
-        let order = |a: &PairLine, b: &PairLine, order: &str| {
-            match order {
-                "newest" => b.last.cmp(&a.last),
-                "from" => Ordering::Equal,
-                "to" => (a.server, a.client).cmp(&(b.server, b.client)),
-                "flows" => b.flows.cmp(&a.flows),
-                "bytes" => b.bytes.cmp(&a.bytes),
-                _ => a.worst.cmp(&b.worst),
-            }
-            .then((a.client, a.server).cmp(&(b.client, b.server)))
-        };
-        self.sorted(all.filter(|line| filter.takes(&line.words)).collect(), order)
+        self.listed(all, |line| &line.words, |order, a, b| order.of_pairs(&a.sums, &b.sums))
     }
 
     /// The services that are listed, in order.
     pub(super) fn services(&self) -> Vec<&ServiceLine> {
-        let filter = Filter::of(&self.filter);
         let all = self.board.iter().flat_map(|board| &board.services.lines);
-        let order = |a: &ServiceLine, b: &ServiceLine, order: &str| {
-            match order {
-                "newest" => b.last.cmp(&a.last),
-                "name" => Ordering::Equal,
-                "flows" => b.flows.cmp(&a.flows),
-                "bytes" => b.bytes.cmp(&a.bytes),
-                _ => a.worst.cmp(&b.worst),
-            }
-            .then((&a.service, a.transport).cmp(&(&b.service, b.transport)))
-        };
-        self.sorted(all.filter(|line| filter.takes(&line.words)).collect(), order)
+        self.listed(all, |line| &line.words, Order::of_services)
     }
 
-    fn sorted<'s, T>(&self, mut lines: Vec<&'s T>, order: impl Fn(&T, &T, &str) -> Ordering) -> Vec<&'s T> {
-        let cursor = self.cursor();
-        let name = self.view.orders().get(cursor.order).copied().unwrap_or_default();
-        lines.sort_by(|a, b| if cursor.reversed { order(b, a, name) } else { order(a, b, name) });
+    /// The lines that the filter takes as it is typed, which may be younger than the board, in order.
+    fn listed<'s, T>(
+        &self,
+        all: impl Iterator<Item = &'s T>,
+        words: impl Fn(&T) -> &str,
+        before: impl Fn(Order, &T, &T) -> Ordering,
+    ) -> Vec<&'s T> {
+        let (filter, order) = (Filter::of(&self.filter), self.order());
+        let mut lines: Vec<&T> = all.filter(|line| filter.takes(words(line))).collect();
+        lines.sort_by(|a, b| before(order, a, b));
         lines
     }
 
@@ -279,7 +206,7 @@ impl State {
     fn ids(&self) -> Vec<Id> {
         match self.view {
             View::Findings => self.findings().iter().map(|line| Id::Finding(line.item.id)).collect(),
-            View::Pairs => self.pairs().iter().map(|line| Id::Pair(line.client, line.server)).collect(),
+            View::Pairs => self.pairs().iter().map(|line| Id::Pair(line.sums.client, line.sums.server)).collect(),
             View::Services => {
                 self.services().iter().map(|line| Id::Service(line.service.clone(), line.transport)).collect()
             }
@@ -336,7 +263,7 @@ impl State {
                     _ => Page::Finding(line.item.id),
                 }
             }),
-            View::Pairs => self.pairs().get(at).map(|line| Page::Pair(line.client, line.server, None)),
+            View::Pairs => self.pairs().get(at).map(|line| Page::Pair(line.sums.client, line.sums.server, None)),
             View::Services => self.services().get(at).map(|line| Page::Service(line.service.clone(), line.transport)),
             View::Health => None,
         };
@@ -419,15 +346,11 @@ impl State {
                 self.mode = Mode::Filter;
             }
             KeyCode::Char('s') => {
-                let orders = self.view.orders().len();
-                if let Some(cursor) = self.cursor_mut() {
-                    cursor.order = (cursor.order + 1) % orders;
-                }
+                let view = self.view;
+                self.cursor_mut().into_iter().for_each(|cursor| cursor.order = cursor.order.next(view));
             }
             KeyCode::Char('r') => {
-                if let Some(cursor) = self.cursor_mut() {
-                    cursor.reversed = !cursor.reversed;
-                }
+                self.cursor_mut().into_iter().for_each(|cursor| cursor.order = cursor.order.turned());
             }
             KeyCode::Char('p' | ' ') => self.paused = !self.paused,
             KeyCode::Char('w') if self.can_save => {
