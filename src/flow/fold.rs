@@ -68,13 +68,16 @@ impl Folds {
     /// Those of all these together, in so many rows for pairs and servers at most.
     pub fn of<'f>(all: impl Iterator<Item = &'f Self>, rows_max: usize) -> Self {
         let mut sum = Self::default();
-        for folds in all {
-            sum.collapsed += folds.collapsed;
-            for (key, fold) in folds.iter() {
-                sum.add(*key, fold, rows_max);
-            }
-        }
+        all.for_each(|folds| sum.join(folds, rows_max));
         sum
+    }
+
+    /// Adds others, in so many rows for pairs and servers at most.
+    pub fn join(&mut self, other: &Self, rows_max: usize) {
+        self.collapsed += other.collapsed;
+        for (key, fold) in other.iter() {
+            self.add(*key, fold, rows_max);
+        }
     }
 
     /// Flows whose pair had no row of its own.

@@ -320,6 +320,11 @@ impl Table {
         &self.folds
     }
 
+    /// Adds totals that were taken out of it before.
+    pub fn add_folds(&mut self, past: &Folds) {
+        self.folds.join(past, self.limits.folds_max);
+    }
+
     #[inline]
     fn find(&self, packet: &Packet, tag: u32) -> Option<u32> {
         self.slots
@@ -422,11 +427,13 @@ impl Table {
         Some(flow)
     }
 
-    /// Takes out the flows that were last seen before a time, into a table to judge them by for the last time.
+    /// Takes out the flows that were last seen before a time, into a table to judge them by for the last time, and what
+    /// is left of those that were given up.
     #[must_use]
     pub fn expire(&mut self, before: Timestamp) -> Self {
         let (entries, beside) = (Vast::passing(), Beside::passing());
-        let mut past = Self { entries, beside, ..Self::new(self.limits) };
+        let folds = std::mem::take(&mut self.folds);
+        let mut past = Self { entries, beside, folds, ..Self::new(self.limits) };
         for index in 1..=u32::try_from(self.entries.len()).unwrap_or(u32::MAX) {
             let expires = |entry: &&Entry| !entry.is_vacant() && entry.last_seen() < before;
             let Some(entry) = self.entries.get(index).filter(expires) else { continue };

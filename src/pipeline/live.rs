@@ -36,6 +36,7 @@ use crate::decode::decoder::Decoder;
 use crate::decode::packet::Decoded;
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
+use crate::flow::fold::Folds;
 use crate::flow::limits::Limits;
 use crate::flow::record::Flow;
 use crate::flow::table::Table;
@@ -173,6 +174,8 @@ fn cost(kept: &Kept) -> usize {
 pub struct Expired {
     /// The flows.
     pub tables: Vec<Table>,
+    /// What is left of flows that were given up, which is in the tables, too.
+    pub folds: Vec<Folds>,
     /// What each is called by what was learned of it, and when it was seen last.
     pub ids: Vec<(FlowId, Timestamp)>,
 }
@@ -330,7 +333,8 @@ impl Live<'_> {
         taken
     }
 
-    /// Takes the flows out that were last seen before a time, to judge them for the last time.
+    /// Takes the flows out that were last seen before a time, to judge them for the last time, and what is left of flows
+    /// that were given up.
     pub fn expire(&self, before: Timestamp) -> Expired {
         let mut past = Vec::with_capacity(SHARDS);
         for number in 0..SHARDS {
@@ -342,7 +346,8 @@ impl Live<'_> {
         lock(&self.gaps).retain(|(_, to)| *to >= before);
         let id = |flow: Flow| (FlowId { key: flow.key, first_frame: flow.first_frame }, flow.last_seen());
         let ids = past.iter().flat_map(Table::flows).map(|stored| id(stored.flow())).collect();
-        Expired { tables: past, ids }
+        let folds = past.iter().map(|table| table.folds().clone()).collect();
+        Expired { tables: past, folds, ids }
     }
 
     /// Notes that nobody watched for a while.

@@ -23,6 +23,7 @@ use crate::decode::decoder::Decoder;
 use crate::decode::packet::Decoded;
 use crate::decode::packet::Packet;
 use crate::decode::packet::SkipReason;
+use crate::flow::fold::Folds;
 use crate::flow::limits::Counters;
 use crate::flow::limits::Limits;
 use crate::flow::table::Table;
@@ -95,6 +96,11 @@ impl Captured {
             sum.add(&table.counters);
         }
         sum
+    }
+
+    /// Adds what was left, until some time before, of flows that were given up.
+    pub fn add_folds(&mut self, past: &Folds) {
+        self.tables.first_mut().into_iter().for_each(|table| table.add_folds(past));
     }
 
     /// Frames that became no packet, by the name of the reason.

@@ -10,7 +10,9 @@ use crate::classify::hosts::Hosts;
 use crate::classify::judge::Judge;
 use crate::classify::judged::Collapse;
 use crate::classify::judged::Ruled;
+use crate::flow::fold::Folds;
 use crate::flow::fold::place_for;
+use crate::flow::limits::Limits;
 use crate::model::addr::Addr;
 use crate::model::time::Timestamp;
 use crate::model::transport::Transport;
@@ -42,12 +44,23 @@ pub struct Archive {
     findings: PastFindings,
     collapses: Vec<Collapse>,
     flows: u64,
+    folds: Folds,
 }
 
 impl Archive {
     /// Flows that came here.
     pub fn flows(&self) -> u64 {
         self.flows
+    }
+
+    /// What is left of flows that were given up.
+    pub fn folds(&self) -> &Folds {
+        &self.folds
+    }
+
+    /// Takes in what is left of flows that were given up.
+    pub fn take_folds(&mut self, folds: &Folds) {
+        self.folds.join(folds, Limits::default().folds_max);
     }
 
     /// Every host that it names.

@@ -126,6 +126,43 @@ pub struct Health {
     pub rpc_not_kept: u64,
 }
 
+impl Health {
+    /// Leaves what was counted since: the report of a watch may have begun anew. What is no count stays as it is.
+    pub fn leave_since(&mut self, before: &Self) {
+        for (count, before) in [
+            (&mut self.frames, before.frames),
+            (&mut self.decoded, before.decoded),
+            (&mut self.duplicates, before.duplicates),
+            (&mut self.fragments, before.fragments),
+            (&mut self.dropped_by_kernel, before.dropped_by_kernel),
+            (&mut self.dropped_by_queue, before.dropped_by_queue),
+            (&mut self.dropped_by_interface, before.dropped_by_interface),
+            (&mut self.flows, before.flows),
+            (&mut self.flows_evicted, before.flows_evicted),
+            (&mut self.filtered, before.filtered),
+            (&mut self.cut_frames, before.cut_frames),
+            (&mut self.out_of_order, before.out_of_order),
+            (&mut self.tunnels, before.tunnels),
+            (&mut self.icmp_errors, before.icmp_errors),
+            (&mut self.icmp_unmatched, before.icmp_unmatched),
+            (&mut self.bad_replies, before.bad_replies),
+            (&mut self.acked_unseen, before.acked_unseen),
+            (&mut self.payloads_given_up, before.payloads_given_up),
+            (&mut self.payload_holes, before.payload_holes),
+            (&mut self.rpc_sealed, before.rpc_sealed),
+            (&mut self.smb_sealed, before.smb_sealed),
+            (&mut self.smb_left, before.smb_left),
+            (&mut self.rpc_not_kept, before.rpc_not_kept),
+        ] {
+            *count = count.saturating_sub(before);
+        }
+        for (reason, count) in &mut self.skipped {
+            *count = count.saturating_sub(before.skipped.get(reason).copied().unwrap_or_default());
+        }
+        self.skipped.retain(|_, count| *count > 0);
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn is_none(count: &u64) -> bool {
     *count == 0

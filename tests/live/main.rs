@@ -293,19 +293,39 @@ fn a_window_is_written_under_its_date() {
     let Some(net) = Net::new() else { return };
     let folder = open_folder();
     let report = folder.path().join("report.json");
-    let watching = Watching::begin(&net, &["-o", report.to_str().unwrap(), "--rotate", "3s"]);
-    net.send(&flood(), 1);
-    let known = watching.count();
-    watching.wait_after(known, "the end of a window", |event| event["event"] == "rotate" && event["ok"] == true);
-    assert_eq!(watching.interrupt().code, Some(0));
+    let options = ["-o", report.to_str().unwrap(), "--rotate", "3s", "--max-flows", "400"];
+    let watching = Watching::begin(&net, &options);
+    for _ in 0..2 {
+        net.send(&flood(), 1);
+        let known = watching.count();
+        watching.wait_after(known, "the end of a window", |event| event["event"] == "rotate" && event["ok"] == true);
+    }
+    let ended = watching.interrupt();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let dated = |name: &str| name.starts_with("report-2") && name.ends_with("Z.json");
     let names: Vec<String> =
         fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    assert!(names.iter().any(|name| dated(name)) && names.contains(&"report.json".to_owned()), "{names:?}");
+    assert!(
+        names.iter().filter(|name| dated(name)).count() > 1 && names.contains(&"report.json".to_owned()),
+        "{names:?}"
+    );
+    // What was counted, and what was given up, is in one of them only; flows that are kept are in two.
+    let (mut frames, mut bytes, mut given_up, mut listed) = (0, 0, 0, 0);
     for name in names {
         let text = fs::read(folder.path().join(name)).unwrap();
-        assert_eq!(serde_json::from_slice::<Value>(&text).unwrap()["schema"], "portolan/report/1");
+        let report = serde_json::from_slice::<Value>(&text).unwrap();
+        assert_eq!(report["schema"], "portolan/report/1");
+        frames += number(&report["health"], "frames");
+        bytes += number(&report["run"]["inputs"][0], "bytes");
+        given_up += number(&report["health"], "flows_evicted");
+        let services = report["pairs"].as_array().unwrap().iter().flat_map(|pair| pair["services"].as_array().unwrap());
+        listed = listed.max(services.map(|service| number(service, "flows")).sum());
     }
+    assert_eq!(frames, number(&ended.last()["frames"], "parsed"));
+    assert_eq!(bytes, 54 * frames);
+    assert!(given_up > 600, "{given_up}");
+    assert_eq!(given_up, number(ended.last(), "flows_evicted"));
+    assert!(listed < 2000, "{listed} flows in one window, of 1,000 and a few hundred kept");
 }
 
 #[test]

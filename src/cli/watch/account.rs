@@ -9,6 +9,9 @@ use crate::capture::facts::InputFacts;
 use crate::model::time::Timestamp;
 use crate::pipeline::live::RingReport;
 use crate::pipeline::run::SILENCE;
+use crate::report::facts::Health;
+use crate::report::facts::RunFacts;
+use crate::report::moment::Moment;
 use crate::report::status::FrameCounts;
 
 /// Samples of what was lost, one for each judgement that is this far from the one before.
@@ -86,6 +89,37 @@ pub(super) fn frame_counts(interfaces: &[String], rings: &[RingReport], parsed: 
         dropped_by_queue: 0,
         dropped_by_kernel: sum.dropped_by_kernel,
         dropped_by_interface: sum.dropped_by_interface,
+    }
+}
+
+/// What had been counted when the report began anew.
+#[derive(Default)]
+pub(super) struct Before {
+    at: Timestamp,
+    health: Health,
+    /// Frames and bytes of each input.
+    inputs: Vec<(u64, u64)>,
+}
+
+impl Before {
+    /// All that was counted until a time, but flows that are in the next report, too.
+    pub(super) fn of(at: Timestamp, run: &RunFacts, health: &Health, flows_kept: u64) -> Self {
+        let health = Health { flows: health.flows.saturating_sub(flows_kept), ..health.clone() };
+        Self { at, health, inputs: run.inputs.iter().map(|input| (input.frames, input.bytes)).collect() }
+    }
+
+    /// Leaves what was counted since.
+    pub(super) fn leave_since(&self, run: &mut RunFacts, health: &mut Health) {
+        health.leave_since(&self.health);
+        for (input, (frames, bytes)) in run.inputs.iter_mut().zip(&self.inputs) {
+            input.frames = input.frames.saturating_sub(*frames);
+            input.bytes = input.bytes.saturating_sub(*bytes);
+            input.first = input.first.map(|first| first.max(Moment(self.at)));
+            // What came last came before.
+            if input.frames == 0 {
+                (input.first, input.last) = (None, None);
+            }
+        }
     }
 }
 

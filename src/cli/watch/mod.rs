@@ -50,6 +50,7 @@ use crate::cli::output::to_stderr;
 use crate::cli::privilege::Given;
 use crate::cli::privilege::give_up;
 use crate::cli::record::Recorder;
+use crate::cli::watch::account::Before;
 use crate::cli::watch::account::Losses;
 use crate::cli::watch::account::frame_counts;
 use crate::cli::watch::account::heard_and_watched;
@@ -178,6 +179,8 @@ struct Watch<'w, 'l> {
     /// When silent flows were last let go, and when the report last began anew.
     expired: Timestamp,
     rotated: Timestamp,
+    /// What was counted until then.
+    before: Before,
     /// When the report of this window could not be written.
     kept: Option<Instant>,
     /// Whether any judgement found what `--fail-on` names: rules may be replaced since, and reports begun anew.
@@ -226,6 +229,7 @@ impl<'w, 'l> Watch<'w, 'l> {
             archive: Archive::default(),
             expired: started,
             rotated: started,
+            before: Before::default(),
             kept: None,
             found: false,
             started,
@@ -305,9 +309,12 @@ impl<'w, 'l> Watch<'w, 'l> {
         let (until, rings) = (self.live.seen_until(), self.live.rings());
         let mut captured = self.live.snapshot();
         captured.tables.extend(past.tables);
+        captured.add_folds(self.archive.folds());
         self.losses.add(now(), &rings, captured.counters().acked_unseen);
         let catalogue = Arc::clone(&self.catalogue);
-        let (facts, run, health) = self.facts(&captured, &rings, Some(until));
+        let (facts, mut run, mut health) = self.facts(&captured, &rings, Some(until));
+        let (counted_run, counted) = (run.clone(), health.clone());
+        self.before.leave_since(&mut run, &mut health);
         let mut judge = Judge::new(&captured.tables, facts, self.knowledge, &catalogue, self.options);
         judge.know(self.archive.hosts());
         let report = Report::build_after(run, health, &judge, &catalogue, &self.archive);
@@ -327,16 +334,19 @@ impl<'w, 'l> Watch<'w, 'l> {
         self.record(&changes)?;
         let status = self.status_of(&captured, &rings, &judge, &report);
         if let Some(metrics) = &mut self.aside.metrics {
-            metrics.update(&judge, &catalogue, &status, &report.health);
+            metrics.update(&judge, &catalogue, &status, &counted);
         }
         self.face.show(&Snapshot { report: &report, status: &status, ledger: &self.ledger });
         self.status = Some(status);
         if let Some(before) = leaving {
             self.let_go(&judge, before);
+            past.folds.iter().for_each(|folds| self.archive.take_folds(folds));
             // The judge had its own copy of what was learned.
             past.ids.iter().for_each(|(id, last)| self.knowledge.forget(id, *last));
         }
         if anew {
+            let kept = judge.rulings().filter(|flow| leaving.is_none_or(|before| flow.sums.last >= before));
+            self.before = Before::of(at.0, &counted_run, &counted, kept.count() as u64);
             self.archive = Archive::default();
             self.rotated = at.0;
         }
@@ -384,10 +394,12 @@ impl<'w, 'l> Watch<'w, 'l> {
     fn end(&mut self) -> Result<u8, Stop> {
         let links = self.tell_links();
         let rings = self.live.rings();
-        let captured = self.live.snapshot();
+        let mut captured = self.live.snapshot();
+        captured.add_folds(self.archive.folds());
         self.losses.add(now(), &rings, captured.counters().acked_unseen);
         let catalogue = Arc::clone(&self.catalogue);
-        let (facts, run, health) = self.facts(&captured, &rings, None);
+        let (facts, mut run, mut health) = self.facts(&captured, &rings, None);
+        self.before.leave_since(&mut run, &mut health);
         let lost_share = facts.lost_share;
         let mut judge = Judge::new(&captured.tables, facts, self.knowledge, &catalogue, self.options);
         judge.know(self.archive.hosts());
