@@ -56,6 +56,7 @@ pub struct Metrics {
 struct Tally {
     flows: BTreeMap<(String, &'static str, &'static str), u64>,
     handshakes: BTreeMap<String, Handshakes>,
+    acked_unseen: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,6 +86,7 @@ impl Tally {
 
     /// Never less than before.
     fn rise_to(&mut self, now: &Self) {
+        self.acked_unseen = self.acked_unseen.max(now.acked_unseen);
         for (key, count) in &now.flows {
             let shown = self.flows.entry(key.clone()).or_default();
             *shown = (*shown).max(*count);
@@ -142,7 +144,7 @@ impl Metrics {
 
     /// Makes the page anew.
     pub fn update(&mut self, judge: &Judge<'_>, catalogue: &Catalogue, status: &Status, health: &Health) {
-        let mut now = self.past.clone();
+        let mut now = Tally { acked_unseen: status.acked_unseen, ..self.past.clone() };
         judge.rulings().for_each(|flow| now.add(&flow, catalogue));
         self.shown.rise_to(&now);
         let page = page(&self.shown, status, health);
@@ -231,7 +233,7 @@ fn page(tally: &Tally, status: &Status, health: &Health) -> String {
             "Findings that hold now and for which there is no room.",
             status.findings_not_kept,
         ),
-        ("acked_unseen_total", "counter", "Acknowledgements of data that was not captured.", status.acked_unseen),
+        ("acked_unseen_total", "counter", "Acknowledgements of data that was not captured.", tally.acked_unseen),
         ("capture_asymmetric", "gauge", "Whether the mirror shows one direction only.", status.asymmetric.into()),
     ];
     for (name, kind, help, value) in plain {

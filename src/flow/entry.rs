@@ -17,6 +17,7 @@ use crate::decode::packet::Packet;
 use crate::decode::packet::Tcp;
 use crate::flow::arena::Arena;
 use crate::flow::history::History;
+use crate::flow::hole::Hole;
 use crate::flow::hosts::Hosts;
 use crate::flow::limits::IDLE_NS;
 use crate::flow::limits::TRY_GAP_NS;
@@ -105,6 +106,9 @@ const MARKS: u32 = V6 - 1;
 const REPEATED_HIGH: u8 = 1 << 7;
 const REPEATED_MAX: u8 = REPEATED_HIGH - 1;
 
+/// What [`Entry::repeated`] is while the detail has a [`Hole`]: data that seems to be sent again may belong there.
+const HOLE: u8 = REPEATED_HIGH;
+
 /// What few flows need.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Pod, Zeroable)]
 #[repr(C, align(128))]
@@ -129,7 +133,12 @@ pub(crate) struct Detail {
     reset_ttl: u8,
     /// 1 if the high end sent it.
     reset_by_high: u8,
-    unused: [u8; 10],
+    hole_len: u16,
+    hole_from: u32,
+    hole_at_ms: u16,
+    hole_acks: u8,
+    /// 1 if the high end sent what it lacks.
+    hole_of_high: u8,
     syn_last: Timestamp,
     syn_frame: FrameId,
     synack_at: Timestamp,
@@ -540,6 +549,13 @@ impl Entry {
                 window: detail.reset_window,
                 by_high: detail.reset_by_high != 0,
             },
+            hole: Hole {
+                from: detail.hole_from,
+                len: detail.hole_len,
+                at_ms: detail.hole_at_ms,
+                acks: detail.hole_acks,
+                of_high: detail.hole_of_high != 0,
+            },
         }
     }
 
@@ -583,6 +599,7 @@ impl Entry {
             if let Some(place) = beside.details.get_mut(self.more) {
                 *place = detail;
             }
+            self.mind_hole(flow);
             return;
         }
         let plain = *self;
@@ -591,7 +608,13 @@ impl Entry {
             *self = plain;
             self.marks |= DETAILED;
             self.more = beside.details.put(detail);
+            self.mind_hole(flow);
         }
+    }
+
+    /// Remembers a hole where what is sent again is counted.
+    fn mind_hole(&mut self, flow: &Flow) {
+        self.repeated = if flow.hole.is_open() { HOLE } else { 0 };
     }
 
     /// Lets go of what belongs to a flow that is given up.
@@ -848,7 +871,7 @@ impl Entry {
     /// asked for once in a while only.
     #[inline(never)]
     fn count_repeat(&mut self, me: usize, beside: &mut Beside) -> bool {
-        if self.marks & DETAILED == 0 {
+        if self.marks & DETAILED == 0 || self.repeated == HOLE {
             return false;
         }
         let high = [0, REPEATED_HIGH][me];
@@ -918,7 +941,11 @@ impl Detail {
         reset_window: 0,
         reset_ttl: 0,
         reset_by_high: 0,
-        unused: [0; 10],
+        hole_len: 0,
+        hole_from: 0,
+        hole_at_ms: 0,
+        hole_acks: 0,
+        hole_of_high: 0,
         syn_last: Timestamp(0),
         syn_frame: FrameId::NONE,
         synack_at: Timestamp(0),
@@ -953,7 +980,11 @@ impl Detail {
             reset_window: flow.reset.window,
             reset_ttl: flow.reset.ttl,
             reset_by_high: u8::from(flow.reset.by_high),
-            unused: [0; 10],
+            hole_len: flow.hole.len,
+            hole_from: flow.hole.from,
+            hole_at_ms: flow.hole.at_ms,
+            hole_acks: flow.hole.acks,
+            hole_of_high: u8::from(flow.hole.of_high),
             syn_last: flow.syn_last,
             syn_frame: flow.syn_frame,
             synack_at: flow.synack_at,

@@ -7,6 +7,7 @@ pub mod duplicate;
 mod entry;
 pub mod fold;
 pub mod history;
+pub(crate) mod hole;
 mod hosts;
 pub mod icmp;
 pub mod limits;

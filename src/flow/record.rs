@@ -2,6 +2,7 @@
 
 use crate::decode::packet::Packet;
 use crate::flow::history::History;
+use crate::flow::hole::Hole;
 use crate::flow::speech::Speech;
 use crate::model::addr::Addr;
 use crate::model::addr::FiveTuple;
@@ -108,6 +109,8 @@ pub struct Flow {
     pub synack_at: Timestamp,
     /// The first RST.
     pub reset: Reset,
+    /// The newest data that was acknowledged and not captured before.
+    pub(crate) hole: Hole,
 }
 
 /// What the sums of host pairs need of a flow; see [`Flow`] for what the fields mean.
@@ -281,6 +284,7 @@ impl Flow {
             synack_frame: FrameId::NONE,
             synack_at: Timestamp::default(),
             reset: Reset::default(),
+            hole: Hole::default(),
             icmp: 0,
             speech: Speech::default(),
         }

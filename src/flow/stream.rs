@@ -83,7 +83,12 @@ impl Stream {
 
     /// Whether the bytes before what waits were not captured and did arrive: the other end acknowledged so much.
     pub fn lacks(&self, acked: u32) -> bool {
-        !self.waiting.is_empty() && self.next.is_some_and(|next| distance(acked, next) > 0)
+        !self.waiting.is_empty() && self.missing(acked) > 0
+    }
+
+    /// How many bytes before this number did not come yet; none before anything is known.
+    pub fn missing(&self, seq: u32) -> i32 {
+        self.next.map_or(0, |next| distance(seq, next))
     }
 
     /// Gives up the missing bytes: the first waiting segment is next.

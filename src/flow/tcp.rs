@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::decode::packet::Packet;
 use crate::decode::packet::Tcp;
+use crate::flow::hole::ANSWER_EARLY;
 use crate::flow::limits::Counters;
 use crate::flow::record::ACK;
 use crate::flow::record::Began;
@@ -25,9 +26,6 @@ const TRY_GAP_MIN: Duration = Duration::from_millis(100);
 
 /// What may be sent without an acknowledgement at first: ten segments.
 const FIRST_WINDOW: u32 = 14_600;
-
-/// Two taps, or two queues of one, may show an answer so long before its question.
-const ANSWER_EARLY: Duration = Duration::from_millis(50);
 
 /// Whether `a` comes after `b` in sequence space (RFC 9293 section 3.4).
 #[inline]
@@ -149,6 +147,8 @@ pub(crate) fn update(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut
             flow.unheard[me] = 0;
         }
         flow.next_seq[me] = end;
+    } else if let Some(acks) = late(flow, packet, tcp) {
+        counters.acked_unseen = counters.acked_unseen.saturating_sub(acks.into());
     } else if packet.payload_len > 1 || (packet.payload_len == 1 && tcp.seq != flow.next_seq[me].wrapping_sub(1)) {
         // Nothing new in it; a keep-alive repeats one byte and does not count.
         flow.retransmits[me] = flow.retransmits[me].saturating_add(1);
@@ -163,6 +163,12 @@ pub(crate) fn update(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut
         flow.history.add(b'f', packet.from);
     }
     step
+}
+
+/// Whether a segment has data that was acknowledged before it was captured, as [`Hole::fill`].
+fn late(flow: &mut Flow, packet: &Packet, tcp: &Tcp) -> Option<u8> {
+    let may = flow.hole.is_open() && packet.payload_len > 0;
+    may.then(|| flow.hole.fill(packet.from, tcp.seq, packet.payload_len, packet.ts)).flatten()
 }
 
 fn on_syn(flow: &mut Flow, packet: &Packet, tcp: &Tcp) {
@@ -268,6 +274,7 @@ fn on_ack(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut Counters) 
     if spoke && after(tcp.ack, flow.next_seq[other].wrapping_add(1)) {
         // It acknowledges what this capture never saw. Count the hole once.
         counters.acked_unseen += 1;
+        flow.hole.acknowledged(packet.from.other(), flow.next_seq[other], tcp.ack, packet.ts);
         flow.next_seq[other] = tcp.ack;
     }
     let completes = !flow.marks.has(Mark::Established)

@@ -9,6 +9,7 @@ use prefetch_index::prefetch_index;
 
 use crate::decode::packet::Layer;
 use crate::decode::packet::Packet;
+use crate::flow::hole::ANSWER_EARLY;
 use crate::flow::record::ACK;
 use crate::flow::record::SYN;
 use crate::flow::speech::Speech;
@@ -62,6 +63,12 @@ const DATAGRAMS_MAX: u64 = 32;
 /// The same where none of them is anything for certain.
 const DATAGRAMS_UNKNOWN_MAX: u64 = 8;
 
+/// Answers that wait for their questions, of one flow.
+const EARLY_MAX: usize = 4;
+
+/// So many bytes may come after the answer to them.
+const EARLY_LEN_MAX: i32 = 1 << 16;
+
 /// Room for the first bytes of a direction that are kept, so that a few small pieces more need no other.
 const OPENING_FIRST: usize = 64;
 
@@ -92,6 +99,8 @@ pub(crate) struct Ears {
     over: Vec<u32>,
     /// Who began to be listened to first; flows that are known meanwhile are skipped.
     order: VecDeque<(FlowIndex, FrameId)>,
+    /// Those with answers that wait for their questions; some wait no more.
+    early: Vec<(FlowIndex, FrameId)>,
     held: usize,
     pub(crate) counts: EarCounts,
 }
@@ -104,8 +113,17 @@ struct Talk {
     ears: [Ear; 2],
     /// Once either end spoke what is followed: it is listened to as long as that may teach.
     session: Option<Session>,
+    /// Answers whose questions were not captured yet, in order: whoever follows a conversation needs the question first.
+    early: Vec<Early>,
     /// Bytes that all of this holds, as last told.
     held: usize,
+}
+
+/// A segment that acknowledges bytes which may come yet: two taps, or two queues of one, show it so.
+#[derive(Debug)]
+struct Early {
+    packet: Packet,
+    payload: Box<[u8]>,
 }
 
 /// One direction of a stream.
@@ -217,22 +235,48 @@ impl Ears {
         }
         let Some(talk) = self.talk(table, index) else { return };
         // Of an end that is known by now, nothing more is noted.
-        let known = talk.ear(packet.from).state == State::Done;
+        let known = talk.ear(packet.from).state == State::Done && talk.early.is_empty();
         let Some(speech) = (if known { Some(Speech::default()) } else { table.speech(index) }) else { return };
         let mut counts = EarCounts::default();
         let mut said = Utterance { packet, payload, glimpse, speech, counts: &mut counts, knowledge };
+        let waited = !talk.early.is_empty();
         let over = talk.hear(&mut said);
         if !known {
             table.set_speech(index, said.speech);
         }
+        if !waited && !talk.early.is_empty() {
+            let first_frame = talk.first_frame;
+            self.early.push((index, first_frame));
+        }
+        self.heard(table, index, packet.from, over, counts);
+    }
+
+    /// Accounts for what the flow at `index` was listened to just now; `over`: nothing more is to be heard.
+    fn heard(&mut self, table: &mut Table, index: FlowIndex, from: Side, over: bool, counts: EarCounts) {
+        let number = self.number(index);
+        let Some(talk) = self.talks.get_mut(number) else { return };
         let (before, after) = talk.weigh();
-        let done = talk.is_over() && talk.ear(packet.from).state == State::Done;
+        let done = talk.is_over() && talk.ear(from).state == State::Done;
         self.held = (self.held + after).saturating_sub(before);
         self.counts.add(counts);
         if over {
             self.end(table, index);
         } else if done {
-            table.end_listening(index, packet.from);
+            table.end_listening(index, from);
+        }
+    }
+
+    /// Listens to the answers that still wait for their questions: these will not come, or nobody waits any longer.
+    pub(crate) fn settle(&mut self, table: &mut Table, knowledge: &Knowledge) {
+        for (index, first_frame) in std::mem::take(&mut self.early) {
+            let number = self.number(index);
+            let known = self.talks.get_mut(number).filter(|talk| talk.first_frame == first_frame);
+            let Some((talk, mut speech)) = known.zip(table.speech(index)) else { continue };
+            let Some(from) = talk.early.last().map(|early| early.packet.from) else { continue };
+            let mut counts = EarCounts::default();
+            let over = talk.hear_early(&mut speech, &mut counts, knowledge, |_, _| false);
+            table.set_speech(index, speech);
+            self.heard(table, index, from, over, counts);
         }
     }
 
@@ -460,18 +504,79 @@ impl Talk {
             let opening = std::mem::take(&mut ear.opening);
             *ear = Ear { opening, ..Ear::default() };
         }
+        self.early.clear();
         (self.first_frame, self.session, self.held) = (FrameId::NONE, None, 0);
     }
 
     /// How many bytes were held when this was last asked, and how many are now.
     fn weigh(&mut self) -> (usize, usize) {
         let ears: usize = self.ears.iter().map(|ear| ear.opening.capacity() + ear.stream.held()).sum();
-        let now = ears + self.session.as_ref().map_or(0, Session::held);
+        let early: usize = self.early.iter().map(|early| size_of::<Early>() + early.payload.len()).sum();
+        let now = ears + early + self.session.as_ref().map_or(0, Session::held);
         (std::mem::replace(&mut self.held, now), now)
     }
 
-    /// Listens to one segment; true if nothing more is to be heard.
+    /// Listens to one segment, or lets it wait for what it answers; true if nothing more is to be heard.
     fn hear(&mut self, said: &mut Utterance<'_>) -> bool {
+        let packet = said.packet;
+        let waits = self.early.len() < EARLY_MAX && self.is_early(packet);
+        let Some(first) = self.early.first().map(|early| early.packet) else {
+            return if waits { self.wait(said) } else { self.hear_now(said) };
+        };
+        let late = packet.ts.since(first.ts) > ANSWER_EARLY;
+        if first.from == packet.from && waits && !late {
+            return self.wait(said);
+        }
+        // What comes may be the question; else it was lost, or is too late.
+        if first.from != packet.from && !late && self.is_next(packet) {
+            let over = self.hear_now(said);
+            return self.hear_early(&mut said.speech, said.counts, said.knowledge, Self::is_early) || over;
+        }
+        let over = self.hear_early(&mut said.speech, said.counts, said.knowledge, |_, _| false);
+        self.hear_now(said) || over
+    }
+
+    /// Whether a segment answers what may come yet.
+    fn is_early(&self, packet: &Packet) -> bool {
+        let Layer::Tcp(tcp) = packet.layer else { return false };
+        let other = &self.ears[packet.from.other().index()];
+        let followed = self.session.as_ref().map_or(other.state != State::Done, |session| !session.is_lost());
+        // One that is missing may be a FIN.
+        followed && tcp.flags & ACK != 0 && (2..EARLY_LEN_MAX).contains(&other.stream.missing(tcp.ack))
+    }
+
+    /// Whether a segment has the bytes that come next.
+    fn is_next(&self, packet: &Packet) -> bool {
+        let Layer::Tcp(tcp) = packet.layer else { return false };
+        self.ears[packet.from.index()].stream.missing(tcp.seq) <= 0
+    }
+
+    fn wait(&mut self, said: &Utterance<'_>) -> bool {
+        self.early.push(Early { packet: *said.packet, payload: said.payload.into() });
+        false
+    }
+
+    /// Listens to segments that waited, up to one that `waits` on; as [`Talk::hear`].
+    fn hear_early(
+        &mut self,
+        speech: &mut Speech,
+        counts: &mut EarCounts,
+        knowledge: &Knowledge,
+        waits: impl Fn(&Self, &Packet) -> bool,
+    ) -> bool {
+        let mut over = false;
+        while self.early.first().is_some_and(|early| !waits(self, &early.packet)) {
+            let Early { packet, payload } = self.early.remove(0);
+            let mut said =
+                Utterance { packet: &packet, payload: &payload, glimpse: None, speech: *speech, counts, knowledge };
+            over |= self.hear_now(&mut said);
+            *speech = said.speech;
+        }
+        over
+    }
+
+    /// Listens to one segment whose turn it is; as [`Talk::hear`].
+    fn hear_now(&mut self, said: &mut Utterance<'_>) -> bool {
         let (packet, side) = (said.packet, said.packet.from);
         let Layer::Tcp(tcp) = packet.layer else { return false };
         let seq = tcp.seq.wrapping_add(u32::from(tcp.flags & SYN != 0));

@@ -292,8 +292,9 @@ impl<'a> Worker<'a> {
         self.shards
     }
 
-    /// Tells the others who answered since this was last done.
+    /// Tells the others what was heard, and who answered, since this was last done.
     pub(crate) fn tell(&mut self) {
+        self.shards.iter_mut().for_each(|shard| shard.ears.settle(&mut shard.table, self.knowledge));
         self.knowledge.take(&mut self.answers);
     }
 

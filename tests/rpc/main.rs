@@ -436,3 +436,77 @@ fn offered(flow: &RpcFlow) -> Vec<InterfaceId> {
     let unanswered = flow.offered.iter().flat_map(|(_, interfaces)| interfaces).copied();
     accepted.chain(flow.rejected.iter().map(|rejected| rejected.interface)).chain(unanswered).collect()
 }
+
+/// A frame of a little-endian pcap: its header and its bytes.
+type Record = (Vec<u8>, Vec<u8>);
+
+/// The data of an Ethernet frame with TCP over IPv4: both ends, in the order that it went, and how many bytes.
+fn data(frame: &[u8]) -> Option<([&[u8]; 2], usize)> {
+    let ip = frame.get(14..).filter(|ip| frame[12..14] == [8, 0] && ip[9] == 6)?;
+    let header = usize::from(ip[0] & 15) * 4;
+    let length = usize::from(u16::from_be_bytes([ip[2], ip[3]])) - header - usize::from(ip[header + 12] >> 4) * 4;
+    // Addresses and ports lie side by side in a header without options.
+    (header == 20).then_some(([&ip[12..16], &ip[16..20]], length))
+}
+
+/// The capture with each answer that follows its question at once put before it, as two taps may show them; how many.
+fn answers_first(capture: &[u8]) -> (Vec<u8>, usize) {
+    let (head, mut rest) = capture.split_at(24);
+    let mut records: Vec<Record> = Vec::new();
+    while !rest.is_empty() {
+        let length = u32::from_le_bytes(rest[8..12].try_into().unwrap()) as usize;
+        records.push((rest[..16].to_vec(), rest[16..16 + length].to_vec()));
+        rest = &rest[16 + length..];
+    }
+    let (mut at, mut swapped) = (0, 0);
+    while at + 1 < records.len() {
+        let (asked, answered) = (data(&records[at].1), data(&records[at + 1].1));
+        let turns = asked
+            .zip(answered)
+            .is_some_and(|((from, some), (to, more))| from[0] == to[1] && from[1] == to[0] && some > 0 && more > 0);
+        if turns {
+            let (question, answer) = (records[at].1.clone(), records[at + 1].1.clone());
+            // Times go on as they did.
+            let lengths = [records[at].0[8..].to_vec(), records[at + 1].0[8..].to_vec()];
+            records[at].0.splice(8.., lengths[1].clone());
+            records[at + 1].0.splice(8.., lengths[0].clone());
+            (records[at].1, records[at + 1].1) = (answer, question);
+            swapped += 1;
+            at += 1;
+        }
+        at += 1;
+    }
+    let bytes = records.into_iter().flat_map(|(header, frame)| [header, frame].concat());
+    (head.iter().copied().chain(bytes).collect(), swapped)
+}
+
+#[test]
+fn answers_that_two_taps_show_before_their_questions_are_understood() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["dynrpc", "clean"] {
+        let capture = PathBuf::from(format!("pcaps/lab/{name}.pcap"));
+        let (bytes, swapped) = answers_first(&fs::read(&capture).unwrap());
+        assert!(swapped > 50, "{swapped}");
+        let early = folder.path().join(format!("{name}.pcap"));
+        fs::write(&early, bytes).unwrap();
+        let (whole, early) = (common::report(&capture, &[]), common::report(&early, &[]));
+        let told = |report: &Value| -> BTreeSet<String> {
+            let of = |endpoint: &Value, interface: &Value| {
+                let parts = [&endpoint["server"], &endpoint["transport"], &endpoint["port"]].map(Value::to_string);
+                let more = ["uuid", "source", "clients"].map(|name| interface[name].to_string());
+                [parts, more].concat().join(" ")
+            };
+            let all = list(report, "rpc_endpoints").iter();
+            all.flat_map(|row| list(row, "interfaces").iter().map(move |interface| of(row, interface))).collect()
+        };
+        assert!(told(&whole).len() > 5, "{whole}");
+        assert_eq!(told(&early), told(&whole));
+        assert_eq!((&early["health"]["acked_unseen"], &early["health"]["payload_holes"]), (&0.into(), &0.into()));
+        let standings = |report: &Value| -> Vec<Value> {
+            let services = list(report, "pairs").iter().flat_map(|pair| list(pair, "services"));
+            services.map(|service| service["standings"].clone()).collect()
+        };
+        assert_eq!(standings(&early), standings(&whole));
+        assert_eq!(list(&early, "findings").len(), list(&whole, "findings").len());
+    }
+}
