@@ -105,11 +105,17 @@ impl<'t, 'f> Fields<'t, 'f> {
         word.unwrap_or(Word { text: String::new(), at: self.at })
     }
 
-    /// A list of strings, or one string alone.
+    /// A list of strings that holds at least one, or one string alone.
     pub(crate) fn words(&mut self, key: &'static str) -> Option<Vec<Word>> {
         let (at, value) = self.ask(key)?;
         match value {
             DeValue::String(text) => Some(vec![Word { text: text.to_string(), at }]),
+            DeValue::Array(values) if values.is_empty() => {
+                // Neither all nor none is what somebody meant for certain.
+                let hint = format!("name one, or leave out `{key}`");
+                self.faults.error(at, format!("`{key}` is empty"), Some(hint));
+                Some(Vec::new())
+            }
             DeValue::Array(values) => Some(self.strings(key, values.iter())),
             other => {
                 self.wrong(key, at, other, "a string or a list of strings");
@@ -130,14 +136,12 @@ impl<'t, 'f> Fields<'t, 'f> {
         words
     }
 
-    /// A list of strings that must be there and hold at least one.
+    /// The same, where it must be there.
     pub(crate) fn needed_words(&mut self, key: &'static str) -> Vec<Word> {
         let missing = !self.table.contains_key(key);
         let words = self.words(key);
         if missing {
             self.missing(key);
-        } else if words.as_ref().is_some_and(Vec::is_empty) {
-            self.faults.error(self.at, format!("`{key}` is empty"), None);
         }
         words.unwrap_or_default()
     }

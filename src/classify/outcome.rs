@@ -467,8 +467,9 @@ impl Case<'_> {
     /// Whether what the client sent wants an answer, as far as its first byte tells.
     fn asks(&self, speaks: ProtoSet) -> bool {
         let me = self.orig.index();
-        // Keep-alives of one byte (RFC 3948 section 4) are no requests.
-        let keep_alive = self.flow.payload[me] <= self.flow.packets[me];
+        // Keep-alives of one byte (RFC 3948 section 4) are no requests; whoever looks for databases asks so (MC-SQLR
+        // section 2.2.2).
+        let keep_alive = self.flow.payload[me] <= self.flow.packets[me] && !speaks.contains(AppProto::Tds);
         // NTP's control and private modes 6 and 7 may be left unanswered (RFC 9327).
         let control = speaks.contains(AppProto::Ntp) && self.flow.lead[me] & 7 >= 6;
         !keep_alive && !control

@@ -37,9 +37,9 @@ pub(crate) struct Held {
     pub(crate) set: RoleSet,
     /// Some of them are inferred.
     pub(crate) inferred: bool,
-    /// They tell what kind of host it is, so that what no row allows it can be called unexpected. An inferred DNS or
+    /// Those that tell what kind of host it is, so that what no row allows it can be called unexpected. An inferred DNS or
     /// mail server may be much else besides; what the site file says, and domain controllers and their clients, count.
-    pub(crate) decided: bool,
+    pub(crate) firm: RoleSet,
 }
 
 /// A host whose roles were inferred, and from what.
@@ -83,9 +83,14 @@ fn listening(flows: &[Seen<'_>], context: &Context, about: &About<'_>) -> Vec<(L
 }
 
 impl Held {
+    /// Whether it is known what kind of host it is.
+    pub(crate) fn decided(&self) -> bool {
+        !self.firm.is_empty()
+    }
+
     /// Whether the site file says so: then it is the whole truth, and nothing inferred is added.
     fn by_site(&self) -> bool {
-        self.decided && !self.inferred
+        self.decided() && !self.inferred
     }
 }
 
@@ -131,7 +136,8 @@ impl Roles {
             let kind = if by_site.is_empty() {
                 KindId::default()
             } else {
-                roles.kind(Held { set: catalogue.closure(by_site), decided: true, inferred: false })
+                let set = catalogue.closure(by_site);
+                roles.kind(Held { set, firm: set, inferred: false })
             };
             roles.hosts.push(kind);
         }
@@ -207,11 +213,12 @@ impl Roles {
 
     fn give(&mut self, host: HostId, row: HostRole, catalogue: &Catalogue) {
         let Inferred { held, rows } = self.inferred.entry(host).or_default();
-        let mut set = held.set;
-        set.insert(row.role);
-        held.set = catalogue.closure(set);
+        let role = catalogue.closure(RoleSet::of(row.role));
+        held.set = held.set.union(role);
         held.inferred = true;
-        held.decided |= set.meets(self.asked.union(self.asking));
+        if self.asked.union(self.asking).contains(row.role) {
+            held.firm = held.firm.union(role);
+        }
         if !rows.iter().any(|known| known.role == row.role) {
             rows.push(row);
         }

@@ -9,6 +9,7 @@ use std::hash::Hasher;
 use foldhash::quality::RandomState;
 
 use crate::catalogue::policy::InterfaceJudgement;
+use crate::catalogue::policy::Judgement;
 use crate::catalogue::policy::RowId;
 use crate::catalogue::role::RoleSet;
 use crate::catalogue::service::ServiceId;
@@ -193,18 +194,39 @@ impl Known<'_> {
             return Standing::NotJudged(WhyNot::SiteException);
         }
         let rows = catalogue.judge(from, to, transport, port);
-        if let Some(why) = self.mismatch(question, meaning, !rows.exact.is_empty()) {
+        let mismatch = self.mismatch(question, meaning, !rows.exact.is_empty());
+        // What a port is named after counts for less than what its server bound there or gave out.
+        let known = likeness.is_some_and(|likeness| likeness.grade <= Grade::B && !likeness.superseded);
+        let may_be_rpc = match question.payload {
+            Payload::Is(proto) => is_rpc(proto),
+            Payload::Quiet => true,
+            Payload::Foreign => false,
+        };
+        if known
+            && may_be_rpc
+            && rows.known_port
+            && (rows.exact.is_empty() || mismatch.is_some())
+            && let Some(standing) = self.dynamic(question, likeness, &rows.range, meaning)
+        {
+            return standing;
+        }
+        if let Some(why) = mismatch {
             return Standing::Unexpected(why);
         }
         if !rows.exact.is_empty() {
             return Standing::Expected(rows.exact.into());
         }
         if !rows.between.is_empty() {
-            return Standing::Expected(rows.between.into());
+            // Everything is a lot: whoever merely looks like one of the two gets no licence for it.
+            let firm = catalogue.judge(from_held.firm, to_held.firm, transport, port).between;
+            return if firm.is_empty() {
+                Standing::NotJudged(WhyNot::RoleUnknown)
+            } else {
+                Standing::Expected(firm.into())
+            };
         }
         let spoken = self.context.companions.set(question.beside);
         // Where it is known what a service speaks, its companion speaks for nothing else, nor for what said nothing.
-        let known = likeness.is_some_and(|likeness| likeness.grade <= Grade::B);
         let beside = |row: &RowId| {
             let row = catalogue.row(*row);
             let speaks = row.service.map(|service| catalogue.service(service).speaks).unwrap_or_default();
@@ -226,7 +248,15 @@ impl Known<'_> {
                 return standing;
             }
         }
-        // From here on no row allows it. To say so, it must be certain who called whom.
+        self.without_row(question, meaning, &rows, &possible)
+    }
+
+    /// What it means that no row allows a flow: `rows` judge its ends, `possible` a server without role as if it had any.
+    fn without_row(&self, question: &Question, meaning: &Meaning, rows: &Judgement, possible: &Judgement) -> Standing {
+        let (catalogue, roles) = (self.about.catalogue, self.roles);
+        let [from_held, to_held] = [question.from, question.to].map(|kind| roles.held(kind));
+        let (from, to, transport) = (from_held.set, to_held.set, meaning.transport);
+        // To say so, it must be certain who called whom.
         let certain = match question.dir_basis {
             DirBasis::Syn | DirBasis::SynAck | DirBasis::Payload | DirBasis::NtpMode => true,
             // Caught in the middle, a client's port may look like a service.
@@ -248,20 +278,22 @@ impl Known<'_> {
             // Some other role may: then an unknown client may hold that role.
             let for_another_client =
                 rows.other_roles.iter().any(|row| catalogue.row(*row).to.iter().any(|role| to.contains(*role)));
-            let known_from = from_held.decided || !for_another_client;
+            let known_from = from_held.decided() || !for_another_client;
             return if !rows.range.is_empty() && to.is_empty() {
-                Standing::ExpectedRange(rows.range.into())
-            } else if self.strict || (known_from && to_held.decided) {
+                Standing::ExpectedRange(rows.range.clone().into())
+            } else if self.strict || (known_from && to_held.decided()) {
                 let why = if rows.reverse.is_empty() { Why::RolePair } else { Why::Direction };
                 Standing::Unexpected(why)
             } else if roles.is_asked(from)
                 && to.is_empty()
                 && !question.half_known
                 && transport == Transport::Tcp
+                && !self.is_twin(meaning)
                 && (!question.internal || possible.exact.is_empty())
             {
                 // A domain controller has no business with hosts that nobody knows, unless inside a row would allow it for
-                // a host of some role. Datagrams apart: it forwards DNS and sets its clock by hosts outside.
+                // a host of some role. Datagrams, and what is asked over TCP instead, apart: it forwards DNS and sets its
+                // clock by hosts outside.
                 let only_back = possible.exact.is_empty() && !rows.reverse.is_empty();
                 Standing::Unexpected(if only_back { Why::Direction } else { Why::NoRow })
             } else {
@@ -269,10 +301,15 @@ impl Known<'_> {
             };
         }
         let from_controller = roles.is_asked(from) && !question.half_known;
-        if self.strict || (to_held.decided && roles.serves(to)) || from_controller {
+        if self.strict || (to_held.decided() && roles.serves(to)) || from_controller {
             return Standing::Unexpected(Why::NoRow);
         }
         Standing::Uncatalogued
+    }
+
+    /// Whether the same is asked over UDP, and over TCP where there is no room or no answer.
+    fn is_twin(&self, meaning: &Meaning) -> bool {
+        meaning.named.is_some_and(|service| self.about.catalogue.service(service).tcp_twin)
     }
 
     /// Whether the payload is another protocol than the port says.
@@ -307,8 +344,8 @@ impl Known<'_> {
             if is_rpc(proto) {
                 return in_range();
             }
-            let at_home = question.internal && (from.decided || to.decided);
-            return if (!range.is_empty() && to.decided) || (meaning.of_rpc_alone && at_home) {
+            let at_home = question.internal && (from.decided() || to.decided());
+            return if (!range.is_empty() && to.decided()) || (meaning.of_rpc_alone && at_home) {
                 Some(Standing::Unexpected(Why::NonRpcInRange(proto)))
             } else {
                 (!range.is_empty()).then_some(Standing::NotJudged(WhyNot::RoleUnknown))
@@ -323,7 +360,7 @@ impl Known<'_> {
             _ => judged.iter().any(forbidden),
         };
         if wrong {
-            let known = from.decided && to.decided;
+            let known = from.decided() && to.decided();
             return Some(if known || self.strict {
                 Standing::Unexpected(Why::RpcInterface)
             } else {

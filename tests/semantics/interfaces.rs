@@ -38,6 +38,29 @@ fn told(scene: &mut Scene, client: &Host, interface: Interface, port: u16) {
     epm(scene, client, &host(S), interface, &rpc::ept_map_found(interface, &host(S), port));
 }
 
+/// The port that a document names for something else: a server whose range is wide may give it out all the same.
+const NAMED: u16 = 50_636;
+
+#[test]
+fn an_interface_counts_for_more_than_the_name_of_its_port() {
+    let c = conn(C, OWN, S, NAMED);
+    let world = world(|scene| {
+        told(scene, &host(C), rpc::DRS_BIND.interface, NAMED);
+        let call = rpc::DRS_BIND;
+        let asks = [rpc::bind(call.interface), call.request()].concat();
+        talk(scene, NAMED, &asks, &[rpc::bind_ack(NAMED), call.answer()].concat());
+    });
+    world.of(c).standing("expected_rpc").row("modern-windows/rpc-directory").finding("-").rpc('A', &[DRSUAPI]);
+    let dropped = self::world(|scene| {
+        told(scene, &host(C), rpc::DRS_BIND.interface, NAMED);
+        unanswered(scene, NAMED);
+    });
+    dropped.of(c).standing("expected_rpc").finding("rpc_blocked").rpc('B', &[DRSUAPI]);
+    // Twin: nobody gave it out.
+    let twin = self::world(|scene| unanswered(scene, NAMED));
+    twin.of(c).finding("attempt").no_rpc();
+}
+
 /// A connection of [`C`] to a port that works, with nothing but a bind and a call.
 fn binds(scene: &mut Scene, call: rpc::Call) {
     talk(

@@ -153,6 +153,26 @@ fn exchange_and_domain_controllers_may_do_anything_between_them() {
     assert_eq!(works(Script::new().site(site), twin).of(twin).finding, "-");
 }
 
+#[test]
+fn what_merely_looks_like_exchange_may_not_do_everything() {
+    let mail = "10.0.5.1";
+    let looks =
+        |script: Script| [25, 443, 135].into_iter().fold(script, |script, port| script.talks(-9.0, C, mail, port));
+    for c in [conn(mail, 50_000, S, 999), conn(S, 50_000, mail, 999)] {
+        works(looks(Script::new()), c).of(c).standing("not_judged: role_unknown").finding("-");
+        fails(looks(Script::new()), c).of(c).standing("not_judged: role_unknown").finding("-");
+    }
+    let c = conn(mail, 50_000, S, 389);
+    works(looks(Script::new()), c).of(c).standing("expected").finding("-");
+}
+
+#[test]
+fn a_controller_may_ask_servers_outside_for_names_over_tcp() {
+    let c = conn(S, 50_000, STRANGER, 53);
+    fails(Script::new(), c).of(c).standing("not_judged: role_unknown").finding("-");
+    works(Script::new(), c).of(c).standing("expected").finding("-");
+}
+
 /// A domain controller and a client as they show themselves.
 fn domain() -> Script {
     Script::new().no_site().talks(-9.0, C, S, 88).talks(-8.0, C, S, 389).talks(-7.0, C, S, 445).talks(-6.0, C2, S, 88)
