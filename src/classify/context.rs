@@ -4,6 +4,7 @@
 //! flood of addresses costs little. Hosts go by their numbers.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 
 use foldhash::quality::RandomState;
 
@@ -81,6 +82,12 @@ pub(crate) struct Context {
     answers_me: Map<Request, Timestamp>,
     /// Requests whose reply may come from elsewhere (client, server, client port): whether something came.
     elsewhere: Map<Request, bool>,
+    /// Servers and their ports of which datagrams were captured that answer nothing captured.
+    strays: HashSet<(HostId, u16), RandomState>,
+    /// Servers and their ports of which answers were captured with their questions.
+    met: HashSet<(HostId, u16), RandomState>,
+    /// Strays by whom they go to: client, its port, the server's port.
+    strays_to: HashSet<(HostId, u16, u16), RandomState>,
     /// Pairs with unanswered echo requests: whether other traffic works.
     echo_pairs: Map<(HostId, HostId), bool>,
     /// Two hosts, lower number first, that speak in `IPsec` both ways: when they began to, each time.
@@ -100,12 +107,13 @@ impl Context {
         if seen.stored.is_lone_attempt_of(seen.orig) {
             // Many of a scan's millions: their client spoke, and they ask for nothing.
             self.ways.spoke(seen.client);
+            self.ways.reached(seen.server);
             self.shares.count_lone_attempt();
             return;
         }
         let flow = &seen.stored.flow();
         self.ask(seen, flow, catalogue, classes.meaning(seen.class));
-        self.shares.count(flow, seen.orig);
+        self.shares.count(flow);
         if untold(flow, seen.orig) {
             let answered = Answered { first: flow.first, frame: flow.first_frame, flows: 1 };
             self.answers.push((listener_of(flow, seen.orig), answered));
@@ -138,6 +146,13 @@ impl Context {
         let (client, server) = (seen.client, seen.server);
         if flow.packets[orig.index()] > 0 {
             self.ways.spoke(client);
+            self.ways.reached(server);
+        } else if flow.key.transport == Transport::Udp {
+            self.strays.insert((server, seen.port));
+            self.strays_to.insert((client, flow.key.end(orig).port, seen.port));
+        }
+        if flow.key.transport == Transport::Udp && both_ways(flow) {
+            self.met.insert((server, seen.port));
         }
         let ttl = flow.ttl[orig.index()];
         // The last packet of a traceroute is answered too, but no connection is made of it.
@@ -153,6 +168,7 @@ impl Context {
             self.ask_unanswered(seen, flow, catalogue, meaning);
         } else {
             self.ways.spoke(server);
+            self.ways.reached(client);
         }
         if flow.marks.has(Mark::Refused) || flow.reset.frame.is_some() {
             self.baselines.ask(server, client);
@@ -331,6 +347,13 @@ impl Context {
     /// Whether something came back from another port of the server.
     pub(crate) fn came_elsewhere(&self, client: HostId, client_port: u16, server: HostId) -> bool {
         self.elsewhere.get(&(client, server, client_port)).copied().unwrap_or(false)
+    }
+
+    /// Whether answers of that server's port were captured, but none with its question: of others, then, the answers may
+    /// not be. Or answers of another host to just this client's port: the server has several addresses.
+    pub(crate) fn strays(&self, client: HostId, client_port: u16, server: HostId, port: u16) -> bool {
+        let apart = self.strays.contains(&(server, port)) && !self.met.contains(&(server, port));
+        apart || self.strays_to.contains(&(client, client_port, port))
     }
 
     /// Whether other traffic of a pair with unanswered echo requests works.

@@ -87,9 +87,9 @@ impl Shares {
     }
 
     /// Counts a flow.
-    pub(crate) fn count(&mut self, flow: &Flow, orig: Side) {
+    pub(crate) fn count(&mut self, flow: &Flow) {
         if flow.key.transport != Transport::Tcp {
-            self.replied |= flow.packets[orig.other().index()] > 0;
+            self.replied |= both_ways(flow);
             return;
         }
         self.tcp += 1;
@@ -136,6 +136,16 @@ impl Shares {
         } else {
             None
         }
+    }
+
+    /// Whether nothing but TCP was answered.
+    pub(crate) fn no_reply(&self) -> bool {
+        !self.replied
+    }
+
+    /// Whether there is TCP beyond SYN, SYN-ACK and RST.
+    pub(crate) fn beyond(&self) -> bool {
+        self.beyond
     }
 
     /// Whether of connections that were answered nothing was captured beyond the answer.

@@ -12,6 +12,7 @@ use crate::classify::seen::both_ways;
 use crate::classify::seen::expired_on_purpose;
 use crate::classify::seen::is_hasty;
 use crate::classify::seen::listener_of;
+use crate::classify::seen::may_be_probe;
 use crate::classify::seen::proves_reply;
 use crate::classify::thresholds as limit;
 use crate::classify::verdict::By;
@@ -216,6 +217,8 @@ impl Case<'_> {
         let same_ttl = match near_ttl {
             // Of two copies, one came over more routers: which of them is the first, is chance.
             Some(ttl) if far.copied() && (1..=limit::COPY_HOPS).contains(&ttl.abs_diff(flow.reset.ttl)) => None,
+            // So few are set by who sends to neighbours only.
+            Some(ttl) if may_be_probe(ttl) => None,
             Some(ttl) => Some(ttl == flow.reset.ttl),
             None => far.stable().filter(|ttl| *ttl == flow.reset.ttl).map(|_| true),
         };
@@ -267,7 +270,9 @@ impl Case<'_> {
             return self.established();
         }
         let spoke_on = flow.payload[self.orig.index()] > 0 || flow.acked(self.orig);
-        if flow.marks.has(Mark::HalfOpenReset) {
+        // A client that goes on asking heard no answer: whoever ended it in its name is another.
+        let goes_on = flow.marks.has(Mark::SynAfterSynAck) && flow.syn_last > flow.reset.ts;
+        if flow.marks.has(Mark::HalfOpenReset) && !goes_on {
             return fine(Outcome::Open, Confidence::Confirmed, Reason::HalfOpenProbe, &self.story());
         }
         if spoke_on {
@@ -284,7 +289,9 @@ impl Case<'_> {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
         if flow.marks.has(Mark::SynAfterSynAck) {
-            let (confidence, by) = (Confidence::Confirmed, By::Unknown);
+            let alone = slow && !self.context.shares.beyond();
+            let confidence = if alone { Confidence::Possible } else { Confidence::Confirmed };
+            let by = By::Unknown;
             return failed(Outcome::ReplyLost, confidence, Reason::SynAckUnheard, by, &frames);
         }
         // Its repeats show that it heard nothing, whatever the capture sees of the client.
@@ -305,10 +312,21 @@ impl Case<'_> {
         let silent = self.context.watched.after_flow(flow, flow.last[other]) >= limit::STALL_SILENCE;
         // Data that was lost on the way is repeated at once, and one acknowledgement may be missing here.
         let long = flow.last[me].since(flow.last[other]) >= limit::STALL_SPAN;
-        if flow.unheard[me] >= limit::STALL_REPEATS && flow.payload[me] > 0 && silent && long && !server_left {
+        let unheard = flow.unheard[me] >= limit::STALL_REPEATS && flow.payload[me] > 0 && silent && long;
+        let still_asked = self.is_still_asked();
+        if (unheard || still_asked) && !server_left {
+            if let Some(icmp) = self.icmp.filter(|icmp| icmp.ts >= flow.last[other] && !flow.marks.has(Mark::Mtu)) {
+                return self.icmp_verdict(icmp);
+            }
             let sure = if flow.marks.has(Mark::Mtu) { Confidence::Confirmed } else { Confidence::Probable };
             let frames = [flow.syn_frame, flow.synack_frame, flow.last_frame[other], last];
-            return failed(Outcome::Stalled, sure, Reason::NoAckAfterSetup, By::Unknown, &frames);
+            let reason = if still_asked { Reason::SynAckUnacked } else { Reason::NoAckAfterSetup };
+            return failed(Outcome::Stalled, sure, reason, By::Unknown, &frames);
+        }
+        if self.is_answered_in_vain() {
+            let frames = [flow.syn_frame, flow.synack_frame, last, flow.last_frame[other]];
+            let (sure, by) = (Confidence::Probable, By::Unknown);
+            return failed(Outcome::Stalled, sure, Reason::AnswerUnacked, by, &frames);
         }
         let payload = (flow.payload[me] > 0, flow.payload[other] > 0);
         let closed = (flow.flags[me] | flow.flags[other]) & (FIN | RST) != 0;
@@ -330,6 +348,31 @@ impl Case<'_> {
             Reason::Handshake
         };
         fine(Outcome::Open, Confidence::Confirmed, reason, &[handshake[0], handshake[1], last])
+    }
+
+    /// Whether the server did nothing but repeat its SYN-ACK, though the client acknowledged it and sent data: none of that
+    /// arrived.
+    fn is_still_asked(&self) -> bool {
+        let flow = self.flow;
+        let (me, other) = (self.orig.index(), self.resp.index());
+        let only_asks = u64::from(flow.synacks[other]) == flow.packets[other] && !flow.ack_advanced(self.resp);
+        only_asks
+            && flow.synacks[other] >= limit::SYN_TRIES_SURE
+            && flow.payload[me] > 0
+            && self.context.watched.after_flow(flow, flow.synack_at) >= limit::STALL_SILENCE
+    }
+
+    /// Whether the server sent its data again and again, and the client, of which more was captured, acknowledged none of it.
+    fn is_answered_in_vain(&self) -> bool {
+        let flow = self.flow;
+        let (me, other) = (self.orig.index(), self.resp.index());
+        let client_left = flow.flags[me] & RST != 0 && flow.reset.ts < flow.last[other];
+        flow.retransmits[other] >= u16::from(limit::STALL_REPEATS)
+            && flow.payload[other] > 0
+            && flow.payload[me] > 0
+            && !flow.ack_advanced(self.orig)
+            && !client_left
+            && flow.last[other].since(flow.synack_at) >= limit::STALL_SILENCE
     }
 
     /// A SYN-ACK whose SYN was not captured: T17, or a flow caught at its second packet.
@@ -423,19 +466,30 @@ impl Case<'_> {
         if self.is_probe() {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::Traceroute, &frames);
         }
+        if flow.key.low == flow.key.high {
+            // Nothing lies between a host and itself.
+            return fine(Outcome::Unknown, Confidence::Possible, Reason::NoReplyKnown, &frames);
+        }
         if flow.marks.has(Mark::Mtu) {
             // A router named the reason: it was too big, and nobody filters.
             return fine(Outcome::Unknown, Confidence::Possible, Reason::NoReplyKnown, &frames);
         }
         // Datagrams that are sent again need not mean that none came back, as SYNs do.
-        if self.context.ways.datagrams_invisible(client, server, flow.last_seen()) {
+        if self.context.ways.datagrams_invisible(client, server, flow.last_seen())
+            || self.context.strays(client, flow.key.end(self.orig).port, server, port)
+        {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
-        // Who gets no answer asks again sooner than one is waited for, and not for long.
+        // Who gets no answer asks the same again, sooner than one is waited for, and not for long.
         let asked_for = flow.last_seen().since(flow.first);
         let pace = asked_for / u32::try_from(self.requests().max(2) - 1).unwrap_or(u32::MAX);
-        let asks_again = pace < timeout && asked_for <= limit::ASKS_AGAIN;
-        if self.context.left_out == Some(LeftOut::Answers) && !asks_again {
+        let alike = flow.payload[self.orig.index()].is_multiple_of(flow.packets[self.orig.index()].max(1));
+        let asks_again = pace < timeout && asked_for <= limit::ASKS_AGAIN && alike;
+        let unheard = self.context.left_out == Some(LeftOut::Answers)
+            || self.context.shares.no_reply()
+            || self.context.ways.asymmetric
+            || self.context.ways.deaf(client);
+        if unheard && !asks_again {
             return fine(Outcome::Unknown, Confidence::Possible, Reason::ReverseInvisible, &frames);
         }
         if self.context.goes_on_in_ipsec(client, server, flow.first, flow.last_seen()) {

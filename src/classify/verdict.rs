@@ -191,6 +191,8 @@ pub enum Reason {
     Stray,
     /// T21: nothing more from the server although the client repeats its data.
     NoAckAfterSetup,
+    /// T21b: the server repeats its data, and the client acknowledges none of it.
+    AnswerUnacked,
     /// T22: RST at the first data.
     RstAfterData,
     /// T23: opened and closed without payload.
@@ -257,6 +259,7 @@ impl fmt::Display for Reason {
             Self::MidOneWay => "mid_oneway",
             Self::Stray => "stray",
             Self::NoAckAfterSetup => "no_ack_after_setup",
+            Self::AnswerUnacked => "answer_unacked",
             Self::RstAfterData => "rst_after_data",
             Self::ConnectOnly => "connect_only",
             Self::LateRst => "late_rst",

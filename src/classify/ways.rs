@@ -34,6 +34,8 @@ pub(crate) struct Ways {
     pub(crate) asymmetric: bool,
     /// Hosts of which a packet was captured.
     spoke: Marked,
+    /// Hosts to which one was.
+    reached: Marked,
     /// A client proves that it hears these hosts, and the flow shows no packet of them.
     must_have_spoken: Marked,
     /// Client to server pairs with flows in which the client hears the server, and nothing of it was captured.
@@ -50,6 +52,16 @@ impl Ways {
     /// Notes that a packet of a host was captured.
     pub(crate) fn spoke(&mut self, host: HostId) {
         self.spoke.add(host);
+    }
+
+    /// Notes that a packet to a host was captured.
+    pub(crate) fn reached(&mut self, host: HostId) {
+        self.reached.add(host);
+    }
+
+    /// Whether nothing to this host was captured: what it is told may not be in the capture at all.
+    pub(crate) fn deaf(&self, host: HostId) -> bool {
+        !self.reached.has(host)
     }
 
     /// Notes a flow in which a client hears a server of which nothing was captured.
@@ -70,6 +82,10 @@ impl Ways {
     /// Notes what was captured of one end of a flow.
     #[inline]
     pub(crate) fn note(&mut self, [sender, receiver]: [HostId; 2], side: Side, seen: &Seen<'_>) {
+        // What the server begins itself may pass a filter by ports that keeps its answers away.
+        if side == seen.orig {
+            return;
+        }
         let mut doubted = self.asymmetric;
         if !self.one_way.is_empty()
             && let Some(pair) = self.one_way.get_mut(&(receiver, sender))

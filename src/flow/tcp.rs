@@ -154,7 +154,10 @@ pub(crate) fn update(flow: &mut Flow, packet: &Packet, tcp: &Tcp, counters: &mut
         flow.retransmits[me] = flow.retransmits[me].saturating_add(1);
         flow.unheard[me] = flow.unheard[me].saturating_add(1);
     }
-    flow.unheard[other] = 0;
+    // Who asks again for what was answered has not heard the answer.
+    if flow.synacks[me] < 2 || tcp.flags & SYN == 0 {
+        flow.unheard[other] = 0;
+    }
 
     if packet.payload_len > 0 {
         flow.say_data(packet.from);

@@ -161,10 +161,18 @@ impl<'a> Sentence<'a> {
                 "{tried}. The server answered, and the client did not take the answer up: it was lost between this \
                  capture point and the client, or the client is gone."
             ),
-            Outcome::Stalled => format!(
-                "{client} connected to {what} on {server} {when}, {flows}; then the server was not heard again, \
-                 although the client repeated its data."
-            ),
+            Outcome::Stalled => {
+                let then = match story.reason {
+                    Some(Reason::AnswerUnacked) => {
+                        "the server sent its answer again and again, and the client acknowledged none of it"
+                    }
+                    Some(Reason::SynAckUnacked) => {
+                        "the server repeated its SYN-ACK, as if nothing that the client sent had arrived"
+                    }
+                    _ => "the server was not heard again, although the client repeated its data",
+                };
+                format!("{client} connected to {what} on {server} {when}, {flows}; then {then}.")
+            }
             Outcome::Reset => format!("{tried}; the connection was cut at its first data."),
             Outcome::OneWay => format!("{client} used {what} of {server} {when}, {flows}, seen in one direction only."),
             Outcome::Open => format!("{client} used {what} of {server} {when}, {flows}, and it worked."),

@@ -271,7 +271,10 @@ fn agrees(judged: &portolan::classify::judged::Judged<'_>, packets: u64) {
         }
         Outcome::Unanswered => assert!(flow.packets[server] == 0 && flow.packets[me] > 1, "{judged:#?}"),
         Outcome::ReplyLost => assert!(!flow.marks.has(Mark::Established) && flow.synacks[server] > 0, "{judged:#?}"),
-        Outcome::Stalled => assert!(flow.retransmits[me] >= 3 && flow.payload[me] > 0, "{judged:#?}"),
+        Outcome::Stalled => {
+            let repeats = flow.retransmits[me].max(flow.retransmits[server]).max(flow.synacks[server]);
+            assert!(repeats >= 3 && flow.payload[me] > 0, "{judged:#?}");
+        }
         Outcome::Refused | Outcome::Rejected => assert!(flow.synacks[server] == 0, "{judged:#?}"),
         _ => assert!(!outcome.is_failure()),
     }
@@ -284,7 +287,7 @@ fn agrees(judged: &portolan::classify::judged::Judged<'_>, packets: u64) {
 fn any_packets_add_up() {
     let outcomes = throw(1, 200_000, 1 << 20);
     // A throw that reaches few verdicts would prove little.
-    for name in ["open", "one_way", "dropped", "refused", "rejected", "reply_lost", "reset", "unanswered", "unknown"] {
+    for name in ["open", "one_way", "dropped", "refused", "rejected", "reply_lost", "reset", "unknown"] {
         assert!(outcomes.contains(name), "{name} is not among {outcomes:?}");
     }
 }

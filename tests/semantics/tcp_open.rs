@@ -73,6 +73,10 @@ fn t15_the_client_hangs_up_on_the_answer() {
     world.of(c).is("open", "half_open_probe").shows(&[1, 3]).note("probe").finding("-");
     let twin = Script::new().handshake(0.0, c).send(0.01, c, 0, 9, 0).reply(0.02, c, 0, 9, 9).judge();
     twin.of(c).verdict("open", "confirmed", "handshake", "-").no_note("probe");
+    // Somebody on the way hung up in the client's name: it goes on asking.
+    let forged = Script::new().syn(0.0, c).syn_ack(0.001, c).tcp(0.002, c, From::Client, RST, 1, 0, 0);
+    let forged = forged.syn(1.0, c).syn_ack(1.001, c).tcp(1.002, c, From::Client, RST, 1, 0, 0).syn(3.0, c);
+    forged.judge().of(c).verdict("reply_lost", "confirmed", "synack_unheard", "unknown").finding("blocked");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Established, and then silence: T21.
 
+use portolan::flow::record::ACK;
 use portolan::model::transport::Transport;
 
 use crate::script::C;
@@ -158,4 +159,48 @@ fn t21_twin_new_data_shows_that_the_client_is_heard() {
         script.send(at, c, n * 100, 100, 100).send(at + 0.5, c, 0, 100, 100)
     });
     little.judge().of(c).is("stalled", "no_ack_after_setup");
+}
+
+#[test]
+fn t21b_a_server_that_repeats_its_syn_ack_heard_nothing_since() {
+    // Only SYNs pass: a filter that sees one direction holds everything else for out of state.
+    let c = smb();
+    let asked = || {
+        let sent = Script::new().handshake(0.0, c).send(0.01, c, 0, 200, 0).send(0.3, c, 0, 200, 0);
+        sent.syn_ack(1.0, c).ack(1.001, c).send(1.2, c, 0, 200, 0).syn_ack(3.0, c).ack(3.001, c)
+    };
+    let world = asked().send(3.2, c, 0, 200, 0).until(9.0).judge();
+    world.of(c).verdict("stalled", "probable", "synack_unacked", "unknown").finding("blocked");
+    // Twin: at last it hears, and acknowledges.
+    asked().tcp(4.0, c, From::Server, ACK, 1, 201, 0).until(9.0).judge().of(c).is("open", "handshake");
+    // Twin: a server that waits for data before it accepts (TCP_DEFER_ACCEPT), and a client that sends none.
+    let silent = Script::new().handshake(0.0, c).syn_ack(1.0, c).ack(1.001, c).syn_ack(3.0, c).ack(3.001, c);
+    silent.until(9.0).judge().of(c).not_blocked();
+}
+
+#[test]
+fn t21c_answers_that_are_never_acknowledged_do_not_arrive() {
+    let c = smb();
+    let answers = |times: &[f64]| {
+        let asked = Script::new().handshake(0.0, c).send(0.01, c, 0, 200, 0);
+        times.iter().fold(asked, |script, at| script.reply(*at, c, 0, 1_400, 200))
+    };
+    let vain = || answers(&[0.02, 0.3, 0.9, 2.1, 4.5]);
+    vain().judge().of(c).verdict("stalled", "probable", "answer_unacked", "unknown").finding("blocked");
+    // The client asks again, for it has not even heard that it was heard.
+    let both = vain().send(5.0, c, 0, 200, 0).reply(5.1, c, 0, 1_400, 200).judge();
+    both.of(c).verdict("stalled", "probable", "answer_unacked", "unknown");
+    // Twins: it acknowledges in the end; it was soon over; the client had gone.
+    vain().tcp(6.0, c, From::Client, ACK, 201, 1_401, 0).judge().of(c).is("open", "handshake");
+    answers(&[0.02, 0.1, 0.2, 0.3]).judge().of(c).not_blocked();
+    let gone = Script::new().handshake(0.0, c).send(0.01, c, 0, 200, 0).rst(0.015, c, From::Client, 200, 0);
+    let gone = [0.02, 0.3, 0.9, 2.1, 4.5].iter().fold(gone, |script, at| script.reply(*at, c, 0, 1_400, 200));
+    gone.judge().of(c).not_blocked();
+}
+
+#[test]
+fn t21d_an_error_after_the_servers_last_word_names_who_forbids_it() {
+    let c = smb();
+    let told = repeats(c).icmp(2.2, ROUTER, c, Transport::Tcp, 3, 13).quoting(1_001).judge();
+    told.of(c).verdict("rejected", "confirmed", "icmp_3_13", ROUTER).finding("blocked");
 }

@@ -220,7 +220,9 @@ fn u10_ntp_direction_is_told_by_its_mode() {
     world.of(c).is("open", "udp_reply").dir("ntp_mode", C).standing("expected");
     let only_reply = Script::new().answer(0.0, c, 48).lead(0x24).answer(64.0, c, 48).lead(0x24).judge();
     only_reply.of(c).is("one_way", "oneway_s2c").dir("ntp_mode", C).finding("-");
-    let only_request = Script::new().ask(0.0, c, 48).lead(0x1b).ask(64.0, c, 48).lead(0x1b).judge();
+    let only_request =
+        Script::new().talks(-9.0, C, S, 445).ask(-5.0, conn(C2, 9, S, 53), 40).answer(-4.9, conn(C2, 9, S, 53), 80);
+    let only_request = only_request.ask(0.0, c, 48).lead(0x1b).ask(64.0, c, 48).lead(0x1b).judge();
     only_request.of(c).is("unanswered", "udp_unanswered").dir("ntp_mode", C).finding("blocked");
     // Symmetric peers: who spoke first.
     let peers = Script::new().answer(0.0, c, 48).lead(0x21).ask(1.0, c, 48).lead(0x22).judge();
