@@ -226,7 +226,7 @@ fn read_row(mut fields: Fields<'_, '_>) -> RowEntry {
         from: fields.needed_words("from"),
         to: fields.needed_words("to"),
         service: fields.word("service"),
-        ports: fields.words("ports"),
+        ports: fields.some_words("ports"),
         interfaces: fields.words("interfaces").unwrap_or_default(),
         purpose: fields.needed("purpose"),
         document: fields.needed("document"),
@@ -245,7 +245,7 @@ fn read_exception(mut fields: Fields<'_, '_>) -> ExceptionEntry {
     let entry = ExceptionEntry {
         from: fields.needed_words("from"),
         to: fields.needed_words("to"),
-        ports: fields.words("ports").unwrap_or_default(),
+        ports: fields.some_words("ports").unwrap_or_default(),
         reason: fields.needed("reason"),
         until: fields.date("until"),
     };

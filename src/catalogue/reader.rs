@@ -105,17 +105,11 @@ impl<'t, 'f> Fields<'t, 'f> {
         word.unwrap_or(Word { text: String::new(), at: self.at })
     }
 
-    /// A list of strings that holds at least one, or one string alone.
+    /// A list of strings, or one string alone.
     pub(crate) fn words(&mut self, key: &'static str) -> Option<Vec<Word>> {
         let (at, value) = self.ask(key)?;
         match value {
             DeValue::String(text) => Some(vec![Word { text: text.to_string(), at }]),
-            DeValue::Array(values) if values.is_empty() => {
-                // Neither all nor none is what somebody meant for certain.
-                let hint = format!("name one, or leave out `{key}`");
-                self.faults.error(at, format!("`{key}` is empty"), Some(hint));
-                Some(Vec::new())
-            }
             DeValue::Array(values) => Some(self.strings(key, values.iter())),
             other => {
                 self.wrong(key, at, other, "a string or a list of strings");
@@ -136,10 +130,22 @@ impl<'t, 'f> Fields<'t, 'f> {
         words
     }
 
-    /// The same, where it must be there.
+    /// The same, where it must hold at least one: neither all nor none is what somebody meant for certain.
+    pub(crate) fn some_words(&mut self, key: &'static str) -> Option<Vec<Word>> {
+        let empty = match self.table.get(key).map(|value| (place(self.at.source, value), value.get_ref())) {
+            Some((at, DeValue::Array(values))) if values.is_empty() => Some(at),
+            _ => None,
+        };
+        if let Some(at) = empty {
+            self.faults.error(at, format!("`{key}` is empty"), Some(format!("name one, or leave out `{key}`")));
+        }
+        self.words(key)
+    }
+
+    /// The same, where it must be there, too.
     pub(crate) fn needed_words(&mut self, key: &'static str) -> Vec<Word> {
         let missing = !self.table.contains_key(key);
-        let words = self.words(key);
+        let words = self.some_words(key);
         if missing {
             self.missing(key);
         }

@@ -1,7 +1,9 @@
 //! `portolan analyze`: captures in, report out.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::IsTerminal;
+use std::io::Read;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -117,6 +119,7 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
     let judge = Judge::new(&captured.tables, whole, &knowledge, &plan.catalogue, plan.judge);
     let health = health(&captured, &source, &knowledge);
     let mut report = Report::build(run_facts(args, &plan, facts), health, &judge, &plan.catalogue);
+    report.health.blind = captured.interrupted || is_blind(&judge, lost_share, &captured);
     let beyond = vantage::beyond(args, plan.filter.as_deref(), plan.settings, &stop)?;
     if let Some(beyond) = &beyond {
         let here = capture_facts(&captured, facts);
@@ -141,8 +144,7 @@ pub fn analyze(args: &AnalyzeArgs) -> Result<u8, Stop> {
         say_speed(&newest, read_in, began.elapsed());
     }
     written?;
-    let halved = captured.interrupted || (beyond.is_some() && report.vantage.is_none());
-    let blind = halved || is_blind(&judge, lost_share, &captured);
+    let blind = report.health.blind || (beyond.is_some() && report.vantage.is_none());
     let damaged = beyond.as_ref().is_some_and(Beyond::is_damaged);
     let code = match exit_code(args, &report, facts, blind) {
         exit::CLEAN if damaged => exit::DAMAGED,
@@ -236,11 +238,19 @@ fn check_profiles(wanted: &[String], catalogue: &Catalogue) -> Result<(), Stop> 
     Ok(())
 }
 
+/// Bytes of a filter file.
+const FILTER_MAX: u64 = 1 << 20;
+
 /// The filter, from wherever it was given.
 pub(super) fn filter_text(args: &FilterArgs) -> Result<Option<String>, Stop> {
     if let Some(path) = &args.filter_file {
-        let text = std::fs::read_to_string(path)
+        let mut text = String::new();
+        File::open(path)
+            .and_then(|file| file.take(FILTER_MAX + 1).read_to_string(&mut text))
             .map_err(|error| Stop::io(format!("cannot read the filter file {}: {error}", Shown::path(path))))?;
+        if text.len() as u64 > FILTER_MAX {
+            return Err(Stop::usage(format!("{} is too long for a filter", Shown::path(path))));
+        }
         // As tcpdump reads it.
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
         return Ok(expression(&lines.collect::<Vec<_>>().join(" ")));

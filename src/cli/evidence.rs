@@ -23,7 +23,6 @@ use crate::capture::write;
 use crate::capture::write::Interface;
 use crate::capture::write::Kept;
 use crate::classify::judge::Judge;
-use crate::classify::verdict::FindingKind;
 use crate::cli::exit::Stop;
 use crate::cli::output::to_file;
 use crate::model::addr::FlowKey;
@@ -35,7 +34,7 @@ use crate::report::Report;
 use crate::report::evidence::PACKETS_MAX;
 use crate::report::evidence::comment;
 use crate::report::evidence::first_comment;
-use crate::report::names::Party;
+use crate::report::findings::Story;
 use crate::report::sanitise::Shown;
 
 /// Flows whose packets are looked for; those of further ones are not written.
@@ -116,26 +115,13 @@ struct Span {
 
 impl Wanted {
     fn of(report: &Report<'_>, judge: &Judge<'_>) -> Self {
-        let mut places = HashMap::new();
-        for (place, finding) in report.findings.iter().enumerate() {
-            let key = (finding.kind, finding.client, finding.server, finding.transport, finding.port);
-            places.entry(key).or_insert(place);
-        }
-        let find = |kind: FindingKind, client: Party, server: Party, transport: &'static str, port: Option<u16>| {
-            places.get(&(kind, client, server, transport, port)).copied()
-        };
-        let collapses: Vec<Option<usize>> = judge
-            .collapses()
-            .iter()
-            .map(|whole| find(whole.kind, whole.client.into(), whole.server.into(), whole.transport.name(), whole.port))
-            .collect();
+        let places: HashMap<Story, usize> = report.findings.stories().copied().zip(0..).collect();
+        let wholes: Vec<Option<usize>> =
+            judge.collapses().iter().map(|whole| places.get(&Story::of_whole(whole)).copied()).collect();
         let mut wanted = Self::default();
         for judged in judge.flows() {
-            let ends = judged.ends();
-            let port = ends.transport.has_ports().then_some(ends.resp.port);
-            let (client, server) = (Party::One(ends.orig.addr), Party::One(ends.resp.addr));
-            let own = judged.finding.and_then(|kind| find(kind, client, server, ends.transport.name(), port));
-            let whole = judged.collapse.and_then(|index| collapses.get(index).copied().flatten());
+            let own = Story::of(&judged).and_then(|story| places.get(&story).copied());
+            let whole = judged.collapse.and_then(|index| wholes.get(index).copied().flatten());
             let Some(finding) = own.or(whole) else { continue };
             if wanted.flows.len() >= FLOWS_MAX {
                 break;

@@ -23,6 +23,7 @@ use crate::report::evidence::PACKETS_MAX;
 use crate::report::evidence::comment;
 use crate::report::findings::Service;
 use crate::report::ledger::Item;
+use crate::report::moment::Moment;
 use crate::report::sanitise::Shown;
 
 /// Findings whose packets are counted; then counting begins anew.
@@ -63,11 +64,11 @@ impl Recorder {
         if self.written.len() > COUNTED_MAX {
             self.written.clear();
         }
-        let mut wanted: HashMap<Service, &Item> = HashMap::new();
+        let mut wanted: HashMap<Service, Vec<&Item>> = HashMap::new();
         for item in items {
             let full = self.written.get(&item.id).is_some_and(|count| *count >= PACKETS_MAX);
             if let Some(service) = item.finding.service().filter(|_| !full) {
-                wanted.insert(service, item);
+                wanted.entry(service).or_default().push(item);
             }
         }
         if wanted.is_empty() {
@@ -80,7 +81,11 @@ impl Recorder {
         };
         let mut out = Vec::new();
         for (key, frame, kept) in live.take_kept(|key| find(key).is_some()) {
-            let Some(item) = find(&key) else { continue };
+            // A service may be told of twice: dropped first, and refused later.
+            let at = Moment(kept.ts);
+            let open = |item: &&&Item| item.finding.first <= at && at <= item.finding.last;
+            let Some(items) = find(&key) else { continue };
+            let Some(item) = items.iter().find(open).or(items.last()) else { continue };
             let count = self.written.entry(item.id).or_default();
             *count += 1;
             if *count <= PACKETS_MAX {

@@ -32,7 +32,9 @@ pub enum Stand {
     Attempt,
     /// It works.
     Works,
-    /// Flows were seen; whether it works cannot be told, or it failed and could not be judged.
+    /// It failed, and could not be held against any row.
+    Failed,
+    /// Flows were seen; whether it works cannot be told.
     Untold,
     /// No flow was seen.
     NotSeen,
@@ -46,6 +48,7 @@ impl Stand {
             Self::Unexpected => "unexpected",
             Self::Attempt => "tried in vain",
             Self::Works => "works",
+            Self::Failed => "failed, not judged",
             Self::Untold => "not to be told",
             Self::NotSeen => "not seen",
         }
@@ -64,6 +67,8 @@ impl Stand {
             Self::Attempt
         } else if worked {
             Self::Works
+        } else if service.outcomes.iter().any(|(name, flows)| Outcome::is_failure_name(name.as_str()) && *flows > 0) {
+            Self::Failed
         } else {
             Self::Untold
         }
@@ -80,7 +85,9 @@ pub enum ChangeKind {
     NewlyUnexpected,
     /// Tried in vain and not allowed after, and not so before.
     NewlyTried,
-    /// Blocked before, and works after.
+    /// Worked before; after, it fails, though no row says whether it should work.
+    NewlyFailing,
+    /// Blocked before, or it failed, and works after.
     NowWorking,
     /// Blocked in both.
     StillBlocked,
@@ -100,10 +107,11 @@ pub enum ChangeKind {
 
 impl ChangeKind {
     /// All, in the order of the pages.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NewlyBlocked,
         Self::NewlyUnexpected,
         Self::NewlyTried,
+        Self::NewlyFailing,
         Self::NowWorking,
         Self::StillBlocked,
         Self::NotShownAgain,
@@ -120,6 +128,7 @@ impl ChangeKind {
             Self::NewlyBlocked => "newly_blocked",
             Self::NewlyUnexpected => "newly_unexpected",
             Self::NewlyTried => "newly_tried",
+            Self::NewlyFailing => "newly_failing",
             Self::NowWorking => "now_working",
             Self::StillBlocked => "still_blocked",
             Self::NotShownAgain => "not_shown_again",
@@ -291,7 +300,7 @@ impl Diff {
             notes: notes(before, after),
             counts,
             changes,
-            blind: after.health.asymmetric,
+            blind: is_blind(after),
         }
     }
 
@@ -306,7 +315,12 @@ impl Diff {
             FailOn::Blocked => &[ChangeKind::NewlyBlocked],
             FailOn::Unexpected => &[ChangeKind::NewlyUnexpected],
             FailOn::Attempt => &[ChangeKind::NewlyTried],
-            FailOn::Any => &[ChangeKind::NewlyBlocked, ChangeKind::NewlyUnexpected, ChangeKind::NewlyTried],
+            FailOn::Any => &[
+                ChangeKind::NewlyBlocked,
+                ChangeKind::NewlyUnexpected,
+                ChangeKind::NewlyTried,
+                ChangeKind::NewlyFailing,
+            ],
         };
         self.changes.iter().any(|change| kinds.contains(&change.change))
     }
@@ -320,15 +334,21 @@ fn kind(was: Stand, is: Stand, met_before: bool, met_after: bool) -> Option<Chan
         (Stand::Unexpected, Stand::Unexpected) | (Stand::Attempt, Stand::Attempt) => None,
         (_, Stand::Unexpected) => Some(ChangeKind::NewlyUnexpected),
         (Stand::Blocked | Stand::Unexpected, Stand::NotSeen | Stand::Untold) => Some(ChangeKind::NotShownAgain),
-        (Stand::Unexpected, Stand::Works | Stand::Attempt) => Some(ChangeKind::NoLongerUnexpected),
+        (Stand::Unexpected, Stand::Works | Stand::Attempt | Stand::Failed) => Some(ChangeKind::NoLongerUnexpected),
         (_, Stand::Attempt) => Some(ChangeKind::NewlyTried),
-        (Stand::Blocked | Stand::Attempt, Stand::Works) => Some(ChangeKind::NowWorking),
+        (Stand::Works, Stand::Failed) => Some(ChangeKind::NewlyFailing),
+        (Stand::Blocked | Stand::Attempt | Stand::Failed, Stand::Works) => Some(ChangeKind::NowWorking),
         (Stand::NotSeen, _) if met_before => Some(ChangeKind::NewService),
         (Stand::NotSeen, _) => Some(ChangeKind::NewPair),
         (_, Stand::NotSeen) if met_after => Some(ChangeKind::GoneService),
         (_, Stand::NotSeen) => Some(ChangeKind::GonePair),
-        (Stand::Works | Stand::Untold | Stand::Attempt, Stand::Works | Stand::Untold) => None,
+        (_, Stand::Works | Stand::Untold | Stand::Failed) => None,
     }
+}
+
+/// Whether a report cannot show every failure.
+fn is_blind(report: &SavedReport) -> bool {
+    report.health.blind || report.health.asymmetric || report.run.inputs.iter().any(|input| input.error.is_some())
 }
 
 fn side(report: &SavedReport, services: usize) -> Side {
@@ -384,6 +404,9 @@ fn notes(before: &SavedReport, after: &SavedReport) -> Vec<String> {
     for (name, report) in [("before", before), ("after", after)] {
         if report.health.asymmetric {
             notes.push(format!("The report {name} saw one direction only: silence proves nothing in it."));
+        } else if report.health.blind {
+            let why = report.health.notes.first().map(|note| format!(" It says: {note}")).unwrap_or_default();
+            notes.push(format!("The report {name} does not show every failure: too much is missing in it.{why}"));
         }
         if report.run.inputs.iter().any(|input| input.error.is_some()) {
             notes.push(format!("A capture of the report {name} is damaged."));
@@ -453,6 +476,27 @@ mod tests {
         assert_eq!(told(&worse), [(ChangeKind::NewlyBlocked, dc, "ldap")]);
         assert_eq!(worse.changes[0].flows, [2, 1]);
         assert!(worse.has(FailOn::Blocked) && worse.has(FailOn::Any) && !worse.has(FailOn::Unexpected));
+    }
+
+    #[test]
+    fn what_fails_now_and_no_row_judges_is_a_change() {
+        let all = sample::flows(sample::catalogue());
+        let mut sides = [saved_report(&all[2..4]), saved_report(&all[2..4])];
+        for (side, outcome) in sides.iter_mut().zip(["open", "dropped"]) {
+            let service = &mut side.pairs[0].services[0];
+            service.worst = Shown::text("not_judged");
+            service.outcomes = [(Shown::text(outcome), 2)].into();
+        }
+        let [before, after] = &sides;
+        let tool = || Tool { name: "portolan", version: "0" };
+        let worse = Diff::of(before, after, tool());
+        assert_eq!(told(&worse)[0].0, ChangeKind::NewlyFailing);
+        assert!(worse.has(FailOn::Any) && !worse.has(FailOn::Blocked));
+        assert_eq!(told(&Diff::of(after, before, tool()))[0].0, ChangeKind::NowWorking);
+        assert_eq!(told(&Diff::of(after, after, tool())), []);
+        let mut blind = after.clone();
+        blind.health.blind = true;
+        assert!(Diff::of(before, &blind, tool()).blind && !worse.blind);
     }
 
     #[test]

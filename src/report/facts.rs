@@ -86,6 +86,8 @@ pub struct Health {
     pub one_way_share: f64,
     /// Whether the capture as a whole sees one direction only. Set by the report.
     pub asymmetric: bool,
+    /// Whether so much is missing that no finding is no proof: what `--fail-on` answers with exit code 3.
+    pub blind: bool,
     /// What a filter seems to have left out; a note says so. Set by the report.
     #[serde(skip)]
     pub left_out: Option<LeftOut>,

@@ -163,6 +163,43 @@ pub(crate) struct Story {
     pub(crate) interface: Option<InterfaceId>,
 }
 
+impl Story {
+    /// That of a flow, if there is something to say of it alone.
+    pub(crate) fn of(judged: &Judged<'_>) -> Option<Self> {
+        let kind = judged.finding.filter(|_| judged.collapse.is_none())?;
+        let (ends, verdict) = (judged.ends(), &judged.verdict);
+        Some(Self {
+            rank: rank(kind),
+            client: Party::One(ends.orig.addr),
+            server: Party::One(ends.resp.addr),
+            transport: ends.transport,
+            port: ends.transport.has_ports().then_some(ends.resp.port),
+            outcome: verdict.outcome,
+            // Why something works tells no story of its own.
+            reason: verdict.outcome.is_failure().then_some(verdict.reason),
+            by: verdict.by,
+            kind,
+            interface: interface(kind, judged),
+        })
+    }
+
+    /// That of a scan or flood.
+    pub(crate) fn of_whole(whole: &Collapse) -> Self {
+        Self {
+            rank: rank(whole.kind),
+            client: whole.client.into(),
+            server: whole.server.into(),
+            transport: whole.transport,
+            port: whole.port,
+            outcome: whole.outcome,
+            reason: None,
+            by: None,
+            kind: whole.kind,
+            interface: None,
+        }
+    }
+}
+
 /// Sums of one finding.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
@@ -290,23 +327,8 @@ impl Gathered {
 
     /// The same, unless it tells a new story and there are so many already.
     fn add_within(&mut self, stories_max: usize, row: RowPlace, judged: &Judged<'_>) {
-        let Some(kind) = judged.finding.filter(|_| judged.collapse.is_none()) else { return };
-        let ends = judged.ends();
-        let verdict = &judged.verdict;
-        let story = Story {
-            rank: rank(kind),
-            client: Party::One(ends.orig.addr),
-            server: Party::One(ends.resp.addr),
-            transport: ends.transport,
-            port: ends.transport.has_ports().then_some(ends.resp.port),
-            outcome: verdict.outcome,
-            // Why something works tells no story of its own.
-            reason: verdict.outcome.is_failure().then_some(verdict.reason),
-            by: verdict.by,
-            kind,
-            interface: interface(kind, judged),
-        };
-        let flow = &judged.flow;
+        let Some(story) = Story::of(judged) else { return };
+        let (flow, verdict, kind) = (&judged.flow, &judged.verdict, story.kind);
         let before = if self.before.is_empty() { None } else { self.before.get(&story).copied() };
         let place = match (before, self.places.entry(story)) {
             (Some(place), _) => place,
@@ -359,21 +381,7 @@ impl Gathered {
             }
             (story, Body::Flows(group))
         });
-        let collapsed = collapses.iter().map(|collapse| {
-            let story = Story {
-                rank: rank(collapse.kind),
-                client: collapse.client.into(),
-                server: collapse.server.into(),
-                transport: collapse.transport,
-                port: collapse.port,
-                outcome: collapse.outcome,
-                reason: None,
-                by: None,
-                kind: collapse.kind,
-                interface: None,
-            };
-            (story, Body::Whole(collapse.clone()))
-        });
+        let collapsed = collapses.iter().map(|whole| (Story::of_whole(whole), Body::Whole(whole.clone())));
         let mut all: Vec<(Story, Body)> = told.collect();
         all.extend(collapsed);
         all.extend(absent(endpoints));
@@ -434,6 +442,11 @@ impl Finding {
 }
 
 impl<'a> Findings<'a> {
+    /// What each is about, in order.
+    pub(crate) fn stories(&self) -> impl Iterator<Item = &Story> {
+        self.order.iter().filter_map(|place| self.all.get(*place as usize)).map(|(story, _)| story)
+    }
+
     fn ordered(&self) -> impl Iterator<Item = &(Story, Body)> {
         self.of_places(&self.order)
     }

@@ -93,6 +93,9 @@ pub struct SavedInput {
 pub struct SavedHealth {
     /// One direction only.
     pub asymmetric: bool,
+    /// It does not show every failure. Reports of earlier versions do not say.
+    #[serde(default)]
+    pub blind: bool,
     /// Sentences that weaken it.
     pub notes: Vec<Shown>,
 }

@@ -83,6 +83,7 @@ use crate::report::sanitise::Shown;
 use crate::report::status::Interface;
 use crate::report::status::Snapshot;
 use crate::report::status::Status;
+use crate::report::words::count;
 
 /// Time between two judgements, if the last one did not take long.
 const JUDGE_EVERY: Duration = Duration::from_secs(1);
@@ -103,6 +104,9 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a window of `--rotate` goes on whose report could not be written, until that is tried again.
 const ROTATE_AGAIN: Duration = Duration::from_secs(10);
+
+/// Room for fewer flows than this, which nobody asked for, is worth a word.
+const FLOWS_FEW: usize = 10_000;
 
 /// Flows that were silent so long do not reach into the next window of `--rotate`.
 const ROTATE_KEEP: Duration = Duration::from_secs(60);
@@ -137,6 +141,13 @@ pub fn watch(args: &WatchArgs) -> Result<u8, Stop> {
         let rings = readers.iter().flatten().count() as u64 * u64::from(args.buffer_size);
         RunSettings::flows_within(args.run.max_memory.saturating_sub(rings), 2)
     };
+    if flows_max < FLOWS_FEW && args.run.max_flows.is_none() && !args.run.quiet {
+        to_stderr(format_args!(
+            "portolan: the buffers leave room for {} only, of more some are given up: raise --max-memory, or lower -B or \
+             --threads",
+            count(flows_max as u64, "flow")
+        ));
+    }
     let kept_bytes = if plan.record.is_some() { KEPT_BYTES } else { 0 };
     let settings = live::Settings { flows_max, frames_max: args.count, kept_bytes };
     let record = |path: &PathBuf| Recorder::begin(path, &interfaces, args.file_size, args.file_count);
@@ -313,11 +324,13 @@ impl<'w, 'l> Watch<'w, 'l> {
         self.losses.add(now(), &rings, captured.counters().acked_unseen);
         let catalogue = Arc::clone(&self.catalogue);
         let (facts, mut run, mut health) = self.facts(&captured, &rings, Some(until));
+        let lost_share = facts.lost_share;
         let (counted_run, counted) = (run.clone(), health.clone());
         self.before.leave_since(&mut run, &mut health);
         let mut judge = Judge::new(&captured.tables, facts, self.knowledge, &catalogue, self.options);
         judge.know(self.archive.hosts());
-        let report = Report::build_after(run, health, &judge, &catalogue, &self.archive);
+        let mut report = Report::build_after(run, health, &judge, &catalogue, &self.archive);
+        report.health.blind = is_blind(&judge, lost_share, &captured);
         let changes = self.compare(&judge, &report);
         let at = Moment(now());
         if write {
@@ -403,7 +416,8 @@ impl<'w, 'l> Watch<'w, 'l> {
         let lost_share = facts.lost_share;
         let mut judge = Judge::new(&captured.tables, facts, self.knowledge, &catalogue, self.options);
         judge.know(self.archive.hosts());
-        let report = Report::build_after(run, health, &judge, &catalogue, &self.archive);
+        let mut report = Report::build_after(run, health, &judge, &catalogue, &self.archive);
+        report.health.blind = is_blind(&judge, lost_share, &captured);
         let changes = self.compare(&judge, &report);
         let status = self.status_of(&captured, &rings, &judge, &report);
         let color = coloured(self.plan.args.run.color);
@@ -427,8 +441,7 @@ impl<'w, 'l> Watch<'w, 'l> {
         if self.found {
             return Ok(exit::FINDINGS);
         }
-        let blind = is_blind(&judge, lost_share, &captured);
-        Ok(if blind && !self.plan.args.run.fail_on.is_empty() { exit::DAMAGED } else { exit::CLEAN })
+        Ok(if report.health.blind && !self.plan.args.run.fail_on.is_empty() { exit::DAMAGED } else { exit::CLEAN })
     }
 
     /// Writes the report files, under the names of a window that began then, if it is one of several.

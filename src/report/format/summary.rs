@@ -248,9 +248,16 @@ pub(crate) const UNJUDGED_HINT: &str = "No row could judge these, because the ro
 pub(crate) fn silence_heading(report: &Report<'_>) -> &'static str {
     if report.pairs.judged().1 == 0 || report.health.left_out.is_some() {
         "Nothing could be judged"
+    } else if report.health.flows_evicted > 0 {
+        "Nothing found, and not everything was judged"
     } else {
         "Nothing blocked, nothing unexpected"
     }
+}
+
+/// `1 was`, `2 were`.
+fn of_them(count: u64) -> String {
+    format!("{} {}", thousands(count), if count == 1 { "was" } else { "were" })
 }
 
 /// What it means that nothing was found.
@@ -273,7 +280,13 @@ pub(crate) fn silence(report: &Report<'_>) -> String {
         thousands(judged),
         count(flows, "flow")
     );
-    if judged < flows {
+    let given_up = report.health.flows_evicted;
+    if given_up > 0 {
+        text.push_str("; ");
+        text.push_str(&of_them(given_up));
+        text.push_str(" given up for lack of room, and what they would show is not known (--max-flows, --max-memory)");
+    }
+    if judged.saturating_add(given_up) < flows {
         text.push_str("; the others belong to hosts of unknown role or to ports outside the catalogue");
     }
     text.push_str(
